@@ -9,6 +9,7 @@ import pytest
 
 from tallybook.cli import invoke
 from tallybook.core import DeclarationError, QueryError
+from tallybook.storage import EntityHistory
 from tests.projects import Project, everywhere, project
 
 __all__ = ["project"]
@@ -66,7 +67,8 @@ def test_what_did_not_change_is_no_change(project: Any) -> None:
     found.run()
     (report,) = found.run().entities
     assert (report.rows, report.changed) == (3, 0)
-    assert len(found.book.entities("accounts").ledger.history("accounts")) == 3
+    changes = EntityHistory(found.book.store.ledger, found.book.store.files)
+    assert len(list(changes.rows("accounts"))) == 3
 
 
 @everywhere

@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tallybook.core import ACCOUNTS, ADD, SET, SET_ONCE, UNSET, AttributeChange, PushedAttribute
-from tallybook.storage import EntityLedger, entities_at, stamp_of
+from tallybook.storage import EntityHistory, EntityLedger, EntityMonths, FolderFiles, HistoryRow, entities_at, stamp_of
 from tallybook.storage.sqlite_ledger import SqliteLedger
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -103,6 +103,12 @@ def by_hand(changes: list[AttributeChange]) -> Any:
     return value
 
 
+def changes_of(entities: EntityLedger, entity_id: str | None = None) -> list[HistoryRow]:
+    ledger = entities.ledger
+    assert isinstance(ledger, SqliteLedger)
+    return list(EntityHistory(ledger, FolderFiles(ledger.path.parent)).rows(ACCOUNTS, entity_id))
+
+
 @pytest.fixture
 def entities(tmp_path: Path) -> Iterator[EntityLedger]:
     ledger = SqliteLedger(tmp_path / "ledger.sqlite")
@@ -130,7 +136,7 @@ def test_changes_have_a_history_with_origin_run_and_time(entities: EntityLedger)
     entities.collect(ACCOUNTS, "app", {"7": {"plan": "free"}}, times={}, run=1, now=NOON)
     later, changed = NOON + timedelta(days=1), stamp_of(NOON + timedelta(hours=5))
     entities.collect(ACCOUNTS, "app", {"7": {"plan": "pro"}}, times={"7": changed}, run=2, now=later)
-    assert [(one.time, one.origin, one.run, one.changes) for one in entities.history(ACCOUNTS, "7")] == [
+    assert [(one.time, one.origin, one.run, one.changes) for one in changes_of(entities, "7")] == [
         (stamp_of(NOON), "app", 1, [("plan", SET, "free", "", stamp_of(NOON))]),
         (changed, "app", 2, [("plan", SET, "pro", "", changed)]),
     ]
@@ -164,7 +170,7 @@ def test_forgetting_leaves_nothing_of_an_entity(entities: EntityLedger) -> None:
     entities.push(ACCOUNTS, {"7": [change(SET, "pro", 1)], "8": [change(SET, "pro", 1)]}, now=NOON)
     assert entities.forget(ACCOUNTS, "7") == 2
     assert entities.get(ACCOUNTS, "7") is None
-    assert [one.id for one in entities.history(ACCOUNTS)] == ["8"]
+    assert [one.id for one in changes_of(entities)] == ["8"]
     assert entities.number() == 2
 
 
@@ -181,6 +187,10 @@ class Life(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.ledger = SqliteLedger(Path(self.folder.name) / "ledger.sqlite")
         self.entities = EntityLedger(self.ledger)
+        self.twin = SqliteLedger(Path(self.folder.name) / "twin" / "ledger.sqlite")
+        self.both = (self.entities, EntityLedger(self.twin))
+        self.months = EntityMonths(self.ledger, FolderFiles(Path(self.folder.name)))
+        self.era = 0
         self.now = NOON + timedelta(days=10)
         self.pushed: list[AttributeChange] = []
         self.read: dict[str, Any] | None = None
@@ -190,11 +200,21 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.ledger.close()
+        self.twin.close()
         self.folder.cleanup()
 
     @rule(hours=st.integers(1, 100))
     def wait(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
+
+    @rule()
+    def wait_for_weeks(self) -> None:
+        self.now += timedelta(days=40)
+        self.era += 1  # after 30 days an id that is sent again counts again
+
+    @rule(days=st.sampled_from([None, 0, 30]))
+    def keep_house(self, days: int | None) -> None:
+        self.months.keep_house(ACCOUNTS, days=days, zone="Europe/Berlin", now=self.now)
 
     def come_back(self) -> None:
         if self.deleted is not None:
@@ -208,23 +228,26 @@ class Life(RuleBasedStateMachine):
     )  # fmt: skip
     def push(self, action: str, value: int, late: int, message: str, name: str, twice: bool) -> None:
         sent = AttributeChange(
-            attribute=name, action=action, value=None if action == UNSET else value, id=message,
+            attribute=name, action=action, value=None if action == UNSET else value, id=message and f"{message}-{self.era}",
             time=stamp_of(self.now - timedelta(hours=late)), received=stamp_of(self.now),
         )  # fmt: skip
         self.come_back()
         self.pushed.append(sent)
         for _ in range(1 + twice):
-            self.entities.push(ACCOUNTS, {"7": [sent]}, now=self.now)
+            for entities in self.both:
+                entities.push(ACCOUNTS, {"7": [sent]}, now=self.now)
 
     @rule(plan=st.sampled_from([None, 1, 2]))
     def collect(self, plan: int | None) -> None:
         self.come_back()
         self.read = {"plan": plan}
-        self.entities.collect(ACCOUNTS, "app", {"7": self.read}, times={}, run=1, now=self.now)
+        for entities in self.both:
+            entities.collect(ACCOUNTS, "app", {"7": self.read}, times={}, run=1, now=self.now)
 
     @rule()
     def delete(self) -> None:
-        self.entities.delete(ACCOUNTS, ["7"], origin="pushed", now=self.now)
+        for entities in self.both:
+            entities.delete(ACCOUNTS, ["7"], origin="pushed", now=self.now)
         if self.exists and self.deleted is None:
             self.deleted = self.now
 
@@ -244,11 +267,20 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_history_ends_with_the_current_row(self) -> None:
-        then = entities_at(self.entities.history(ACCOUNTS), stamp_of(self.now + timedelta(seconds=1))).get("7")
+        then = entities_at(changes_of(self.entities), stamp_of(self.now + timedelta(seconds=1))).get("7")
         if self.exists:
             assert then is not None
             assert then.record.effective() == self.expected()
             assert (then.deleted is not None) == (self.deleted is not None)
+
+    @rule(hours=st.integers(0, 2500))
+    def the_past_is_the_same_whatever_left_the_ledger(self, hours: int) -> None:
+        until = stamp_of(self.now - timedelta(hours=hours))
+        if until <= (self.months.history.begins(ACCOUNTS) or ""):
+            return
+        then = [entities_at(changes_of(one), until).get("7") for one in self.both]
+        kept, plain = ((one and (one.record.effective(), one.deleted is None)) for one in then)
+        assert kept == plain
 
 
 TestLife = Life.TestCase

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from tallybook.collect.report import RunReport
+from tallybook.core import ENTITY_KINDS
 from tallybook.query import BookReader
-from tallybook.storage import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS
+from tallybook.storage import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS, EntityMonths
 
 
 def keep_house(reader: BookReader, report: RunReport, now: datetime) -> None:
@@ -22,6 +23,17 @@ def keep_house(reader: BookReader, report: RunReport, now: datetime) -> None:
     loose = store.loose(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
     if loose >= LOOSE_FILES or store.strays(older_than_hours=STRAY_HOURS):
         store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
+    keep_entities(reader, now)
+
+
+def keep_entities(reader: BookReader, now: datetime) -> int:
+    """Write changes of attributes of closed months to files, and delete those that `history` no longer keeps."""
+    catalog, store = reader.project.catalog, reader.store
+    months, zone = EntityMonths(store.ledger, store.files), catalog.book.timezone  # type: ignore[arg-type]
+    settings = {kind: catalog.entities.get(kind) for kind in ENTITY_KINDS}
+    return sum(
+        months.keep_house(kind, days=s.history if s else None, zone=zone, now=now) for kind, s in settings.items()
+    )
 
 
 def compact(reader: BookReader, now: datetime) -> dict[str, int]:
@@ -32,4 +44,5 @@ def compact(reader: BookReader, now: datetime) -> dict[str, int]:
     with reader.reading() as reading:
         folded = store.compact(reading.engine, today=reader.today, run=None, now=now)
     deleted = store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
+    keep_entities(reader, now)
     return {"folded": folded, "deleted": deleted}

@@ -9,7 +9,7 @@ from tallybook.collect import ForgottenPerson, forget_entity_in
 from tallybook.core import USERS, EntitySettings
 from tallybook.ingest import erase_events
 from tallybook.query import BookReader, BookRecord, EntitySnapshots
-from tallybook.storage import EntityLedger, IdentityLinks, OutboxLedger, RuleLedger
+from tallybook.storage import EntityLedger, EntityMonths, IdentityLinks, OutboxLedger, RuleLedger
 
 
 class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
@@ -48,6 +48,8 @@ def forget_entity(
     entities = EntityLedger(ledger)  # type: ignore[arg-type]
     rows = OutboxLedger(ledger).forget(entity_id)  # type: ignore[arg-type]
     rows += entities.forget(kind, entity_id)
+    # After the ledger: what left it for a file meanwhile is found there.
+    rows += EntityMonths(ledger, reader.store.files).forget(kind, entity_id, now=clock())  # type: ignore[arg-type]
     rows += RuleLedger(ledger, reader.store.files).forget_entity(kind, entity_id)  # type: ignore[arg-type]
     if kind == USERS:
         rows += links.forget(entity_id)

@@ -22,7 +22,6 @@ __getattr__, __dir__ = opened(
         "event_days": ("known_event_days", "next_push"),
         "filter_texts": ("parse_filter",),
         "goals": ("Standing", "standings"),
-        "loaded_rows": ("load_rows",),
         "metric_attributes": ("book_values", "metric_values"),
         "merge": ("Parts",),
         "point_relations": ("Points", "TOTALS"),

@@ -23,8 +23,8 @@ from tallybook.core import (
     did_you_mean,
 )
 from tallybook.query.computed_dimensions import Computed, ComputedDimension
-from tallybook.query.loaded_rows import load_rows
-from tallybook.storage import EntityLedger, entities_at, entity_states, identifier, stamp_of
+from tallybook.query.entity_past import check_begun
+from tallybook.storage import EntityHistory, EntityLedger, entities_at, entity_states, identifier, load_rows, stamp_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -106,6 +106,7 @@ def check_attribute(catalog: Catalog, metric: str, asked: AttributeDimension) ->
 def attribute_dimensions(
     engine: duckdb.DuckDBPyConnection,
     ledger: EntityLedger,
+    history: EntityHistory,
     catalog: Catalog,
     names: Sequence[str],
     *,
@@ -130,8 +131,10 @@ def attribute_dimensions(
             )
         name = known[one.name.casefold()].spelled if one.name.casefold() in known else one.name
         table = f"attribute_{place}"
+        if as_of is not None:
+            check_begun(history, one.kind, until, f"{one.written} --as-of {as_of}", zone)
         if one.by_day:
-            days = _by_day(ledger, one, name, until, zone)
+            days = _by_day(history, one, name, until, zone)
             found[one.written] = _of_each_day(engine, table, one, settings, days)
         else:
             at = as_of or calendar.day_of(now, zone)
@@ -139,7 +142,7 @@ def attribute_dimensions(
                 _load_current(engine, table, one, known.get(one.name.casefold()), snapshots)
             else:
                 types = {"id": "VARCHAR", "v": "VARCHAR"}
-                load_rows(engine, table, types, _values_at(ledger, one, name, until))
+                load_rows(engine, table, types, _values_at(history, one, name, until))
             found[one.written] = _of_now(table, one, settings, at)
     return found
 
@@ -173,8 +176,10 @@ def _load_current(
     ).fetchall()
 
 
-def _values_at(ledger: EntityLedger, one: AttributeDimension, name: str, until: str) -> Iterator[dict[str, str | None]]:
-    for entity in entities_at(ledger.history(one.kind), until).values():
+def _values_at(
+    history: EntityHistory, one: AttributeDimension, name: str, until: str
+) -> Iterator[dict[str, str | None]]:
+    for entity in entities_at(history.rows(one.kind), until).values():
         yield {"id": entity.id, "v": one.label(entity.record.effective().get(name))}
 
 
@@ -208,12 +213,12 @@ def _of_each_day(
 
 
 def _by_day(
-    ledger: EntityLedger, one: AttributeDimension, name: str, until: str, zone: str
+    history: EntityHistory, one: AttributeDimension, name: str, until: str, zone: str
 ) -> list[tuple[str, date, date, str | None]]:
     """(id, first day, last day, value) of each stretch of days; days before the first value are in none."""
     changes: dict[str, dict[date, str | None]] = {}
     begins: dict[str, date] = {}
-    for row, entity in entity_states(ledger.history(one.kind), until):
+    for row, entity in entity_states(history.rows(one.kind), until):
         day = calendar.day_of(datetime.fromisoformat(row.time), zone)
         begins.setdefault(row.id, day)
         record = entity.record

@@ -18,12 +18,13 @@ from tallybook.core import (
     calendar,
     did_you_mean,
 )
+from tallybook.query.entity_past import check_begun
 from tallybook.query.entity_snapshots import EntitySnapshots
 from tallybook.query.entity_table import EntityTable, current_table, entity_table, shown_column, with_metrics
 from tallybook.query.metric_attributes import MetricValues, metric_values
 from tallybook.query.question import Day, as_day
 from tallybook.query.service import QueryService
-from tallybook.storage import Entity, EntityLedger, entities_at, literal, stamp_of
+from tallybook.storage import Entity, EntityHistory, EntityLedger, entities_at, literal, stamp_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -172,7 +173,10 @@ class EntityAnswers:
             raise QueryError(
                 f"--as-of {day} is in the future", hint=f"the latest possible: --as-of {self.reader.today}"
             )
-        return entities_at(self.ledger.history(self.kind, entity_id), self._end_of(day))
+        store, end = self.reader.store, self._end_of(day)
+        history = EntityHistory(store.ledger, store.files)  # type: ignore[arg-type]
+        check_begun(history, self.kind, end, f"--as-of {day}", self.reader.project.catalog.book.timezone)
+        return entities_at(history.rows(self.kind, entity_id), end)
 
     def _end_of(self, day: date) -> str:
         return stamp_of(calendar.end_of(day, self.reader.project.catalog.book.timezone))

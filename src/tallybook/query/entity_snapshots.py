@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.core import EVENT_TYPES
-from tallybook.query.loaded_rows import load_rows
-from tallybook.storage import engine_path, identifier, private_folder
+from tallybook.storage import engine_path, identifier, load_rows, private_folder
 
 if TYPE_CHECKING:
     import duckdb

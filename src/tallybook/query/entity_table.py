@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from tallybook.config import ConditionColumn
 from tallybook.core import EVENT_TYPES, INSTANT_VALUE, TEXT_VALUE
 from tallybook.query.entity_snapshots import IS_DELETED, WAS_READ, EntitySnapshots
-from tallybook.query.loaded_rows import load_rows
-from tallybook.storage import Entity, identifier
+from tallybook.storage import Entity, identifier, load_rows
 
 if TYPE_CHECKING:
     import duckdb

@@ -35,7 +35,16 @@ from tallybook.query.questions import Query
 from tallybook.query.records import RunRecord
 from tallybook.query.shared_engine import ReadSession, SharedEngine
 from tallybook.query.weekdays import WEEKDAY
-from tallybook.storage import EntityLedger, TakenBack, VersionSnapshot, find_store, kept_under, open_store, taken_back
+from tallybook.storage import (
+    EntityHistory,
+    EntityLedger,
+    TakenBack,
+    VersionSnapshot,
+    find_store,
+    kept_under,
+    open_store,
+    taken_back,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -269,9 +278,10 @@ class BookReader:
         if not (names := attributes_of(self.project.catalog, question)) or not self.there:
             return {}
         ledger = EntityLedger(self.store.ledger)  # type: ignore[arg-type]
+        history = EntityHistory(self.store.ledger, self.store.files)  # type: ignore[arg-type]
         snapshots = EntitySnapshots.of(self.project.place, ledger)
         return attribute_dimensions(
-            engine, ledger, self.project.catalog, names, as_of=as_of, now=self.now, snapshots=snapshots
+            engine, ledger, history, self.project.catalog, names, as_of=as_of, now=self.now, snapshots=snapshots
         )
 
     def entity_commit(self, question: Query) -> int:

@@ -21,12 +21,22 @@ from tallybook.core import (
     calendar,
     plus_days,
 )
+from tallybook.query.entity_past import check_begun
 from tallybook.query.entity_snapshots import EntitySnapshots
 from tallybook.query.entity_table import IS_KNOWN, EntityTable, with_metrics
-from tallybook.query.loaded_rows import load_rows
 from tallybook.query.metric_attributes import MetricValues, book_values, metric_values
 from tallybook.query.snapshot_subjects import snapshot_subjects
-from tallybook.storage import AttributeType, Entity, EntityLedger, entities_at, identifier, literal, stamp_of
+from tallybook.storage import (
+    AttributeType,
+    Entity,
+    EntityHistory,
+    EntityLedger,
+    entities_at,
+    identifier,
+    literal,
+    load_rows,
+    stamp_of,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -124,6 +134,11 @@ class _Entities:
     def ledger(self) -> EntityLedger:
         return EntityLedger(self.service.reader.store.ledger)  # type: ignore[arg-type]
 
+    @property
+    def history(self) -> EntityHistory:
+        store = self.service.reader.store
+        return EntityHistory(store.ledger, store.files)  # type: ignore[arg-type]
+
     def load(self, engine: duckdb.DuckDBPyConnection) -> Subjects:
         metrics = self.metrics()
         number, table, whys = self.table(engine)
@@ -183,7 +198,9 @@ class _Entities:
         asked, kind = self.question, self.settings.kind
         if asked.as_of:
             # What was received at this very instant was there.
-            found = entities_at(self.ledger.history(kind), stamp_of(asked.now + timedelta(microseconds=1)))
+            until = stamp_of(asked.now + timedelta(microseconds=1))
+            check_begun(self.history, kind, until, f"{asked.now:%Y-%m-%d}", self.zone)
+            found = entities_at(self.history.rows(kind), until)
             return self.ledger.number(), [found[id_] for id_ in sorted(found)]
         if asked.ids is not None:
             return self.ledger.number(), self.ledger.some(kind, asked.ids)
@@ -249,7 +266,7 @@ class _Entities:
     def then(self, spans: Iterable[str]) -> dict[str, dict[str, Entity]]:
         """By span, the entities as they were so long ago."""
         spans = list(spans)
-        history = self.ledger.history(self.settings.kind) if spans else []
+        history = list(self.history.rows(self.settings.kind)) if spans else []
         return {
             span: entities_at(history, stamp_of(earlier_instant(self.question.now, span, self.zone))) for span in spans
         }

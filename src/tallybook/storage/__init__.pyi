@@ -17,8 +17,10 @@ from tallybook.storage.engines.duckdb import (
     widened as widened,
     without_bar as without_bar,
 )
+from tallybook.storage.entity_changes import EntityHistory as EntityHistory
 from tallybook.storage.entity_history import entities_at as entities_at, entity_states as entity_states
 from tallybook.storage.entity_ledger import EntityLedger as EntityLedger, apply_pushed as apply_pushed
+from tallybook.storage.entity_months import EntityMonths as EntityMonths
 from tallybook.storage.entity_records import (
     AttributeType as AttributeType,
     ChangedEntities as ChangedEntities,
@@ -75,6 +77,7 @@ from tallybook.storage.ledger import (
     kept_under as kept_under,
 )
 from tallybook.storage.ledger_files import private_folder as private_folder
+from tallybook.storage.loaded_rows import load_rows as load_rows
 from tallybook.storage.lost import Losses as Losses
 from tallybook.storage.message_ledger import (
     MessageLedger as MessageLedger,

@@ -149,15 +149,16 @@ def _file(named: Mapping[str, Any]) -> PointsFile:
 
 
 def _event_files(source: Store, rows: Tables) -> list[PointsFile]:
-    """The current files of events and of their ids, which are copied as points files are."""
+    """The current files of events and of their ids, of changes of attributes, and of states of rules: they are copied
+    as points files are."""
     named = {table: [dict(zip(COLUMNS[table], row, strict=True)) for row in rows[table]] for table in _OF_EVENTS}
     found = [
         PointsFile(
             path=one["path"],
             kind="events",
             metric="",
-            first=date.fromisoformat(one["first"][:10]),
-            last=date.fromisoformat(one["last"][:10]),
+            first=date.fromisoformat(one.get("first", EPOCH)[:10]),
+            last=date.fromisoformat(one.get("last", EPOCH)[:10]),
             rows=one["rows"],
             bytes=one["bytes"],
             sha256=one["sha256"],
@@ -169,7 +170,7 @@ def _event_files(source: Store, rows: Tables) -> list[PointsFile]:
     return [file if file.sha256 else _with_its_hash(source, file) for file in found]
 
 
-_OF_EVENTS = ("event_files", "id_runs")
+_OF_EVENTS = ("event_files", "id_runs", "attribute_files", "rule_states")
 
 
 def _with_its_hash(source: Store, file: PointsFile) -> PointsFile:

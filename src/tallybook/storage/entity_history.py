@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
-from tallybook.core import PUSHED, UNSET, AttributeChange
-from tallybook.storage.entity_records import DELETED, REVIVED, Entity, EntityRecord, HistoryRow
+import msgspec
+
+from tallybook.core import PUSHED, SETTLED_AFTER, UNSET, AttributeChange
+from tallybook.storage.entity_records import DELETED, REVIVED, STATE, Entity, EntityRecord, HistoryRow
+from tallybook.storage.stored_rows import stamp_of
+from tallybook.storage.transaction import Transaction
 
 
 def entities_at(rows: Iterable[HistoryRow], until: str) -> dict[str, Entity]:
@@ -24,22 +29,45 @@ def entity_states(rows: Iterable[HistoryRow], until: str) -> Iterator[tuple[Hist
             yield row, found[row.id]
 
 
+def state_row(entity: Entity, *, time: str, received: str) -> HistoryRow:
+    """A change that leads to the state of an entity, whatever was before it."""
+    state = {"record": msgspec.to_builtins(entity.record), "deleted": entity.deleted}
+    origin = entity.record.source or PUSHED
+    return HistoryRow(
+        id=entity.id, time=time, received=received, origin=origin, run=None, changes=[("", STATE, state, "", time)]
+    )
+
+
+def history_floor(db: Transaction, kind: str) -> str | None:
+    """The stamp at which a history begins, because older changes were deleted. No change counts from before it."""
+    asked = "SELECT max(first) FROM attribute_files WHERE kind = ? AND removed IS NULL AND path LIKE ?"
+    found = db.execute(asked, [kind, f"%/{STATE}-%"]).fetchone()[0]
+    return None if found is None else str(found)
+
+
 def _after(entity: Entity | None, row: HistoryRow) -> Entity:
     record = entity.record if entity else EntityRecord()
     deleted = entity.deleted if entity else None
     for attribute, action, value, message, time in row.changes:
         if action == DELETED:
             deleted = row.time
+        elif action == STATE:
+            deleted, record = value["deleted"], msgspec.convert(value["record"], EntityRecord)
         elif action == REVIVED:
             deleted, record = None, record.revived(keeps_pushed=bool(value))
         elif row.origin == PUSHED:
             change = AttributeChange(
                 attribute=attribute, action=action, value=value, time=time, received=row.received, id=message
             )
-            record.keep(attribute, record.attribute(attribute).after(change))
+            record.keep(attribute, record.attribute(attribute).after(change).settled(_settled_before(row.received)))
         else:
             _collected(record, row, attribute, None if action == UNSET else value)
     return Entity(id=row.id, record=record, version=0, deleted=deleted)
+
+
+def _settled_before(received: str) -> str:
+    """The stamp before which changes were one value when another was received: as in the ledger."""
+    return stamp_of(datetime.fromisoformat(received) - SETTLED_AFTER)
 
 
 def _collected(record: EntityRecord, row: HistoryRow, attribute: str, value: object) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tallybook.core import PUSHED, SET, SETTLED_AFTER, UNSET, AttributeChange, fitted, json_decoder, property_type
+from tallybook.storage.entity_history import history_floor
 from tallybook.storage.entity_records import (
     DELETED,
     REVIVED,
@@ -21,7 +22,6 @@ from tallybook.storage.entity_records import (
     EntityChanges,
     EntityRecord,
     HistoryChange,
-    HistoryRow,
 )
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
@@ -107,29 +107,6 @@ class EntityLedger:
         """The types of attributes, by their case-folded names, in the order in which they were first seen."""
         with self.ledger._reading() as db:
             return _types(db, kind)
-
-    def history(self, kind: str, entity_id: str | None = None) -> list[HistoryRow]:
-        """The changes that are in the ledger, of one entity or of all, in the order of their times."""
-        asked, values = "", [kind]
-        if entity_id is not None:
-            asked, values = " AND id = ?", [kind, entity_id]
-        with self.ledger._reading() as db:
-            rows = db.execute(
-                f"SELECT id, time, received, origin, run, changes FROM attribute_changes WHERE kind = ?{asked} "
-                "ORDER BY time, received, number, place",
-                values,
-            ).fetchall()
-        return [
-            HistoryRow(
-                id=id_,
-                time=time,
-                received=received,
-                origin=origin,
-                run=run,
-                changes=[tuple(one) for one in msgspec.json.decode(changes)],
-            )
-            for id_, time, received, origin, run, changes in rows
-        ]
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -223,6 +200,7 @@ class _Writing:
         self.number = _number(db) + 1
         self.types = _types(db, kind)
         self.known = set(self.types)
+        self.floor = history_floor(db, kind) or ""
         self.done = EntityChanges(number=self.number - 1)
         self.rows: list[tuple[Any, ...]] = []
         self.history: list[tuple[Any, ...]] = []
@@ -330,6 +308,7 @@ class _Writing:
         """Keep changes in the history."""
         body = msgspec.json.encode(changes).decode()
         place = len(self.history)
+        time = max(time, self.floor)
         self.history.append((self.kind, entity_id, self.number, place, time, self.stamp, origin, run, body))
 
     def finish(self) -> EntityChanges:

@@ -10,9 +10,9 @@ import msgspec
 
 from tallybook.core import AttributeChange, PushedAttribute
 
-DELETED, REVIVED = "deleted", "revived"
+DELETED, REVIVED, STATE = "deleted", "revived", "state"
 """Actions of a change that is of the entity itself. Its attribute is empty; the value of REVIVED says whether what was
-pushed before is there again."""
+pushed before is there again, that of STATE is the whole entity as it was."""
 HistoryChange = tuple[str, str, Any, str, str]
 """(attribute, action, value, message id, the sender's time)."""
 

@@ -215,8 +215,8 @@ class PostgresqlStatements:
 
 
 def table_of_contents(path: str) -> str:
-    """The table with the bytes of a file: those of events are not named by `files`."""
-    return "event_contents" if path.startswith("events/") else "contents"
+    """The table with the bytes of a file: those of events, rules and entities are not named by `files`."""
+    return "event_contents" if path.startswith(("events/", "rules/", "entities/")) else "contents"
 
 
 def _marked(sql: str) -> bytes:

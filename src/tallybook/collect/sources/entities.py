@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from tallybook.collect.sources.duckdb import CONFIG, DuckdbSource
 from tallybook.collect.sources.identity import Identity
 from tallybook.core import EVENT_TYPES, TEXT_VALUE, SourceError, SourceKind, SourceUnavailable, calendar, table_parts
-from tallybook.query import load_rows
+from tallybook.storage import load_rows
 
 if TYPE_CHECKING:
     import duckdb
 
     from tallybook.core import Metric
-    from tallybook.storage import EntityLedger, HistoryRow
+    from tallybook.storage import HistoryRow, Store
 
 ENTITIES = "entities"
 HISTORY = "_history"
@@ -57,30 +57,34 @@ class EntitiesSource(DuckdbSource):
         return self.settings.name
 
     @contextmanager
-    def ledger(self) -> Iterator[EntityLedger]:
-        """The tables of entities. Raises SourceUnavailable where there is no book yet."""
-        from tallybook.storage import BookLocation, EntityLedger, find_store
+    def store(self) -> Iterator[Store]:
+        """The book. Raises SourceUnavailable where there is no book yet."""
+        from tallybook.storage import BookLocation, find_store
 
         folder = None if self.settings.in_ledger else Path(self.path)
         store = find_store(BookLocation(folder=folder, ledger=self.settings.ledger, schema=self.settings.schema))
         if store is None:
             raise self._unknown()
         try:
-            yield EntityLedger(store.ledger)  # type: ignore[arg-type]
+            yield store
         finally:
             store.ledger.close()
 
     def database(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        with self.ledger() as ledger:
+        from tallybook.storage import EntityHistory, EntityLedger
+
+        with self.store() as store:
+            ledger = EntityLedger(store.ledger)  # type: ignore[arg-type]
             types = {one.spelled: one.type for one in ledger.types(self.entity).values()}
-            rows = ledger.history(self.entity)
+            changes = EntityHistory(store.ledger, store.files)  # type: ignore[arg-type]
+            begins, rows = changes.begins(self.entity) or "", list(changes.rows(self.entity))
         declared = dict.fromkeys(self.settings.entity.attributes if self.settings.entity else (), TEXT_VALUE)
         own = {"id": "VARCHAR", FROM: "TIMESTAMPTZ", UNTIL: "TIMESTAMPTZ"}
         columns = {name: EVENT_TYPES[type_] for name, type_ in {**declared, **types}.items()}
         self.types = {**{name: type_ for name, type_ in columns.items() if name not in own}, **own}
-        self.begun = min((datetime.fromisoformat(row.received) for row in rows), default=None)
+        self.begun = min((datetime.fromisoformat(max(row.received, begins)) for row in rows), default=None)
         connection = duckdb.connect(config=CONFIG)
         connection.execute("SET TimeZone = 'UTC'")
         load_rows(connection, "loaded", self.types, states_of(rows))
@@ -118,8 +122,8 @@ class EntitiesSource(DuckdbSource):
             return now
         if self.read_at is not None:
             return min(now, self.read_at)
-        with self.ledger() as ledger:
-            for run in ledger.ledger.runs(LATEST_RUNS):
+        with self.store() as store:
+            for run in store.ledger.runs(LATEST_RUNS):
                 if any(one["kind"] == self.entity and "error" not in one for one in run["report"].get("entities", ())):
                     return min(now, datetime.fromisoformat(run["started"]))
         raise self._unknown()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.storage import literal, scratch_folder
+from tallybook.storage.engines.duckdb import literal
+from tallybook.storage.files import scratch_folder
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,0 +1,181 @@
+"""Reads the changes of attributes: recent ones are rows of the ledger, those of closed months are files."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.core import ENTITY_KINDS
+from tallybook.storage.engines.duckdb import connect, literal
+from tallybook.storage.entity_history import history_floor
+from tallybook.storage.entity_records import HistoryRow
+from tallybook.storage.files import BadFile, Files, engine_path
+from tallybook.storage.ledger import PointsFile
+from tallybook.storage.sql_ledger import SqlLedger
+from tallybook.storage.transaction import Transaction
+
+if TYPE_CHECKING:
+    import duckdb
+
+FOLDER = "entities"
+"""Below the folder of the book."""
+PIECE = 10_000
+"""Rows that are read at once."""
+CHANGE_TYPES = {
+    "id": "VARCHAR",
+    "time": "VARCHAR",
+    "received": "VARCHAR",
+    "number": "BIGINT",
+    "place": "BIGINT",
+    "origin": "VARCHAR",
+    "run": "BIGINT",
+    "changes": "VARCHAR",
+}
+CHANGE_ORDER = "id, time, received, number, place"
+ChangeRow = tuple[Any, ...]
+"""A change in the order of `CHANGE_TYPES`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangesFile:
+    """A file of changes. `first` and `last`: the times from which its changes count."""
+
+    path: str
+    first: str
+    last: str
+    rows: int
+    bytes: int
+    sha256: str
+
+    @property
+    def stored(self) -> PointsFile:
+        """It as a file of the book."""
+        first, last = date.fromisoformat(self.first[:10]), date.fromisoformat(self.last[:10])
+        return PointsFile(
+            path=self.path,
+            kind=FOLDER,
+            metric="",
+            first=first,
+            last=last,
+            rows=self.rows,
+            bytes=self.bytes,
+            sha256=self.sha256,
+        )
+
+    @property
+    def label(self) -> str:
+        """The month of the receipts, as 2026-03; STATE for the states at which a history begins."""
+        return Path(self.path).name.rpartition("-")[0]
+
+
+@dataclass(frozen=True)
+class HistoryMoment:
+    """What was there at one moment: the last commit, the files, and the changes that are rows of the ledger."""
+
+    number: int
+    files: Sequence[ChangesFile]
+    fresh: Sequence[ChangeRow]
+
+
+class EntityHistory:
+    """All changes of users and accounts of a book."""
+
+    def __init__(self, ledger: SqlLedger, files: Files) -> None:
+        self.ledger, self.files = ledger, files
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def rows(self, kind: str, entity_id: str | None = None) -> Iterator[HistoryRow]:
+        """The changes of one entity or of all, in the order of ids; those of an entity in the order of their times."""
+        with ExitStack() as stack:
+            for row in self.merged(stack, self.moment(kind, entity_id), entity_id):
+                yield history_row(row)
+
+    def begins(self, kind: str) -> str | None:
+        """The stamp at which the history begins, because older changes were deleted; None where none were."""
+        with self.ledger._reading() as db:
+            return history_floor(db, kind)
+
+    def current(self, kind: str | None = None) -> list[ChangesFile]:
+        """The files that are read today, of one kind or of both."""
+        with self.ledger._reading() as db:
+            return [file for one in ENTITY_KINDS if kind in (None, one) for file in files_of(db, one)]
+
+    def problems(self) -> list[str]:
+        """What is wrong with the files, in words; empty when all is well."""
+        found, files = [], self.current()
+        missing = {file.path for file in self.files.missing([one.stored for one in files])}
+        for one in files:
+            try:
+                if one.path in missing:
+                    raise BadFile(one.stored, "is missing")
+                self.files.path(one.stored)
+            except BadFile as bad:
+                found.append(f"{bad.message}: restore it from a backup; changes of attributes are kept nowhere else")
+        return found
+
+    def moment(self, kind: str, entity_id: str | None = None) -> HistoryMoment:
+        """What is there now, of one entity or of all."""
+        asked, values = "", [kind]
+        if entity_id is not None:
+            asked, values = " AND id = ?", [kind, entity_id]
+        with self.ledger._reading() as db:
+            number = int(db.execute("SELECT coalesce(max(number), 0) FROM entity_commits").fetchone()[0])
+            names = ", ".join(CHANGE_TYPES)
+            rows = db.execute(f"SELECT {names} FROM attribute_changes WHERE kind = ?{asked}", values).fetchall()
+            return HistoryMoment(number, files_of(db, kind), sorted((tuple(row) for row in rows), key=_key))
+
+    def merged(self, stack: ExitStack, moment: HistoryMoment, entity_id: str | None = None) -> Iterator[ChangeRow]:
+        """The rows of files and of the ledger in one order."""
+        if not moment.files:
+            return iter(moment.fresh)
+        engine = stack.enter_context(connect())
+        only = "" if entity_id is None else f" WHERE id = {literal(entity_id)}"
+        relation = self.relation(moment.files)
+        found = engine.execute(f"SELECT {', '.join(CHANGE_TYPES)} FROM {relation}{only} ORDER BY {CHANGE_ORDER}")
+        return heapq.merge(_fetched(found), moment.fresh, key=_key)
+
+    def relation(self, files: Sequence[ChangesFile]) -> str:
+        """Files as a relation of the engine. Raises BadFile for one that is missing."""
+        paths = ", ".join(engine_path(self.files.path(one.stored)) for one in files)
+        return f"read_parquet([{paths}])"
+
+
+FILE_COLUMNS = ("path", "first", "last", "rows", "bytes", "sha256")
+
+
+def files_of(db: Transaction, kind: str) -> list[ChangesFile]:
+    """The files of a kind that are read today."""
+    asked = (
+        f"SELECT {', '.join(FILE_COLUMNS)} FROM attribute_files WHERE kind = ? AND removed IS NULL ORDER BY first, path"
+    )
+    return [ChangesFile(**dict(zip(FILE_COLUMNS, row, strict=True))) for row in db.execute(asked, [kind]).fetchall()]
+
+
+def _key(row: ChangeRow) -> ChangeRow:
+    return row[:5]
+
+
+def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[ChangeRow]:
+    while rows := cursor.fetchmany(PIECE):
+        yield from rows
+
+
+def history_row(row: ChangeRow) -> HistoryRow:
+    """A change as it was read."""
+    entity_id, time, received, _, _, origin, run, changes = row
+    return HistoryRow(
+        id=entity_id,
+        time=time,
+        received=received,
+        origin=origin,
+        run=run,
+        changes=[tuple(one) for one in msgspec.json.decode(changes)],
+    )

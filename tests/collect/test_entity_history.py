@@ -1,0 +1,204 @@
+"""Changes of attributes: closed months are files, `history` ends them, and every verb of the book knows the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tallybook.core.errors import QueryError
+from tallybook.storage import EntityHistory, EntityLedger, EntityMonths, open_store
+from tests.ledgers import place_of
+from tests.projects import Project
+
+DECLARED = """
+    [accounts]
+    history = "{days}d"
+
+    [metrics.orders]
+    table = "orders"
+    time = "at"
+    measure = "count(*)"
+    by = ["account_id"]
+"""
+CHANGES = [("a", 1, "free"), ("a", 2, "team"), ("b", 2, "free"), ("a", 3, "pro"), ("b", 3, "pro")]
+"""(account, month of 2024, plan from the 5th on)."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    found = Project(tmp_path / "acme", f"sqlite:///{tmp_path}/app.sqlite", now="2024-01-02T12:00")
+    found.table("orders (at text, account_id text)", [(f"2024-0{month}-10 10:00:00", "a") for month in (1, 2, 3)])
+    found.declare(DECLARED.format(days=3650))
+    for account, month, plan in CHANGES:
+        push(found.at(f"2024-0{month}-05T12:00"), account, plan)
+        if month == 1:
+            found.run()
+    found.run()
+    yield found
+    found.close()
+
+
+def push(project: Project, account: str, plan: str, time: datetime | None = None) -> None:
+    project.book.push_attributes("accounts", account, attributes={"plan": plan}, time=time or project.now)
+
+
+def plans(project: Project, day: str) -> dict[str, Any]:
+    return dict(project.book.entities("accounts").list(columns=["plan"], as_of=day).rows)
+
+
+def files(project: Project) -> list[str]:
+    return sorted(one.name.rpartition("-")[0] for one in (project.folder / "book" / "entities").rglob("*.parquet"))
+
+
+def fresh(project: Project) -> int:
+    with project.book.store.ledger._reading() as db:
+        return int(db.execute("SELECT count(*) FROM attribute_changes").fetchone()[0])
+
+
+def months(project: Project) -> EntityMonths:
+    return EntityMonths(project.book.store.ledger, project.book.store.files)
+
+
+THEN = {
+    "2024-01-04": {},
+    "2024-01-05": {"a": "free"},
+    "2024-02-04": {"a": "free"},
+    "2024-02-06": {"a": "team", "b": "free"},
+    "2024-03-05": {"a": "pro", "b": "pro"},
+}
+
+
+def test_closed_months_are_files_and_the_past_is_the_same(project: Project) -> None:
+    assert files(project) == ["2024-01", "2024-02"]
+    assert fresh(project) == 2
+    assert {day: plans(project, day) for day in THEN} == THEN
+    shown = project.book.entities("accounts").show("a", as_of="2024-02-06").attributes["plan"]
+    assert (shown.value, shown.time) == ("team", "2024-02-05T12:00:00.000000Z")
+    by_day = project.ask("orders", by=["accounts.plan@day"], scope="month", to="2024-03-04")
+    assert {key: value for key, value in by_day.items() if value} == {
+        ("2024-01-01", "free"): 1,
+        ("2024-02-01", "team"): 1,
+    }
+
+
+def test_older_changes_go_and_what_is_asked_before_says_since_when_it_is_known(project: Project) -> None:
+    project.declare(DECLARED.format(days=20))
+    project.at("2024-03-06T12:00").run()
+    assert files(project)[-1] == "state"
+    assert {day: plans(project, day) for day in ("2024-02-04", "2024-02-06")} == {
+        "2024-02-04": {"a": "free"},
+        "2024-02-06": {"a": "team", "b": "free"},
+    }
+    with pytest.raises(QueryError, match="known from 2024-02-01 on") as refused:
+        plans(project, "2024-01-31")
+    assert "--as-of 2024-02-01" in refused.value.hint
+    with pytest.raises(QueryError, match="known from 2024-02-01 on"):
+        project.book.query("orders", by=["accounts.plan"], as_of="2024-01-20")
+    by_day = project.ask("orders", by=["accounts.plan@day"], scope="month")
+    assert by_day[("2024-01-01", "(not known)")] == 1
+    assert by_day[("2024-02-01", "team")] == 1
+    said = project.book.query("orders", by=["accounts.plan@day"]).explain
+    assert "known from 2024-02-01 on" in said
+
+
+def test_a_change_that_arrives_after_the_cut_counts_from_where_the_history_begins(project: Project) -> None:
+    project.declare(DECLARED.format(days=20))
+    project.at("2024-03-06T12:00").run()
+    push(project, "c", "old", datetime(2024, 1, 3, tzinfo=UTC))
+    project.book.push_attributes("accounts", "a", attributes={"owner": "Ann"}, time=datetime(2024, 1, 3, tzinfo=UTC))
+    assert plans(project, "2024-02-04") == {"a": "free", "c": "old"}
+    assert project.book.entities("accounts").show("a", as_of="2024-02-01").attributes["owner"].value == "Ann"
+    assert len(project.book.entities("accounts").list().rows) == 3
+
+
+def test_many_changes_leave_the_ledger_before_the_month_is_over(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallybook.storage.entity_months.MAX_FRESH", 1)
+    project.at("2024-03-06T12:00").run()
+    assert (fresh(project), files(project)[-1]) == (0, "2024-03")
+    push(project, "a", "x")
+    push(project, "a", "y")
+    project.at("2024-04-06T12:00").run()
+    project.at("2024-04-07T12:00").run()
+    assert files(project) == ["2024-01", "2024-02", "2024-03"]
+    assert plans(project, "2024-04-07") == {"a": "y", "b": "pro"}
+
+
+def test_a_deleted_account_is_in_no_file(project: Project) -> None:
+    assert project.book.forget_entity("accounts", "a").rows >= 4
+    assert {day: plans(project, day) for day in THEN} == {
+        day: {id_: plan for id_, plan in found.items() if id_ != "a"} for day, found in THEN.items()
+    }
+    for file in (project.folder / "book" / "entities").rglob("*.parquet"):
+        assert b"free" not in file.read_bytes() or file.name.startswith("2024-02")
+
+
+def test_an_account_that_is_forgotten_while_a_month_is_written_does_not_come_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.at("2024-04-02T12:00")
+    keeping, write = months(project), EntityMonths._write
+
+    def forgotten_meanwhile(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(EntityMonths, "_write", write)
+        project.book.forget_entity("accounts", "a")
+        return write(*given, **named)
+
+    monkeypatch.setattr(EntityMonths, "_write", forgotten_meanwhile)
+    keeping.keep_house("accounts", days=None, zone="UTC", now=project.now)
+    assert {row.id for row in keeping.history.rows("accounts")} == {"b"}
+    keeping.keep_house("accounts", days=None, zone="UTC", now=project.now)
+    assert {row.id for row in keeping.history.rows("accounts")} == {"b"}
+
+
+def test_a_copy_and_a_backup_have_the_past(project: Project, tmp_path: Path) -> None:
+    project.book.backup(tmp_path / "backup")
+    copied = sorted(one.name for one in (tmp_path / "backup").rglob("entities/accounts/*.parquet"))
+    assert [one.rpartition("-")[0] for one in copied] == ["2024-01", "2024-02"]
+
+
+def test_the_doctor_names_a_file_of_changes_that_is_missing(project: Project) -> None:
+    assert project.book.doctor() == []
+    lost = next((project.folder / "book" / "entities" / "accounts").glob("2024-01-*"))
+    lost.unlink()
+    (said,) = project.book.doctor()
+    assert f"entities/accounts/{lost.name} is missing" in said
+    assert "backup" in said
+
+
+def test_a_book_without_a_disk_keeps_changes_in_its_ledger(tmp_path: Path) -> None:
+    store = open_store(place_of(tmp_path, "ledger"))
+    entities, keeping = EntityLedger(store.ledger), EntityMonths(store.ledger, store.files)
+    noon = datetime(2024, 1, 5, 12, tzinfo=UTC)
+    for n, plan in enumerate(["free", "team", "pro"]):
+        at = noon + timedelta(days=31 * n)
+        entities.collect("accounts", "app", {"a": {"plan": plan}}, times={}, run=1, now=at)
+    now = noon + timedelta(days=100)
+    keeping.keep_house("accounts", days=None, zone="UTC", now=now)
+    before = list(keeping.history.rows("accounts"))
+    assert [one.changes[0][2] for one in before] == ["free", "team", "pro"]
+    keeping.keep_house("accounts", days=30, zone="UTC", now=now)
+    (state, last) = keeping.history.rows("accounts", "a")
+    assert (state.time, last.time) == ("2024-03-01T00:00:00.000000Z", before[2].time)
+    assert keeping.history.problems() == []
+    assert keeping.forget("accounts", "a", now=now) == 2
+    assert list(keeping.history.rows("accounts")) == []
+    with store.ledger._reading() as db:
+        paths = {path for (path,) in db.execute("SELECT DISTINCT path FROM event_contents").fetchall()}
+    assert paths == {one.path for one in keeping.history.current()}
+    store.ledger.close()
+
+
+def test_files_that_were_replaced_are_deleted_after_a_while(project: Project) -> None:
+    project.declare(DECLARED.format(days=20))
+    project.at("2024-03-06T12:00").run()
+    before = len(files(project))
+    project.at("2024-03-06T14:00").run()
+    assert len(files(project)) < before
+    current = EntityHistory(project.book.store.ledger, project.book.store.files).current()
+    assert len(files(project)) == len(current)
