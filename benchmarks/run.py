@@ -35,6 +35,7 @@ BENCHMARKS = (
     "ingest",
     "entities",
     "init_tables",
+    "pages",
 )
 
 

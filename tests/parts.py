@@ -51,6 +51,7 @@ FILES = {
     "test_csv_lines.py": "right",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",
+    "test_merged_together.py": "right",
     "test_metric_attributes.py": "right",
     "test_csv_deliveries.py": "deliver",
     "test_daily.py": "kills",

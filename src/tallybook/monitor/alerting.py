@@ -21,8 +21,8 @@ from tallybook.core import (
     QueryError,
     QuietHours,
     Refused,
+    Row,
     TallybookError,
-    calendar,
     isolated,
 )
 from tallybook.monitor.alerts.causes import Findings, Observations, look as findings_of
@@ -222,22 +222,38 @@ class Alerting:
         imported ones."""
         keys = self.reader.keys([metric.name for metric in metrics])
         known = self.reader.snapshot(keys, None)
-        found = {}
+        covered: dict[str, Sequence[tuple[date, date]]] = {}
+        ranges: dict[tuple[date, date], list[Metric]] = {}
         for metric in metrics:
             own, _ = self.reader.coverages(metric, keys[metric.name], known)
             if own.stretches:
-                # A metric without a right answer by day, or with unreadable points, is skipped; the others are judged.
-                with suppress(TallybookError), isolated():
-                    found[metric.name] = self._series(metric, own.stretches)
-        return found
+                covered[metric.name] = own.stretches
+                ranges.setdefault(self._range(own.stretches), []).append(metric)
+        rows: dict[str, list[Row]] = {}
+        for (first, last), several in ranges.items():
+            rows |= self._rows(several, first, last)
+        return {m.name: self._series(m, covered[m.name], rows[m.name]) for m in metrics if m.name in rows}
 
-    def _series(self, metric: Metric, covered: Sequence[tuple[date, date]]) -> DailySeries:
+    def _range(self, covered: Sequence[tuple[date, date]]) -> tuple[date, date]:
+        """The days that are looked at."""
         last = min(covered[-1][1], self.reader.today - ONE_DAY)
         first = last - (PERIODS_ABOVE * self.settings.unusual_history + LEVEL_DAYS + SPARE_DAYS) * ONE_DAY
-        question = Question(metrics=[metric.name], from_=max(first, covered[0][0]), to=last, fill=True)
-        rows = self.context.answers.answer(question).rows()
-        days = {day for a, b in covered for day in calendar.days(max(a, first), b)}
-        values = {row["period"]: row[metric.name] for row in rows if row["complete"] and row["period"] in days}
+        return max(first, covered[0][0]), last
+
+    def _rows(self, metrics: Sequence[Metric], first: date, last: date) -> dict[str, list[Row]]:
+        """The rows of metrics by name: one question for all of them. A metric without a right answer by day, or with
+        unreadable points, is skipped; the others are judged."""
+        question = Question(metrics=[metric.name for metric in metrics], from_=first, to=last, fill=True)
+        with suppress(TallybookError), isolated():
+            rows = self.context.answers.answer(question).rows()
+            return {metric.name: rows for metric in metrics}
+        half = len(metrics) // 2
+        return {} if not half else self._rows(metrics[:half], first, last) | self._rows(metrics[half:], first, last)
+
+    def _series(self, metric: Metric, covered: Sequence[tuple[date, date]], rows: Sequence[Row]) -> DailySeries:
+        days = {row["period"] for row in rows if any(a <= row["period"] <= b for a, b in covered)}
+        name = metric.name
+        values = {row["period"]: row[name] for row in rows if row["period"] in days and _is_complete(row, name)}
         counted = _counts(metric)
         return DailySeries(
             metric=metric.name,
@@ -259,6 +275,12 @@ class Alerting:
                 changed = [revised.get((keys[name], run), (0.0, None)) for run in numbers]
                 found[name] = Sizes(shares=[size / usual for size, _ in changed], day=changed[-1][1])
         return found
+
+
+def _is_complete(row: Row, metric: str) -> bool:
+    """Whether a row has the whole day of a metric. The row itself is about the metric with the fewest days."""
+    note = (row.get("notes") or {}).get(metric) or {}
+    return bool(note.get("complete", row["complete"]))
 
 
 def _counts(metric: Metric) -> bool:

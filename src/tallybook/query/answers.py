@@ -59,7 +59,7 @@ def answer(query: Query, context: QueryContext, reach: QuestionRange | None = No
 
 def _solved_rows(query: Query, context: QueryContext) -> tuple[Mapping[str, Solved], list[Row]]:
     totals = merge_together(context, query)
-    solved = {name: solve_with_past(context, query, name, totals.get(name)) for name in query.metrics}
+    solved = {name: solve_with_past(context, query, name, totals) for name in query.metrics}
     best = top(context, query) if query.top else None
     before = compare(context, query)
     rows = rows_of(query, solved, before, best)

@@ -5,6 +5,7 @@ collected has none, save where the value is that of one day."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -17,9 +18,11 @@ from tallybook.query.ranges import ALL
 from tallybook.query.solve import solve
 
 
-def solve_with_past(context: QueryContext, query: Query, name: str, total: MergedTotal | None = None) -> Solved:
+def solve_with_past(
+    context: QueryContext, query: Query, name: str, totals: Mapping[str, MergedTotal] | None = None
+) -> Solved:
     """As `solve`, with what was imported for the time before."""
-    own = solve(context, query, name, total=total)
+    own = solve(context, query, name, totals=totals)
     bound = context.bounds.get(name)
     if bound is not None and bound.imported:
         return _finished(context, query, bound, own)

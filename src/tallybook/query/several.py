@@ -11,17 +11,19 @@ from tallybook.query.context import QueryContext
 from tallybook.query.merge import Parts
 from tallybook.query.point_relations import TOTALS, period_sql, values_relation
 from tallybook.query.questions import Query
+from tallybook.query.ranges import spans
 
 
 def merge_together(context: QueryContext, query: Query) -> dict[str, MergedTotal]:
-    """The totals of flows of the same measure and dimensions, by metric, merged in one pass over their points.
+    """The totals of flows of the same measure and dimensions, by metric, merged in one pass over their points. Operands
+    of derived metrics are among them.
 
     A hundred metrics are then as many scans as there are kinds of measures among them. A metric that shares its pass
     with no other is absent."""
     assert query.first is not None
     assert query.last is not None
     groups: dict[Any, list[str]] = {}
-    for name in query.metrics:
+    for name in dict.fromkeys(operand for asked in query.metrics for operand in context.catalog.operands(asked)):
         bound = context.bounds.get(name)
         if bound is not None and _mergeable(context, query, name):
             groups.setdefault(_merge_group_key(bound, query), []).append(name)
@@ -37,7 +39,7 @@ def _mergeable(context: QueryContext, query: Query, name: str) -> bool:
     if any(name in context.computed for name in (*query.by, *(one.dimension for one in query.where))):
         return False
     total = (
-        not query.spanned
+        query.window is None
         and query.weekdays is None
         and not metric.derived
         and (query.show or metric.default_show) == "total"
@@ -61,15 +63,18 @@ def _merged(
     context: QueryContext, query: Query, names: list[str], first: date, last: date
 ) -> dict[str, dict[Key, Cell]]:
     bounds = [context.bounds[name] for name in names]
+    known = max(context.last_closed, context.running or context.last_closed)
+    days = list(spans(first, last, query.scope, query.calendar, shift=query.shift, known=known, earliest=None))
+    first, last = min(one.first for one in days), max(one.last for one in days)
+    targets = None
+    if query.spanned or query.calendar.by_weeks(query.scope):
+        targets = values_relation([(one.start, one.first, one.last) for one in days if not one.why])
+    period = period_sql(query.scope, query.calendar, first)
     kind = ADDITIVE if query.by or query.where or query.excluded_series else TOTALS
     relation = {ADDITIVE: context.relation(kind, "", first, last)}
     parts = Parts(
         bounds[0], relation, query.by, query.where, query.excluded_series, together=bounds[1:], hidden=context.hidden
     )
-    period, targets = period_sql(query.scope, query.calendar, first), None
-    if query.calendar.by_weeks(query.scope):
-        bounds_of = query.calendar.periods(first, last, query.scope)
-        targets = values_relation([(start, max(start, first), min(end, last)) for start, end in bounds_of])
     n = len(parts.dims)
     named = {bound.key: name for name, bound in zip(names, bounds, strict=True)}
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}

@@ -15,6 +15,7 @@ from tallybook.query.context import QueryContext
 from tallybook.query.filter_texts import Having
 from tallybook.query.past import refuse_top, solve_with_past
 from tallybook.query.questions import Query, compared
+from tallybook.query.several import merge_together
 from tallybook.query.weekdays import WEEKDAY
 
 Row = dict[str, Any]
@@ -28,7 +29,8 @@ def compare(context: QueryContext, query: Query) -> dict[str, Solved]:
     if query.compare is None:
         return {}
     before = replace(query, compare=None, shift=query.compare)
-    return {name: solve_with_past(context, before, name) for name in query.metrics}
+    totals = merge_together(context, before)
+    return {name: solve_with_past(context, before, name, totals) for name in query.metrics}
 
 
 def add_comparison(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tallybook.core import type_of
@@ -18,26 +18,37 @@ def solve(
     name: str,
     show: str | None = None,
     coverage: Coverage | None = None,
-    total: MergedTotal | None = None,
+    totals: Mapping[str, MergedTotal] | None = None,
 ) -> Solved:
     """The metric `name` over the range of `query` (whose first and last day are set).
 
-    `total`: its totals over all its covered days, where they were merged with those of other metrics."""
+    `totals`: those of metrics over all their covered days, where they were merged together."""
     metric = context.catalog.metrics[name]
     if metric.derived:
-        return _derived(context, query, name, coverage)
+        return _derived(context, query, name, coverage, totals)
     shared = coverage if coverage is not None else context.covered(name)
-    return OneMetric(context, query, name, show or query.show or metric.default_show, shared, total).solved()
+    return OneMetric(
+        context, query, name, show or query.show or metric.default_show, shared, (totals or {}).get(name)
+    ).solved()
 
 
-def _derived(context: QueryContext, query: Query, name: str, coverage: Coverage | None) -> Solved:
+def _derived(
+    context: QueryContext,
+    query: Query,
+    name: str,
+    coverage: Coverage | None,
+    totals: Mapping[str, MergedTotal] | None,
+) -> Solved:
     """Every operand rolled up over the days all of them cover, then the formula, cell by cell."""
     measure = context.catalog.metrics[name].parsed
     assert measure is not None
     own = context.covered(name)
     shared = own if coverage is None else own & coverage
     asked = [_for_operand(context, query, name, o.metric) for o in measure.operands]
-    operands = [solve(context, q, o.metric, o.show, shared) for q, o in zip(asked, measure.operands, strict=True)]
+    operands = [
+        solve(context, q, o.metric, o.show, shared, totals if q is query else None)
+        for q, o in zip(asked, measure.operands, strict=True)
+    ]
     type_ = type_of(measure.shell, [operand.type for operand in operands])
     cells: dict[Key, Cell] = {}
     for key in {key for operand in operands for key in operand.cells}:

@@ -141,7 +141,7 @@ def create_share(
     for text in terms.where:
         parse_filter(text)
     link = SharedLink(
-        id=secrets.token_urlsafe(9),
+        id=secrets.token_hex(8),  # never like an option of a command
         until=terms.until,
         board=terms.board,
         view=terms.view,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tallybook.server.books import SharedBook
     from tallybook.server.counts import Counts
     from tallybook.server.doors import Door
+    from tallybook.server.pages.preparing import PagePreparing
 
 MAX_FILES = 20_000
 WATCH_SECONDS = 0.8
@@ -156,6 +157,7 @@ def run_worker(plan: WorkerPlan, listener: socket.socket) -> None:
     watch = Watch(keys, logs, plan.place.folder, plan.settings)
     app = _app(plan, events, logs, commit, watch)
     config = _config(app, plan.settings)
+    preparing = _preparing(plan, app)
     reload = _Reload(plan, watch, app, config, needs_proxy(listener, plan.settings))
     watch.meanwhile = reload.step
     # uvicorn raises SIGTERM again when it is done; by then nothing is left to do.
@@ -165,6 +167,8 @@ def run_worker(plan: WorkerPlan, listener: socket.socket) -> None:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         watch.stop.set()
+        if preparing is not None:
+            preparing.stop()
         if commit is not None:
             commit.close()
         if app.watching.access is not None:
@@ -213,6 +217,19 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
     px.is_on = lambda: GAINSIGHT_PX in (app.rules.settings.protocols or (GAINSIGHT_PX,))
     watch.seen, watch.counts = app.gate.seen, app.watching.counts
     return app
+
+
+def _preparing(plan: WorkerPlan, app: EventsApp) -> PagePreparing | None:
+    """The thread that prepares pages, started; None where no pages are served."""
+    from tallybook.server.pages.door import PagesDoor
+    from tallybook.server.pages.preparing import PagePreparing
+
+    door = next((one for one in app.doors if isinstance(one, PagesDoor)), None)
+    if door is None:
+        return None
+    made = PagePreparing(door, plan.on_error)
+    made.start()
+    return made
 
 
 def _audit_log(plan: WorkerPlan) -> AuditLog | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -80,16 +79,41 @@ def calendar_of(
     """The days first … last of one metric. `first` None: there is nothing to begin with."""
     if first is None or last < first:
         return CoverageCalendar(metric=metric.name)
-    signs = {day: _sign(day, own, older) for day in calendar.days(first, last)}
+    # Nearly all days are collected: only the others are looked at one by one.
+    signs = {day: _sign(day, own, older) for day in _not_covered(own, first, last)}
+    length = (last - first).days + 1
     return CoverageCalendar(
         metric=metric.name,
         from_=str(first),
         to=str(last),
-        days=sum(sign == COVERED for sign in signs.values()),
-        expected=sum(sign != OUTSIDE for sign in signs.values()),
-        months=[_month(month, signs) for month in dict.fromkeys(day.replace(day=1) for day in signs)],
+        days=length - len(signs),
+        expected=length - sum(sign == OUTSIDE for sign in signs.values()),
+        months=[_month(max(start, first), min(end, last), signs) for start, end in _months(first, last)],
         gaps=[_gap(metric, days, older) for days in _stretches(signs)],
     )
+
+
+def _not_covered(own: Coverage, first: date, last: date) -> Iterator[date]:
+    """The days first … last that are not covered, in order."""
+    if own.only is not None:
+        yield from (day for day in calendar.days(first, last) if not own.holds(day))
+        return
+    for begin, end in own.stretches:
+        if end >= first:
+            yield from calendar.days(first, min(begin - ONE_DAY, last))
+            first = end + ONE_DAY
+        if first > last:
+            return
+    yield from calendar.days(first, last)
+
+
+def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
+    """The first and last day of each month that first … last touches."""
+    start = first.replace(day=1)
+    while start <= last:
+        after = calendar.next_period(start, "month")
+        yield start, after - ONE_DAY
+        start = after
 
 
 def _together(
@@ -110,16 +134,25 @@ def _sign(day: date, own: Coverage, older: Mapping[str, Coverage]) -> str:
     return MISSING if own.is_gap(day) else OUTSIDE
 
 
-def _month(first: date, signs: Mapping[date, str]) -> CoverageMonth:
-    last = calendar.next_period(first, "month") - calendar.ONE_DAY
-    days = "".join(signs.get(day, OUTSIDE) for day in calendar.days(first, last))
-    return CoverageMonth(month=f"{first:%Y-%m}", days=days)
+def _month(first: date, last: date, signs: Mapping[date, str]) -> CoverageMonth:
+    """The month of the days first … last; `signs`: those of the days that are not covered."""
+    end = calendar.next_period(first.replace(day=1), "month") - ONE_DAY
+    days = COVERED * ((last - first).days + 1)
+    if signs:
+        days = "".join(signs.get(day, COVERED) for day in calendar.days(first, last))
+    return CoverageMonth(month=f"{first:%Y-%m}", days=OUTSIDE * (first.day - 1) + days + OUTSIDE * (end - last).days)
 
 
 def _stretches(signs: Mapping[date, str]) -> list[list[date]]:
     """Neighboring days that are missing in the same way."""
-    several = groupby(signs, key=lambda day: signs[day])
-    return [list(days) for sign, days in several if sign not in (COVERED, OUTSIDE)]
+    found: list[list[date]] = []
+    for day, sign in signs.items():
+        before = found[-1][-1] if found else None
+        if before is not None and before == day - ONE_DAY and signs[before] == sign:
+            found[-1].append(day)
+        elif sign != OUTSIDE:
+            found.append([day])
+    return found
 
 
 def _gap(metric: Metric, days: Sequence[date], older: Mapping[str, Coverage]) -> CoverageGap:

@@ -80,10 +80,8 @@ def _problems(work: PageWork) -> list[AttentionItem]:
 
 def known_causes(work: PageWork) -> list[Known]:
     """What alerts know of the values of metrics, read once for a page."""
-    if "causes" not in work.found:
-        work.found["causes"] = work.book.alerts() if work.book.reader.there and not work.reader.is_filtered else []
-    causes: list[Known] = work.found["causes"]
-    return causes
+    can_see = work.book.reader.there and not work.reader.is_filtered
+    return work.once("causes", lambda: work.book.alerts() if can_see else [])
 
 
 def unusual_metrics(work: PageWork) -> set[str]:
@@ -125,10 +123,7 @@ def _off_goal(work: PageWork) -> list[AttentionItem]:
 
 def calendars(work: PageWork) -> list[CoverageCalendar]:
     """The coverage of all metrics, read once for a page."""
-    if "coverage" not in work.found:
-        work.found["coverage"] = work.book.coverage() if work.book.reader.there else []
-    found: list[CoverageCalendar] = work.found["coverage"]
-    return found
+    return work.once("coverage", lambda: work.book.coverage() if work.book.reader.there else [])
 
 
 def gaps_of(work: PageWork) -> dict[str, int]:

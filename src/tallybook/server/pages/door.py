@@ -5,6 +5,8 @@ Starlette is not needed: paths are few, and `Request` and `HttpAnswer` already h
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ from tallybook.server.answers import HttpAnswer, Refusal, only
 from tallybook.server.bodies import BodyRoom, body_of
 from tallybook.server.books import BookState, SharedBook
 from tallybook.server.gate import Gate
+from tallybook.server.pages.facts import FactsCache, VersionFacts
+from tallybook.server.pages.frame import FRESH_SECONDS
 from tallybook.server.pages.page import MAX_FIELD_LENGTH, MAX_FIELDS, File, Page, PageRequest, PageWork
 from tallybook.server.pages.problem_pages import problem_page, signin_page
 from tallybook.server.pages.site import is_page, page_of
@@ -48,8 +52,6 @@ FAILED = {
     "ledger": "The keys cannot be read now. Try again in a moment",
 }
 MAX_CACHED_BYTES = 24_000_000
-FRESH_SECONDS = 300
-"""A page says what is late, which changes with the clock: a rendered one is used for so long."""
 
 
 class PageCache:
@@ -70,6 +72,13 @@ class PageCache:
             self._bytes -= len(oldest.html)
 
 
+@dataclass
+class LastRead:
+    """When a page was last read, on the monotonic clock."""
+
+    at: float = -math.inf
+
+
 @dataclass(frozen=True, kw_only=True)
 class PagesDoor:
     """Answers the paths of pages and their static files."""
@@ -78,6 +87,8 @@ class PagesDoor:
     clock: Callable[[], datetime]
     on_error: Callable[[Exception], None] = lambda error: None
     cache: PageCache = field(default_factory=PageCache)
+    facts: FactsCache = field(default_factory=FactsCache)
+    last_read: LastRead = field(default_factory=LastRead)
     room: BodyRoom = field(default_factory=BodyRoom)
 
     def takes(self, request: Request) -> bool:
@@ -97,6 +108,7 @@ class PagesDoor:
             reader = await reader_of(request, gate)
         except Refusal as refusal:
             return self._refused(request, refusal)
+        self.last_read.at = time.monotonic()
         try:
             ask = page_request(request)
             known = request.headers.get("if-none-match", "")
@@ -120,7 +132,7 @@ class PagesDoor:
             return HttpAnswer(304, headers=headers)
         if (cached := self.cache.get(tag)) is not None:
             return HttpAnswer(cached.status, headers=dict(headers), text=cached.html)
-        made = page_of(PageWork(book=book, ask=ask, now=now, reader=reader))
+        made = page_of(PageWork(book=book, ask=ask, now=now, reader=reader, facts=self.facts_of(book, state)))
         if isinstance(made, File):
             return _file(made)
         if made.status != 200 or self.book.state(book) != state:
@@ -128,6 +140,23 @@ class PagesDoor:
             return HttpAnswer(made.status, headers=HEADERS | dict(made.headers), text=made.html)
         self.cache.keep(tag, made)
         return HttpAnswer(made.status, headers=headers | dict(made.headers), text=made.html)
+
+    def facts_of(self, book: Book, state: BookState) -> VersionFacts | None:
+        """What pages of this state have in common; None while days are hidden until a later moment."""
+        if not state.is_settled:
+            return None
+        commits = state.commits
+        depends = (commits.version, commits.entities, commits.days, state.declarations, state.today, *_last_run(book))
+        return self.facts.of(depends)
+
+    def prepare(self) -> None:
+        """Find out what the first page of a version needs."""
+        from tallybook.server.pages.overview import prepare
+
+        with self.book.using() as book:
+            facts = self.facts_of(book, self.book.state(book))
+            if facts is not None and book.reader.version:
+                prepare(PageWork(book=book, ask=PageRequest(path="/"), now=self.clock(), facts=facts))
 
     # -- what is no page
 

@@ -12,6 +12,8 @@ from tallybook.server.pages.templates import render
 if TYPE_CHECKING:
     from tallybook.monitor import Status
 
+FRESH_SECONDS = 300
+"""A page says what is late, which changes with the clock: a rendered one is used for so long."""
 SECTIONS = (
     ("overview", "Overview", "/"),
     ("query", "Query", "/q"),
@@ -38,11 +40,14 @@ class Frame:
 
 
 def status_of(work: PageWork) -> Status:
-    """The status of the book, read once for a page."""
-    if "status" not in work.found:
-        work.found["status"] = work.book.status()
-    status: Status = work.found["status"]
-    return status
+    """The status of the book, read once for a page; pages that do not explain it share it for a while."""
+    if work.ask.path == "/health":
+        if "status" not in work.found:
+            work.found["status"] = work.book.status()
+        status: Status = work.found["status"]
+        return status
+    moment = int(work.now.timestamp() // FRESH_SECONDS)
+    return work.once(f"status {moment}", work.book.status)
 
 
 def frame_of(work: PageWork) -> Frame:

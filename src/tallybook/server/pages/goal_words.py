@@ -31,11 +31,8 @@ class GoalLine:
 
 def goal_standings(work: PageWork) -> list[Standing]:
     """How all goals are, read once for a page."""
-    if "goals" not in work.found:
-        can_see = work.catalog.goals and work.book.reader.there and not work.reader.is_filtered
-        work.found["goals"] = work.book.goals() if can_see else []
-    found: list[Standing] = work.found["goals"]
-    return found
+    can_see = work.catalog.goals and work.book.reader.there and not work.reader.is_filtered
+    return work.once("goals", lambda: work.book.goals() if can_see else [])
 
 
 def goal_lines(work: PageWork) -> dict[str, GoalLine]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -79,7 +79,7 @@ def overview(work: PageWork) -> Page:
     scope = work.ask.one("scope", "week")
     scope = scope if scope in SCOPES else "week"
     periods = periods_of(work, scope)
-    lines = metric_lines(work, periods)
+    lines = with_states(work, work.once(f"lines by {scope}", lambda: metric_lines(work, periods)))
     words = work.ask.one("find").casefold().split()
     metrics = [m for m in work.metrics.values() if all(w in lines[m.name].search for w in words)]
     pinned = [lines[m.name] for m in work.metrics.values() if m.pinned][:MAX_TILES]
@@ -95,6 +95,12 @@ def overview(work: PageWork) -> Page:
         count=len(work.metrics),
         scopes=scope_links(work, scope),
     )
+
+
+def prepare(work: PageWork) -> None:
+    """Find out what the overview by week needs, for the next reader."""
+    status_of(work)
+    with_states(work, work.once("lines by week", lambda: metric_lines(work, periods_of(work, "week"))))
 
 
 def scope_links(work: PageWork, scope: str, scopes: Sequence[str] = SCOPES) -> list[Choice]:
@@ -151,12 +157,21 @@ def metric_lines(work: PageWork, periods: Periods) -> dict[str, MetricLine]:
     if periods.is_running:
         options = {"scope": periods.scope, "from_": periods.running, "compare": "previous"}
         running = _by_metric(answers_of(work, names, **options))
-    goals, gaps, odd = goal_lines(work), gaps_of(work), unusual_metrics(work)
+    goals = goal_lines(work)
+    return {
+        name: _line(metric, periods, whole.get(name), running.get(name), goals.get(name))
+        for name, metric in work.metrics.items()
+    }
+
+
+def with_states(work: PageWork, lines: Mapping[str, MetricLine]) -> dict[str, MetricLine]:
+    """The lines with what is wrong now: a gap becomes late during a day, without a new version."""
+    gaps, odd = gaps_of(work), unusual_metrics(work)
     found = {}
-    for name, metric in work.metrics.items():
-        state = ("missing", f"{days_phrase(gaps[name])} missing") if name in gaps else ("", "")
-        state = ("unusual", "unusual") if name in odd else state
-        found[name] = _line(metric, periods, whole.get(name), running.get(name), goals.get(name), state)
+    for name, line in lines.items():
+        icon, state = ("missing", f"{days_phrase(gaps[name])} missing") if name in gaps else ("", "")
+        icon, state = ("unusual", "unusual") if name in odd else (icon, state)
+        found[name] = replace(line, state=state, state_icon=icon)
     return found
 
 
@@ -176,7 +191,6 @@ def _line(
     whole: tuple[Result, list[Any]] | None,
     running: tuple[Result, list[Any]] | None,
     goal: GoalLine | None,
-    state: tuple[str, str],
 ) -> MetricLine:
     name, link = metric.name, address(f"/m/{metric.name}", scope="" if periods.scope == "week" else periods.scope)
     values, column, last = _series(name, whole, periods)
@@ -203,8 +217,6 @@ def _line(
         spark=markup(spark(values)),
         wide_spark=markup(spark(values, width=262, height=48, kind="wide-spark")) if metric.pinned else "",
         goal=goal,
-        state_icon=state[0],
-        state=state[1],
         search=f"{name} {title_of(metric)} {metric.group}".casefold(),
     )
 

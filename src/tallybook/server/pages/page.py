@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from tallybook.core import QueryError, did_you_mean
+from tallybook.server.pages.facts import VersionFacts
 from tallybook.server.readers import LOCAL, AnswerReader
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tallybook.core import Catalog, Metric, Result
     from tallybook.query import Question
 
+T = TypeVar("T")
 MAX_FIELDS = 200
 MAX_FIELD_LENGTH = 4_000
 
@@ -84,6 +86,16 @@ class PageWork:
     reader: AnswerReader = LOCAL
     found: dict[str, Any] = field(default_factory=dict)
     """What several parts of a page need, read once."""
+    facts: VersionFacts | None = None
+    """What all pages of this version need; None where it may change without a new version."""
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` finds, once for a page; once for all pages of a version where the reader sees everything."""
+        if name not in self.found:
+            shared = self.facts if not self.reader.is_bound else None
+            self.found[name] = shared.get(name, make) if shared is not None else make()
+        found: T = self.found[name]
+        return found
 
     @property
     def catalog(self) -> Catalog:

@@ -1,0 +1,47 @@
+"""What all pages of a version of the book have in common, found once: alerts, goals, coverage, the overview."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+KEPT_VERSIONS = 2
+
+
+@dataclass
+class VersionFacts:
+    """Facts by their name. Whoever asks first finds one out; others who ask for it wait."""
+
+    _known: dict[str, Any] = field(default_factory=dict)
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, name: str, make: Callable[[], T]) -> T:
+        """The fact of a name, made by `make` where it is not known. Raises what `make` raises."""
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._known:
+                self._known[name] = make()
+            found: T = self._known[name]
+            return found
+
+
+class FactsCache:
+    """The facts of the latest versions."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._facts: dict[Hashable, VersionFacts] = {}
+
+    def of(self, state: Hashable) -> VersionFacts:
+        """The facts of a state of the book: of everything that they depend on."""
+        with self._lock:
+            if state not in self._facts:
+                while len(self._facts) >= KEPT_VERSIONS:
+                    del self._facts[next(iter(self._facts))]
+                self._facts[state] = VersionFacts()
+            return self._facts[state]

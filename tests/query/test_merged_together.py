@@ -1,0 +1,91 @@
+"""Metrics that are merged in one pass have the numbers of each by itself: operands and comparisons, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from tests.projects import Project
+
+DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(69)]
+METRICS = """
+[metrics.orders]
+table = "orders"
+time = "day"
+measure = "count(*)"
+by = ["plan"]
+
+[metrics.large]
+table = "orders"
+time = "day"
+measure = "count(*)"
+where = "amount > 6"
+by = ["plan"]
+
+[metrics.late]
+table = "orders"
+time = "day"
+measure = "count(*)"
+where = "amount > 8"
+by = ["plan"]
+
+[metrics.share]
+measure = "large / orders"
+
+[metrics.late_share]
+measure = "late / large"
+
+[metrics.twice]
+measure = "share + late_share"
+"""
+NAMES = ["orders", "large", "late", "share", "late_share", "twice"]
+ASKED: list[dict[str, Any]] = [
+    {"scope": "week"},
+    {"scope": "week", "compare": "previous"},
+    {"scope": "month", "compare": "1 month", "from_": "2024-02-03"},
+    {"scope": "day", "compare": "7 days", "by": ["plan"], "from_": "2024-01-20", "to": "2024-02-20"},
+    {"scope": "month", "by": ["plan"], "totals": True},
+    {"scope": "week", "where": ["plan=a"], "compare": "previous", "from_": "2024-02-27"},
+    {"scope": "all", "from_": "2024-02-05", "compare": "previous"},
+    {"scope": "quarter", "compare": "1 year"},
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    folder = tmp_path_factory.mktemp("together") / "book"
+    made = Project(folder, f"sqlite:///{folder.with_suffix('.db')}", now="2024-03-10T12:00")
+    rows = [(day, "ab"[n % 2], n % 11) for place, day in enumerate(DAYS) for n in range(place % 13)]
+    made.table("orders (day date, plan text, amount int)", rows)
+    made.declare(METRICS)
+    # Days of one operand are missing: values of derived metrics are over the days that all of them cover.
+    made.book.run("orders", "late")
+    made.book.run("large", from_="2024-01-01", to="2024-01-21")
+    made.book.run("large", from_="2024-01-30", to="2024-03-09")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: " ".join(map(str, asked.values())))
+def test_metrics_that_are_merged_together_have_the_numbers_of_each_alone(
+    project: Project, asked: dict[str, Any]
+) -> None:
+    together = project.book.query(*NAMES, **asked)
+    columns = [column.name for column in together.columns]
+    for name in NAMES:
+        alone = project.book.query(name, **asked)
+        own = [column.name for column in alone.columns if column.role == "metric" or column.name.startswith(name)]
+        known = {_key(row): row for row in together.data}
+        assert set(own) <= set(columns)
+        for row in alone.data:
+            if row.get("no_series"):
+                continue
+            joint = known[_key(row)]
+            assert [row[one] for one in own] == [joint[one] for one in own], (name, row)
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["period"], row.get("plan"), bool(row.get("total"))
