@@ -34,6 +34,7 @@ BENCHMARKS = (
     "servers_without_index",
     "ingest",
     "entities",
+    "rules",
     "init_tables",
     "pages",
 )

@@ -70,3 +70,27 @@ def test_everybody_at_once_is_everybody_one_by_one(project):
     made.declare(TOML.replace('"seats"]', '"seats", "later"]'))
     assert [known(row) for row in rows_of(made, None)] == [known(row) for row in rows_of(made, ids)]
     assert known(rows_of(made, None)[0])[5] == "?"
+
+
+def test_earlier_values_of_attributes_are_those_of_then(project):
+    made = project("sqlite", now="2024-01-11T04:00")
+    made.table("calls (day date, account_id varchar(9), n int)", [("2024-01-10", "1", 5)])
+    made.table("accounts (id int, plan varchar(9), seats int)", [(1, "trial", 1), (2, "free", 2)])
+    made.declare(TOML)
+    made.run()
+    made.execute("update accounts set plan = 'pro' where id = 1")
+    made.insert("accounts", [(3, "free", 1)])
+    made.at("2024-01-13T04:00").run()
+    service = made.book.answers
+    question = SubjectsQuestion(
+        kind="accounts", names=["plan"], earlier=[("plan", "1 day")], now=service.reader.now, ids=None
+    )
+    with service.reader.reading() as reading:
+        found = load_subjects(service, reading.engine, question)
+        now, then = found.columns["plan"], found.earlier["plan", "1 day"]
+        asked = f"SELECT id, {now.sql}, {then.sql}, {then.known or 'TRUE'} FROM {found.sql} e ORDER BY id"
+        assert reading.engine.execute(asked).fetchall() == [
+            ("1", "pro", "trial", True),
+            ("2", "free", "free", True),
+            ("3", "free", None, False),
+        ]

@@ -124,18 +124,30 @@ class KindStep:
     def edges(self, engine: duckdb.DuckDBPyConnection) -> Iterator[Edge]:
         """The entities that have entered or left, rule by rule, in the order of their ids."""
         folded = {name.casefold(): name for name in self.subjects.columns}
+        there = self._with_edges(engine)
         for rule, step in zip(self.rules, self.steps, strict=True):
             named = [folded[name] for name in self.names[rule.name].attributes if name in folded and name != "id"]
             columns = [shown_column(name, self.subjects.columns[name]) for name in named]
             has_metrics = bool(self.subjects.metrics & set(self.names[rule.name].attributes))
             for edge, where in ((ENTER, self._entered(step)), (LEAVE, self._left(step))):
-                ids = f"SELECT id FROM {self.table} WHERE moved AND {where}"
-                if not engine.execute(f"SELECT EXISTS ({ids})").fetchall()[0][0]:
+                if (rule.name, edge) not in there:
                     continue
+                ids = f"SELECT id FROM {self.table} WHERE moved AND {where}"
                 asked = f"SELECT {', '.join(['id', *columns])} FROM {self.subjects.sql} WHERE id IN ({ids}) ORDER BY id"
                 for id_, *values in engine.execute(asked).fetchall():
                     found: dict[str, Any] = dict(zip(named, values, strict=True))
                     yield Edge(rule=rule, entity=id_, edge=edge, values=found, has_metrics=has_metrics)
+
+    def _with_edges(self, engine: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+        """The (rule, edge) for which there is anybody, found in one reading of the table."""
+        asked: dict[tuple[str, str], str] = {}
+        for rule, step in zip(self.rules, self.steps, strict=True):
+            asked |= {(rule.name, ENTER): self._entered(step), (rule.name, LEAVE): self._left(step)}
+        if not asked:
+            return set()
+        shown = ", ".join(f"coalesce(bool_or({where}), FALSE)" for where in asked.values())
+        (row,) = engine.execute(f"SELECT {shown} FROM {self.table} WHERE moved").fetchall()
+        return {key for key, is_there in zip(asked, row, strict=True) if is_there}
 
     def _entered(self, step: StepSql) -> str:
         old, new = identifier(f"o:{step.columns.rule}"), identifier(step.columns.code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from tallybook.core import QueryError
 KNOWN, UNKNOWN = "\x01known", "\x01unknown"
 """Texts that stand for `is known` and `is unknown` while a condition is parsed."""
 BEFORE, CHANGED, CROSSED = "before", "changed", "crossed"
+MAX_PARSED = 512
+"""Conditions whose trees are kept: rules are evaluated again and again."""
 SINCE_LAST = ""
 """In place of a span: the value at the last evaluation of a rule; in a list, a day ago."""
 FORMS = (
@@ -32,7 +35,12 @@ class ConditionNames:
 
 
 def parsed(text: str) -> Any:
-    """The tree of a condition. Raises QueryError for what cannot be read."""
+    """The tree of a condition; nobody changes it. Raises QueryError for what cannot be read."""
+    return _tree(text)
+
+
+@functools.lru_cache(MAX_PARSED)
+def _tree(text: str) -> Any:
     import sqlglot
     from sqlglot.errors import SqlglotError
 
@@ -48,11 +56,12 @@ def wrong_condition(text: str, why: str, hint: str = "") -> QueryError:
     return QueryError(f"the condition {text!r} {why}", hint=hint or f"conditions have {FORMS}")
 
 
+@functools.lru_cache(MAX_PARSED)
 def names_in(text: str) -> ConditionNames:
     """The attributes that a condition names. Raises QueryError for what cannot be read."""
     from sqlglot import exp
 
-    tree = parsed(text)
+    tree = _tree(text)
     attributes = dict.fromkeys(node.name.casefold() for node in tree.find_all(exp.Column))
     earlier: dict[tuple[str, str], None] = {}
     lasts = True

@@ -131,6 +131,11 @@ class _Entities:
         return self.service.catalog.book.timezone
 
     @property
+    def declared(self) -> frozenset[str]:
+        """The attributes that are read from a table, in lower case."""
+        return frozenset(name.casefold() for name in self.settings.attributes)
+
+    @property
     def ledger(self) -> EntityLedger:
         return EntityLedger(self.service.reader.store.ledger)  # type: ignore[arg-type]
 
@@ -217,14 +222,19 @@ class _Entities:
             for name, span in self.question.earlier
             if name in types and name not in own and span != SINCE_LAST
         ]
-        spec = {"id": "VARCHAR", IS_GONE: "BOOLEAN"}
-        for type_, column in [*((one, one.spelled) for one in names), *((t, f"{t.name}@{span}") for t, span in past)]:
+        spec = {"id": "VARCHAR", IS_GONE: "BOOLEAN"} | {one.spelled: EVENT_TYPES[one.type] for one in names}
+        spec |= {f"{one.spelled} {IS_KNOWN}": "BOOLEAN" for one in names if one.name in self.declared}
+        for type_, span in past:
+            column = f"{type_.name}@{span}"
             spec |= {column: EVENT_TYPES[type_.type], f"{column} {IS_KNOWN}": "BOOLEAN"}
         table = f"{self.settings.kind}_of_rules"
         load_rows(engine, table, spec, self.rows(entities, names, past))
         columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}
         for type_, column in [*((one, one.spelled) for one in names), *((t, f"{t.name}@{span}") for t, span in past)]:
-            columns[column] = _column(engine, table, column, type_.type)
+            if f"{column} {IS_KNOWN}" in spec:
+                columns[column] = _column(engine, table, column, type_.type)
+            else:
+                columns[column] = ConditionColumn(sql=identifier(column), type=type_.type)
         whys = self.add_missing(columns, types, own)
         return EntityTable(sql=table, columns=columns), whys
 
@@ -250,15 +260,22 @@ class _Entities:
         self, entities: Iterable[Entity], names: Sequence[AttributeType], past: Sequence[tuple[AttributeType, str]]
     ) -> Iterator[dict[str, Any]]:
         then = self.then({span for _, span in past})
+        declared = self.declared
+
+        def was_read(entity: Entity, type_: AttributeType) -> bool:
+            """Whether the value of an attribute is known: one that is read from a table, once it was read."""
+            return type_.name not in declared or type_.spelled in entity.record.values
+
         for one in entities:
             row: dict[str, Any] = {"id": one.id, IS_GONE: one.deleted is not None}
             values = one.record.effective()
             for type_ in names:
                 row[type_.spelled] = values.get(type_.spelled)
-                row[f"{type_.spelled} {IS_KNOWN}"] = self.is_known(one, type_)
+                if type_.name in declared:
+                    row[f"{type_.spelled} {IS_KNOWN}"] = was_read(one, type_)
             for type_, span in past:
                 before = then[span].get(one.id)
-                is_known = before is not None and before.deleted is None and self.is_known(before, type_)
+                is_known = before is not None and before.deleted is None and was_read(before, type_)
                 row[f"{type_.name}@{span}"] = before.record.effective().get(type_.spelled) if before else None
                 row[f"{type_.name}@{span} {IS_KNOWN}"] = is_known
             yield row
@@ -270,11 +287,6 @@ class _Entities:
         return {
             span: entities_at(history, stamp_of(earlier_instant(self.question.now, span, self.zone))) for span in spans
         }
-
-    def is_known(self, entity: Entity, type_: AttributeType) -> bool:
-        """Whether the value of an attribute is known: one that is read from a table, once it was read."""
-        declared = {name.casefold() for name in self.settings.attributes}
-        return type_.name not in declared or type_.spelled in entity.record.values
 
 
 def _column(engine: duckdb.DuckDBPyConnection, table: str, column: str, type_: str) -> ConditionColumn:
