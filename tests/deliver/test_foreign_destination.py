@@ -148,7 +148,7 @@ def test_a_key_of_its_own_is_unknown_elsewhere(tallybook: Tallybook, acme: Path)
 def test_without_the_package_its_name_is_not_known(tallybook: Tallybook) -> None:
     refused = tallybook("check", path=None)
     assert (refused.returncode, "is not one of the allowed values" in refused.stderr) == (2, True)
-    assert "no format of a query" in tallybook("query", "signups", "-o", "x.jsonl", path=None).stderr
+    assert "cannot tell the format of a query" in tallybook("query", "signups", "-o", "x.jsonl", path=None).stderr
     assert "is not one of" in tallybook("query", "signups", "--format", "jsonl", path=None).stderr
 
 

@@ -80,6 +80,15 @@ def test_a_new_workbook_begins_with_last_value_change_and_trend_and_has_charts(p
     assert chart_references(project) == ["'Chart data'!$B$2:$B$5", "'Chart data'!$C$2:$C$5"]
 
 
+def test_each_sheet_that_is_read_prints_on_one_page_in_width(project):
+    declare(project, "")
+    project.run()
+    for sheet in book(project).worksheets:
+        if sheet.sheet_state == "visible":
+            assert sheet.sheet_properties.pageSetUpPr.fitToPage, sheet.title
+            assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0), sheet.title
+
+
 def test_each_delivery_brings_overview_and_charts_up_to_date(project):
     declare(project, "")
     project.run()

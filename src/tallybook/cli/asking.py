@@ -230,7 +230,7 @@ def _format_of(file: Path) -> str:
         return kind.name
     endings = (ending for kind in destination_kinds(QUERY) for ending in kind.endings)
     instead = f"tallybook export … --to {file}" if kind_of_file(file, EXPORT) else f"one of {', '.join(endings)}"
-    raise click.UsageError(f"the ending of {file} says no format of a query: {instead}, or --format")
+    raise click.UsageError(f"cannot tell the format of a query from the extension of {file}: {instead}, or --format")
 
 
 def _rendered(result: Result, form: str, exact: bool) -> bytes:

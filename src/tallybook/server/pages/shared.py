@@ -96,7 +96,7 @@ def shared_reader(book: Book, link: SharedLink) -> Any:
         return link.reader(book.project.catalog)
     except QueryError:
         whom = link.contact or book.project.catalog.serve.contact or "whoever sent it to you"
-        message = "what this link showed is no longer there"
+        message = "what this link showed does not exist any more"
         error = RequestError(status=410, code="gone", message=message, more={"ask": whom})
         raise Refusal(error) from None
 

@@ -125,6 +125,9 @@ def front_workbook(tab: str, result: Result, created: datetime | None) -> bytes:
     pages = Pages(result, file, created, chart_data=False, sheets=(OVERVIEW, tab, CHARTS, CHART_DATA))
     for name in (OVERVIEW, tab):
         pages.sheet(name).freeze_panes(1, 0)
+    for name in (OVERVIEW, tab, CHARTS):
+        pages.sheet(name).set_landscape()
+        pages.sheet(name).fit_to_pages(1, 0)
     pages.sheet(CHART_DATA).hide()
     sheet = pages.sheet(CHARTS)
     sheet.hide_gridlines(2)
