@@ -173,6 +173,7 @@ FILES = {
     "test_safe.py": "kills",
     "test_schedule.py": "scale",
     "test_schedulers.py": "scale",
+    "test_schemathesis.py": "right",
     "test_scores.py": "scale",
     "test_segment.py": "events",
     "test_segments.py": "right",

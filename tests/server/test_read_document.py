@@ -26,6 +26,7 @@ __all__ = ["served"]
 
 SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
 FEW = settings(max_examples=3_000 if SOAK else 50, deadline=None, suppress_health_check=list(HealthCheck))
+ASKED = settings(FEW, max_examples=700 if SOAK else 30)
 EXAMPLES = {
     "/v1/metrics/{metric}/shows": "?period=2024-01",
     "/v1/why": "?metric=mrr&day=2024-01-31",
@@ -97,7 +98,7 @@ QUESTIONS = st.fixed_dictionaries(
 )
 
 
-@FEW
+@ASKED
 @given(asked=QUESTIONS)
 def test_api_command_and_python_give_one_answer(served: Served, asked: dict[str, Any]) -> None:
     posted = served.query(**asked)
