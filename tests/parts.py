@@ -114,6 +114,7 @@ FILES = {
     "test_kept_events.py": "events",
     "test_keys_over_http.py": "events",
     "test_kills.py": "events",
+    "test_known_accounts.py": "right",
     "test_known_answers.py": "right",
     "test_large_tables.py": "scale",
     "test_late.py": "kills",
