@@ -192,7 +192,7 @@ class Reader:
         env = {**os.environ, **self.exported, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
         return subprocess.run(
             ["bash", "-e", "-c", script], cwd=self.folder, env=env, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=180,
         )  # fmt: skip
 
     def typed(self, command: str) -> tuple[int, str]:
