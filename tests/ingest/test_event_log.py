@@ -22,6 +22,7 @@ from tallybook.ingest import (
     LogRow,
     SqliteLogs,
     Upkeep,
+    id_runs,
 )
 from tallybook.ingest.keys import create_key, hash_key, revoke_key, rotate_key
 from tallybook.storage import (
@@ -131,6 +132,31 @@ def test_an_id_is_forgotten_after_the_window_although_later_ids_are_in_its_file(
     ingest.send(signup("a"), signup("b"))
     ingest.compact()
     assert sorted(ingest.stored("signup")) == [("a",), ("a",), ("b",)]
+
+
+def test_a_file_of_ids_that_another_compactor_replaced_and_deleted_is_a_conflict_and_no_error(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest.send(signup("a"))
+    ingest.compact()
+    before = ingest.events.snapshot()
+    ingest.send(signup("a"), signup("b"))
+    slow = ingest.compactor()
+    batch = slow._batch()
+    ingest.compact()
+    (run,) = before.runs
+
+    def asked_after_the_merge(*ids: Any) -> Any:
+        (ingest.folder / run.path).unlink()
+        return made(*ids)
+
+    made = id_runs._table
+    monkeypatch.setattr(id_runs, "_table", asked_after_the_merge)
+    with pytest.raises(Conflict):
+        slow._commit(batch, before)
+    monkeypatch.undo()
+    assert not slow.step()
+    assert ingest.stored("signup") == [("a",), ("b",)]
 
 
 def test_with_an_idempotency_key_events_without_an_id_are_stored_once(ingest: Ingest) -> None:

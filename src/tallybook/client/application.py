@@ -325,7 +325,9 @@ class Client:
         try:
             problem = self._opened().step(seconds)
         except Exception as error:
-            LOG.exception("tallybook: sending failed")
+            # A process that ends takes from the thread what an engine needs; who ends it sends the batch again.
+            is_ending = self._refuses and threading.current_thread() is self._thread
+            LOG.log(logging.DEBUG if is_ending else logging.ERROR, "tallybook: sending failed", exc_info=True)
             self._tally.error = f"{type(error).__name__}: {error}"
             return SendProblem(reason=self._tally.error, pause=MAX_PAUSE_SECONDS, is_refused=True)
         if problem is not None and problem.is_told:

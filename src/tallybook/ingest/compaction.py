@@ -183,10 +183,12 @@ class Compactor:
     # -- one commit ----------------------------------------------------------------------------------
 
     def _commit(self, batch: _LogBatch, known: EventsSnapshot) -> None:
+        import duckdb
+
         try:
             self._compact(batch, known)
-        except (BookError, OSError) as error:
-            # Files that somebody replaced meanwhile are gone.
+        except (BookError, OSError, duckdb.IOException) as error:
+            # Files that somebody replaced meanwhile are gone; the engine has an error of its own for that.
             if self.events.number() != known.number:
                 raise Conflict("somebody else committed") from error
             raise
