@@ -148,6 +148,7 @@ FILES = {
     "test_pages_in_a_browser.py": "deliver",
     "test_pages_identities.py": "events",
     "test_plain_events.py": "events",
+    "test_planted_secrets.py": "deliver",
     "test_pooler.py": "right",
     "test_protocol_promises.py": "events",
     "test_query_page.py": "right",

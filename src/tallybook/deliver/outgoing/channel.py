@@ -66,6 +66,11 @@ class _Secure(HTTPSConnection):
         self.sock = _Secure.tls.wrap_socket(plain, server_hostname=self.host)
 
 
+CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "x-aptrinsic-api-key"})
+MIN_CREDENTIAL = 8
+"""Characters: shorter words, such as Basic, are no credentials."""
+
+
 @dataclass
 class Channel:
     """A connection to one target, for one thread. It is opened by the first request, and again after a failure."""
@@ -123,9 +128,10 @@ class Channel:
         if will_close:
             self.close()
         seconds = time.monotonic() - began
-        return HttpReply(
-            status=status, headers=found, body=beginning[: self.max_answer], seconds=seconds, reason=reason
-        )
+        answer = beginning[: self.max_answer]
+        if status >= 300:
+            answer = _without_credentials(answer, request.headers)
+        return HttpReply(status=status, headers=found, body=answer, seconds=seconds, reason=reason)
 
     def _connected(self) -> HTTPConnection:
         """The open connection, or a new one: another end that was closed meanwhile is noticed here, before sending."""
@@ -180,6 +186,17 @@ class Channel:
                 socket.socket.shutdown(held, socket.SHUT_RDWR)
             except OSError:
                 return  # closed already
+
+
+def _without_credentials(answer: bytes, headers: Mapping[str, str]) -> bytes:
+    """The answer of a receiver that fails, without the credentials of its request: some repeat them, and what they
+    said is shown and kept."""
+    for name, value in headers.items():
+        if name.lower() in CREDENTIAL_HEADERS:
+            for part in value.split():
+                if len(part) >= MIN_CREDENTIAL:
+                    answer = answer.replace(part.encode(), b"***")
+    return answer
 
 
 def _open_tunnel(plain: socket.socket, host: str, port: int) -> None:
