@@ -425,6 +425,10 @@ class MetricSpec:
     per: str = ""
     then: str = ""
     unit_from: str = ""
+    changed: str = ""
+    """The column that every write sets."""
+    join: str = ""
+    """The table whose row with the id `account_id` each fact has beside its own columns."""
 
     @property
     def linear(self) -> bool:
@@ -445,6 +449,9 @@ class MetricSpec:
             said |= {"time": self.time, "from": self.from_, "until": self.until}
             said["stored"] = stored(table.column(self.time or self.from_), dialect)
             said["until_inclusive"] = self.until_inclusive
+            said["join"] = f"{self.join} on {self.join}.id = account_id" if self.join else ""
+            said["changed"] = self.changed
+            said["changed_stored"] = written_as(table.column(self.changed), dialect) if self.changed else ""
             said["where"] = self.where.sql(dialect) if self.where is not None else ""
         said["measure"] = self.measure.sql(dialect)
         said["by"] = list(self.by) if self.shape != DERIVED else []
@@ -461,6 +468,11 @@ def stored(column: Column, dialect: Dialect) -> str | None:
     if dialect == "sqlite":
         return {"timestamptz": "offset", "date": "date"}.get(column.type, STORED[column.type])
     return STORED[column.type]
+
+
+def written_as(column: Column, dialect: Dialect) -> str | None:
+    """What to declare as `changed_stored` for the column that every write sets."""
+    return "utc" if column.type == "timestamp" else stored(column, dialect)
 
 
 def toml_value(value: Any) -> str:
@@ -682,7 +694,9 @@ class Value:
         if self.exact and is_decimal(self.middle):
             with localcontext() as context:
                 context.prec = 200
-                return Decimal(self.middle.numerator) / Decimal(self.middle.denominator)
+                written = Decimal(self.middle.numerator) / Decimal(self.middle.denominator)
+            # A tiny float has more digits than that.
+            return written if Fraction(written) == self.middle else float(self.middle)
         return float(self.middle)
 
     def accepts(self, got: Any) -> bool:
@@ -1068,6 +1082,10 @@ class Judge:
     closed_until: date
     remembered: dict[Any, Any] = field(default_factory=dict, repr=False)
 
+    def without(self, name: str) -> Judge:
+        """A judge who knows nothing of the metric's days."""
+        return replace(self, covered={**self.covered, name: {}}, remembered={})
+
     # ---- which days
 
     def days(self, name: str) -> set[date]:
@@ -1087,7 +1105,19 @@ class Judge:
         """The metric's table as it was when `day` was collected last."""
         days = self.covered[name]
         seen = days[day] if isinstance(days, Mapping) and day in days else self.tables
-        return seen[self.metrics[name].table]
+        return self.facts_of(name, seen)
+
+    def facts_of(self, name: str, tables: Tables) -> Table:
+        """The metric's table, each row with the columns of the row that it is joined to."""
+        spec = self.metrics[name]
+        facts, other = tables[spec.table], tables.get(spec.join)
+        if other is None:
+            return facts
+        key = ("joined", id(facts), id(other))
+        if key not in self.remembered:
+            self.remembered[key] = (joined(facts, other), facts, other)
+        table: Table = self.remembered[key][0]
+        return table
 
     # ---- which rows count for a day
 
@@ -1192,6 +1222,15 @@ class Judge:
 
     def answer(self, ask: Ask) -> list[Row]:
         return Answer(self, self.reached(ask)).rows()
+
+
+def joined(facts: Table, other: Table) -> Table:
+    """Every fact, with the columns of the other table's row of its account; null where there is none."""
+    columns = tuple(column for column in other.columns if column.name != "id")
+    rows = {row["id"]: {column.name: row[column.name] for column in columns} for row in other.rows}
+    nothing = dict.fromkeys(column.name for column in columns)
+    found = [{**fact, **rows.get(fact["account_id"], nothing)} for fact in facts.rows]
+    return Table(name=facts.name, columns=(*facts.columns, *columns), rows=found)
 
 
 def latest(rows: Iterable[Row], spec: MetricSpec) -> list[Row]:
@@ -1862,7 +1901,9 @@ def base_metrics(judge: Judge, names: Iterable[str]) -> list[str]:
 
 def columns_shown(spec: MetricSpec) -> list[str]:
     """The columns that matter to a metric."""
-    names = {"id", *spec.by, *spec.series, spec.time, spec.from_, spec.until, spec.received, spec.per} - {""}
+    names = {"id", *spec.by, *spec.series, spec.time, spec.from_, spec.until, spec.received, spec.per, spec.changed} - {
+        ""
+    }
     predicates = [spec.where, *(agg.where for agg in leaves_of(spec.measure, Agg))]
     for predicate in predicates:
         sides = [predicate] if isinstance(predicate, Pred) else [predicate.left, predicate.right] if predicate else []

@@ -58,6 +58,7 @@ from tests.oracle import (
     start_of_day,
 )
 from tests.oracle_days import Fiscal
+from tests.oracle_goals import GoalSpec
 
 # ---------------------------------------------------------------------------------------- zones and days
 
@@ -259,6 +260,9 @@ class Place:
 
 TIMES = ("timestamp", "timestamptz", "timestamp_local", "date", "epoch_s", "epoch_ms")
 DATES = ("date", "date", "timestamp")
+WRITTEN = "written"
+"""The column that every write sets."""
+ACCOUNTS_TABLE = "accounts"
 
 
 @dataclass(frozen=True)
@@ -278,8 +282,9 @@ class Source:
         return moments(self.table.column(column), place.timezone, first, last)
 
     def numbered(self, row: Row, number: int) -> Row:
-        """`row` with its id, and what follows from it."""
+        """`row` with its id, and what follows from it. When it was written is known once that happens."""
         row = {"id": number, **row}
+        row |= {column.name: None for column in self.table.columns if column.name == WRITTEN}
         if self.shape == "daily_aggregate":
             row["received"] = number * self.shuffle % 1_000_003
         return row
@@ -296,8 +301,8 @@ class Source:
 
 
 @st.composite
-def sources(draw: st.DrawFn, shape: str, place: Place, kinds: Values) -> Source:
-    """A table for facts, intervals, daily levels or daily aggregates."""
+def sources(draw: st.DrawFn, shape: str, place: Place, kinds: Values, *, whole: bool = True) -> Source:
+    """A table for facts, intervals, daily levels or daily aggregates. `whole`: perhaps with the time of each write."""
     name, times, allowed = {
         "facts": ("facts", ["at"], TIMES),
         "interval": ("spans", ["started", "ended"], TIMES),
@@ -307,8 +312,25 @@ def sources(draw: st.DrawFn, shape: str, place: Place, kinds: Values) -> Source:
     time_column = draw(place.time_column("", allowed))
     columns = [Column(name="id", type="int"), *(replace(time_column, name=name) for name in times)]
     columns += [Column(name="received", type="int")] if shape == "daily_aggregate" else []
+    if whole and shape != "daily_aggregate" and draw(st.integers(0, 2)) == 2:
+        columns.append(draw(place.time_column(WRITTEN, ("timestamp", "timestamptz", "epoch_s"))))
     table = Table(name=name, columns=(*columns, *kinds.columns(place.dialect)), rows=[])
     return Source(shape, table, place, kinds, draw(st.sampled_from([1, 1_000_002, 7919, 611_953])))
+
+
+def accounts_source(place: Place, kinds: Values) -> Source:
+    """The table of accounts, which facts may be joined to. Some facts are of accounts that it does not have."""
+    columns = (Column(name="id", type="int"), Column(name="tier", type="text"), Column(name="region", type="text"))
+    return Source(ACCOUNTS_TABLE, Table(name=ACCOUNTS_TABLE, columns=columns, rows=[]), place, kinds)
+
+
+def account_row(source: Source, columns: dict[str, Any]) -> st.SearchStrategy[Row]:
+    texts = st.sampled_from([*source.kinds.pools["plan"], None])
+    return st.fixed_dictionaries({"tier": texts, "region": texts})
+
+
+def few_rows(source: Source, used: Collection[str]) -> st.SearchStrategy[list[Row]]:
+    return st.lists(source.row(used), max_size=4)
 
 
 def fact_row(source: Source, columns: dict[str, Any]) -> st.SearchStrategy[Row]:
@@ -375,13 +397,16 @@ ROWS: dict[str, Callable[[Source, dict[str, Any]], st.SearchStrategy[Row]]] = {
     "interval": interval_row,
     "daily": daily_row,
     "daily_aggregate": aggregate_row,
+    ACCOUNTS_TABLE: account_row,
 }
 MANY: dict[str, Callable[[Source, Collection[str]], st.SearchStrategy[list[Row]]]] = {
     "facts": many_rows,
     "interval": many_rows,
     "daily": many_daily_rows,
     "daily_aggregate": many_aggregate_rows,
+    ACCOUNTS_TABLE: few_rows,
 }
+SHAPES = ("daily", "daily_aggregate", "facts", "interval")
 
 
 def some(row: st.SearchStrategy[Row], most: int) -> st.SearchStrategy[list[Row]]:
@@ -536,6 +561,8 @@ def metrics(draw: st.DrawFn, source: Source, name: str, dims: tuple[str, ...]) -
         by=by,
     )
     spec = draw(FITTED[source.shape](spec, source.table))
+    if any(column.name == WRITTEN for column in source.table.columns) and draw(st.integers(0, 3)) > 0:
+        spec = replace(spec, changed=WRITTEN)
     entities = [name for name in ("user_id", "account_id", "plan") if name not in spec.by]
     if spec.kind == "uniques" or spec.shape == "daily_aggregate" or not entities or draw(st.integers(0, 4)) < 4:
         return spec
@@ -634,12 +661,39 @@ class Run:
     to: date | None = None
 
 
-Step = Insert | Change | Delete | Run
+@dataclass(frozen=True)
+class Rename:
+    """Until now the metric was declared as `was_NAME`; from now on it has its name."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Everything that the book has of the metric is dropped from every version of it."""
+
+    metric: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """The book is moved to another folder."""
+
+    folder: str
+
+
+Deed = Rename | Forget | Move
+Step = Insert | Change | Delete | Run | Deed
 
 
 @st.composite
 def histories(
-    draw: st.DrawFn, place: Place, sources: Sequence[Source], tables: dict[str, Table], used: Collection[str]
+    draw: st.DrawFn,
+    place: Place,
+    sources: Sequence[Source],
+    tables: dict[str, Table],
+    used: Collection[str],
+    names: Sequence[str],
 ) -> tuple[Step, ...]:
     """A first run, then up to three rounds of changed rows and another run; time never goes back."""
     span = (place.last - place.first).days
@@ -647,10 +701,13 @@ def histories(
     steps: list[Step] = [draw(runs(place, closed))]
     alive = {name: [row["id"] for row in table.rows] for name, table in tables.items()}
     latest_id = {name: len(ids) for name, ids in alive.items()}
+    deeds = draw(st.permutations([*map(Rename, names), *map(Forget, names), Move("moved"), Move("further")]))
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
         for _ in range(draw(st.integers(0, 3))):
             source = draw(st.sampled_from(sources))
             steps.append(draw(changes(source, used, alive[source.table.name], latest_id)))
+        if names and draw(st.integers(0, 2)) == 2:
+            steps.append(deeds.pop())
         closed = draw(st.integers(closed, span))
         steps.append(draw(runs(place, closed)))
     return tuple(steps)
@@ -830,6 +887,29 @@ def wheres(draw: st.DrawFn, dims: Sequence[str], texts: Sequence[str]) -> tuple[
     return tuple(found)
 
 
+@st.composite
+def goals(draw: st.DrawFn, metrics: dict[str, MetricSpec], texts: Sequence[str]) -> tuple[GoalSpec, ...]:
+    """Up to three goals, in a third of all worlds."""
+    found = []
+    able = sorted(name for name, spec in metrics.items() if spec.kind != DERIVED and not spec.unit_from)
+    for number in range(draw(st.sampled_from([0, 0, 2, 3])) if able else 0):
+        spec = metrics[draw(st.sampled_from(able))]
+        level = ["last", "average", "first", "change", "max"]
+        flow = ["total", "max", "min", "last", *(["average"] if adds_up(spec) else [])]
+        shows = {"level": level, "flow": flow}.get(spec.kind, [])
+        goal = GoalSpec(
+            name=f"g{number}",
+            metric=spec.name,
+            scope=draw(st.sampled_from(["week", "week", "month", "month", "quarter", "year"])),
+            target=draw(st.sampled_from(["0", "1", "3", "10", "0.5", "-2", "500"])),
+            where=draw(wheres(sorted(spec.by), texts)) if spec.by and draw(st.booleans()) else (),
+            show=draw(st.sampled_from([None, None, *shows])),
+            at_most=draw(st.integers(0, 2)) == 2,
+        )
+        found.append(goal)
+    return tuple(found)
+
+
 # ------------------------------------------------------------------------------------------------ worlds
 
 
@@ -845,11 +925,13 @@ class World:
     metrics: dict[str, MetricSpec]
     steps: tuple[Step, ...]
     asks: tuple[Ask, ...]
+    goals: tuple[GoalSpec, ...] = ()
     closing: timedelta = field(default=timedelta(seconds=1))
     """How long after the end of a day the book runs."""
 
-    def toml(self, url: str) -> str:
-        """The whole `tallybook.toml`."""
+    def toml(self, url: str, *, old: Collection[str] = (), renamed: Collection[str] = (), store: str = "") -> str:
+        """The whole `tallybook.toml`. `old`: metrics that have the name of before; `renamed`: those that had it until
+        the last run; `store`: where the book was moved to."""
         head = [
             "[book]",
             'name = "Judged"',
@@ -858,12 +940,23 @@ class World:
             *self.fiscal_toml(),
             f'start = "{self.start}"',
             f'lookback = "{self.lookback}d"',
+            *([f'store = "{store}"'] if store else []),
             "",
             "[sources.app]",
             f'url = "{url}"',
             "",
         ]
-        return "\n".join([*head, *(self.metric_toml(name) for name in self.metrics)])
+        shown = [name for name in self.metrics if not self.made_of(name) & set(old)]
+        goals = [goal.toml() for goal in self.goals if goal.metric in set(shown) - set(old)]
+        return "\n".join([*head, *(self.metric_toml(name, old=old, renamed=renamed) for name in shown), *goals])
+
+    def goal_days(self, closed: date) -> list[date]:
+        """The days on which its goals are looked at: the last one, and two before."""
+        return sorted({closed, self.start + (closed - self.start) // 2, max(self.start, closed - DAY * 9)})
+
+    def made_of(self, name: str) -> set[str]:
+        """The metrics that a derived one is made of."""
+        return {ref.metric for ref in leaves_of(self.metrics[name].measure, Ref)}
 
     def fiscal_toml(self) -> list[str]:
         """The keys of a fiscal calendar."""
@@ -873,9 +966,12 @@ class World:
         month = f'fiscal_year_starts = "{MONTH_NAMES[fiscal.month - 1]}"'
         return [month, *([f'calendar = "{fiscal.weeks}"'] if fiscal.weeks else [])]
 
-    def metric_toml(self, name: str) -> str:
+    def metric_toml(self, name: str, *, old: Collection[str] = (), renamed: Collection[str] = ()) -> str:
         spec = self.metrics[name]
-        return spec.toml(self.tables.get(spec.table), self.dialect)
+        if name in old:
+            spec = replace(spec, name=f"was_{name}")
+        text = spec.toml(self.tables.get(spec.table), self.dialect)
+        return text + (f'renamed_from = "was_{name}"\n' if name in renamed else "")
 
     def __repr__(self) -> str:
         rows = sum(len(table.rows) for table in self.tables.values())
@@ -902,19 +998,109 @@ class Life:
     believed: dict[str, dict[date, Tables]]
     closed: date
     judges: dict[bool, Judge] = field(default_factory=dict)
+    clock: datetime | None = None
+    """When the last run began."""
+    followed: dict[str, datetime] = field(default_factory=dict)
+    """Since when what is written was not looked for, of each metric that follows changes."""
+    old: set[str] = field(default_factory=set)
+    renamed: set[str] = field(default_factory=set)
+    store: str = ""
 
     @classmethod
     def begun(cls, world: World) -> Life:
         names = [name for name, spec in world.metrics.items() if spec.kind != DERIVED]
-        return cls(world, dict(world.tables), {name: {} for name in names}, world.start)
+        life = cls(world, {}, {name: {} for name in names}, world.start)
+        life.old = {step.metric for step in world.steps if isinstance(step, Rename)}
+        life.tables = {
+            name: replace(t, rows=[life.stamped(t, row) for row in t.rows]) for name, t in world.tables.items()
+        }
+        return life
+
+    def stamped(self, table: Table, row: Row) -> Row:
+        """A row with the time at which it is written: an hour and a half after the last run."""
+        if all(column.name != WRITTEN for column in table.columns):
+            return row
+        before = end_of_day(self.world.start, self.world.book.timezone) - DAY * 3
+        moment = (self.clock or before) + timedelta(hours=1.5)
+        kind = table.column(WRITTEN).type
+        value = int(moment.timestamp()) if kind == "epoch_s" else moment
+        return {**row, WRITTEN: moment.replace(tzinfo=None) if kind == "timestamp" else value}
+
+    def dated(self, step: Step) -> Step:
+        """A step whose rows have the time at which they are written."""
+        if isinstance(step, Insert):
+            table = self.tables[step.table]
+            return replace(step, rows=tuple(self.stamped(table, row) for row in step.rows))
+        return replace(step, row=self.stamped(self.tables[step.table], step.row)) if isinstance(step, Change) else step
+
+    def at(self, step: Run) -> datetime:
+        """When the book runs: once the day is over, and four hours after the run before."""
+        over = end_of_day(step.closed, self.world.book.timezone) + self.world.closing
+        return over if self.clock is None else max(over, self.clock + timedelta(hours=4))
 
     def take(self, step: Step) -> None:
         self.judges = {}
         if isinstance(step, Run):
-            self.closed = step.closed
-            for days in self.believed.values():
-                days.update(dict.fromkeys(collected(step, self.world, days), self.tables))
-            return
+            self.run(step)
+        elif isinstance(step, Rename):
+            self.rename(step.metric)
+        elif isinstance(step, Forget):
+            self.forget(step.metric)
+        elif isinstance(step, Move):
+            self.move(step.folder)
+        else:
+            self.write(self.dated(step))
+
+    def run(self, step: Run) -> None:
+        now = self.at(step)
+        for name, days in self.believed.items():
+            again = self.late(name, step, now)
+            days.update(dict.fromkeys([*collected(step, self.world, days), *again], self.tables))
+        self.clock, self.closed = now, step.closed
+        self.renamed.clear()
+
+    def late(self, name: str, step: Run, now: datetime) -> list[date]:
+        """The collected days of which facts were written since the last run looked, less an hour."""
+        spec, days = self.world.metrics[name], self.believed[name]
+        if not spec.changed or (days and step.from_):
+            return []
+        since, self.followed[name] = self.followed.get(name), now - timedelta(hours=1)
+        if not days or since is None:
+            return []
+        table = self.tables[spec.table]
+        written, time_column = table.column(spec.changed), table.column(spec.time or spec.from_)
+        moments = [
+            time_column.moment(row[time_column.name])
+            for row in table.rows
+            if row[time_column.name] is not None and written.moment(row[WRITTEN]) >= since
+        ]
+        found = {oracle.day_of(moment, self.world.book.timezone) for moment in moments}
+        if spec.shape == "interval" and found:
+            found = set(days_between(min(found), max(days)))
+        return sorted(found & set(days))
+
+    def rename(self, name: str) -> None:
+        """The numbers stay."""
+        self.old.discard(name)
+        self.renamed.add(name)
+
+    def forget(self, name: str) -> None:
+        self.believed[name] = {}
+        self.followed.pop(name, None)
+
+    def move(self, folder: str) -> None:
+        """The book stays as it is."""
+        self.store = folder
+
+    def declared(self, name: str) -> str:
+        """The name under which the metric is declared now."""
+        return f"was_{name}" if name in self.old else name
+
+    def toml(self, url: str) -> str:
+        """The `tallybook.toml` of now."""
+        return self.world.toml(url, old=self.old, renamed=self.renamed, store=self.store)
+
+    def write(self, step: Insert | Change | Delete) -> None:
         table = self.tables[step.table]
         rows = list(table.rows)
         if isinstance(step, Insert):
@@ -973,6 +1159,12 @@ def told(step: Step) -> str:
         return f"changed in {step.table}: {row_text(step.row)}"
     if isinstance(step, Delete):
         return f"deleted from {step.table}: {step.id}"
+    if isinstance(step, Rename):
+        return f"was_{step.metric} is now called {step.metric}"
+    if isinstance(step, Forget):
+        return f"forgotten: {step.metric}"
+    if isinstance(step, Move):
+        return f"moved to {step.folder}"
     days = f" --from {step.from_} --to {step.to}" if step.from_ else ""
     return f"when {step.closed} has closed: tallybook run{days}"
 
@@ -990,21 +1182,36 @@ def with_units(draw: st.DrawFn, metrics: dict[str, MetricSpec], dims: Sequence[s
 
 
 @st.composite
-def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
+def with_joins(draw: st.DrawFn, metrics: dict[str, MetricSpec]) -> dict[str, MetricSpec]:
+    """Some of the metrics have dimensions of the joined accounts, and conditions on them."""
+    found = dict(metrics)
+    for name, spec in metrics.items():
+        if spec.shape != "daily_aggregate" and draw(st.integers(0, 2)) > 0:
+            where = draw(st.sampled_from([spec.where, spec.where, Pred("region", "is not null")]))
+            found[name] = replace(spec, join=ACCOUNTS_TABLE, by=(*spec.by, "tier"), where=where)
+    return found
+
+
+@st.composite
+def worlds(draw: st.DrawFn, dialect: Dialect, *, whole: bool = True) -> World:
+    """`whole`: also with joins, `changed`, goals, renamed and forgotten metrics, and books that move."""
     timezone = draw(st.sampled_from(ZONES))
     place = Place(dialect, timezone, *draw(ranges(timezone)))
     kinds = draw(values())
-    shapes = draw(st.lists(st.sampled_from(sorted(ROWS)), min_size=1, max_size=2, unique=True))
-    found = [draw(sources(shape, place, kinds)) for shape in shapes]
+    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=2, unique=True))
+    found = [draw(sources(shape, place, kinds, whole=whole)) for shape in shapes]
     dims = draw(st.sampled_from(DIMS))
     chosen: dict[str, MetricSpec] = {}
     for number in range(1, draw(st.integers(1, 7)) + 1):
         spec = draw(metrics(draw(st.sampled_from(found)), f"m{number}", dims))
         chosen[spec.name] = spec
     chosen = draw(with_units(chosen, dims))
-    used = {name for spec in chosen.values() for name in columns_shown(spec)}
+    if whole and draw(st.integers(0, 3)) == 3:
+        chosen = draw(with_joins(chosen))
+        found += [accounts_source(place, kinds)] if any(spec.join for spec in chosen.values()) else []
+    used = {name for spec in chosen.values() for name in columns_shown(spec)} | {"account_id"}
     tables = {source.table.name: draw(source.filled(used)) for source in found}
-    steps = draw(histories(place, found, tables, used))
+    steps = draw(histories(place, found, tables, used, list(chosen) if whole else []))
     closed = max(step.closed for step in steps if isinstance(step, Run))
     if draw(st.integers(0, 2)) == 2:
         chosen["made"] = draw(derived("made", list(chosen.values())))
@@ -1020,6 +1227,7 @@ def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
         steps=steps,
         asks=tuple(draw(st.lists(question, min_size=8, max_size=18))),
         closing=draw(st.sampled_from([timedelta(seconds=1), timedelta(0), timedelta(hours=5)])),
+        goals=draw(goals(chosen, kinds.pools["plan"])) if whole else (),
     )
 
 
@@ -1029,6 +1237,7 @@ def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
 def smaller(world: World) -> Iterator[World]:
     """Worlds that are a little less than `world`, boldest first."""
     yield from (replace(world, asks=(ask,)) for ask in world.asks if len(world.asks) > 1)
+    yield from (replace(world, goals=tuple(fewer)) for fewer in shorter(world.goals))
     yield from fewer_metrics(world)
     yield from fewer_steps(world)
     for table in world.tables.values():
@@ -1052,13 +1261,15 @@ def shorter(items: Sequence[Any]) -> Iterator[list[Any]]:
 
 def fewer_metrics(world: World) -> Iterator[World]:
     asked = {name for ask in world.asks for name in ask.metrics}
+    asked |= {goal.metric for goal in world.goals}
     used = asked | {ref.metric for name in asked for ref in leaves_of(world.metrics[name].measure, Ref)}
     if used < set(world.metrics):
         yield replace(world, metrics={name: spec for name, spec in world.metrics.items() if name in used})
-    tables = {world.metrics[name].table for name in used}
+    tables = {table for name in used for table in (world.metrics[name].table, world.metrics[name].join)} - {""}
     if tables < set(world.tables):
         kept = {name: table for name, table in world.tables.items() if name in tables}
-        steps = tuple(step for step in world.steps if isinstance(step, Run) or step.table in tables)
+        written = (Insert, Change, Delete)
+        steps = tuple(step for step in world.steps if not isinstance(step, written) or step.table in tables)
         if all(spec.table in tables or spec.kind == DERIVED for spec in world.metrics.values()):
             yield replace(world, tables=kept, steps=steps)
 
@@ -1098,6 +1309,10 @@ def simpler_metrics(world: World) -> Iterator[World]:
         simpler = [replace(spec, measure=part) for part in parts_of(spec.measure) if spec.kind != DERIVED]
         simpler += [replace(spec, where=None)] if spec.where else []
         simpler += [replace(spec, per="", then="")] if spec.per else []
+        simpler += [replace(spec, changed="")] if spec.changed else []
+        if spec.join:
+            where = None if spec.where == Pred("region", "is not null") else spec.where
+            simpler.append(replace(spec, join="", by=tuple(dim for dim in spec.by if dim != "tier"), where=where))
         simpler += [replace(spec, by=tuple(by)) for by in shorter(spec.by)]
         if isinstance(spec.measure, Agg) and spec.measure.where:
             simpler.append(replace(spec, measure=replace(spec.measure, where=None)))

@@ -286,3 +286,19 @@ def test_a_python_metric_that_returns_nan_says_which(project):
     found.declare("")
     (failed,) = found.book.run().failed
     assert "'odd' returned nan for 2024-01-01" in failed.error
+
+
+@pytest.mark.parametrize("scope", ["day", "all"])
+@pytest.mark.parametrize("measure", ["sum(wei) * sum(wei)", "sum(wei) * 1e300 - sum(wei) * 1e300", "sum(wei) / 1e-300"])
+def test_a_float_beyond_the_largest_is_null_wherever_something_is_computed_with_it(project, measure, scope):
+    rows = [("2024-01-01", "a", "1e200"), ("2024-01-02", "b", "1e200")]
+    found = wallets(project, measure, column="double", rows=rows, more='[metrics.share]\n measure = "1 / m"\n')
+    asked = {"scope": scope, "from_": "2024-01-02", "to": "2024-01-02"}
+    for more in ({}, {"compare": "previous"}, {"show": "max"}, {"by": ["k"], "top": 1}, {"having": ["m != 0"]}):
+        for row in found.rows("m", **asked, **more):
+            assert row["m"] is None
+            assert row.get("m_change") is None
+            assert row["notes"]["m"]["why"] == "the result is not a finite number"
+    (compared,) = found.rows("m", **asked, compare="previous")
+    assert compared["notes"]["m_previous"]["why"] == "the result is not a finite number"
+    assert only(found, "share", **asked) == (None, "the result is not a finite number")

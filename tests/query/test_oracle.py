@@ -10,7 +10,7 @@ import inspect
 import math
 import random
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
-from tests import oracle
+from tests import oracle, oracle_goals
 from tests.conftest import sampled
 from tests.oracle import (
     DAY,
@@ -49,6 +49,7 @@ from tests.oracle import (
     near,
 )
 from tests.oracle_days import Fiscal, days_before, same_day, shift_of
+from tests.oracle_goals import GoalSpec, goal_differences
 from tests.strategies import Life, World, worlds
 
 UTC_BOOK = BookSpec("UTC")
@@ -1208,7 +1209,23 @@ def open_at_its_end(judge: oracle.Judge, spec: MetricSpec, table: Table, row: Ro
 
 
 def restated(judge: oracle.Judge, name: str, day: date) -> Table:
-    return judge.tables[judge.metrics[name].table]
+    return judge.facts_of(name, judge.tables)
+
+
+def only_with_an_account(facts: Table, other: Table) -> Table:
+    known = {row["id"] for row in other.rows}
+    table = JOINED(facts, other)
+    return replace(table, rows=[row for row in table.rows if row["account_id"] in known])
+
+
+def begun_again(life: Life, name: str) -> None:
+    RENAME(life, name)
+    life.believed[name] = {}
+
+
+def moved_without_days(life: Life, folder: str) -> None:
+    MOVE(life, folder)
+    life.believed = {name: {} for name in life.believed}
 
 
 def rounded_to_a_rank(ordered: Sequence[Any], q: Fraction, *, approximate: bool) -> Value:
@@ -1228,6 +1245,16 @@ def of_what_is_now(answer: Any, name: str, now: Value, was: Value, *spans: Any) 
     return CHANGE(answer, name, was, now, *spans)
 
 
+def paced_by_the_calendar(judge: oracle.Judge, goal: GoalSpec, kind: str, when: Any, days: int) -> Value:
+    return LINE(judge, goal, kind, when, (when[1] - when[0]).days + 1 if days else 0)
+
+
+def turned(goal: GoalSpec, value: Value, line: Value) -> bool | None:
+    return MEETS(replace(goal, at_most=not goal.at_most), value, line)
+
+
+LINE, MEETS = oracle_goals.line_of, GoalSpec.meets
+JOINED, RENAME, MOVE = oracle.joined, Life.rename, Life.move
 WINDOW_START, CHANGE = oracle.window_start, oracle.Answer.change
 OVER_DAYS, DAY_OF = oracle.over_days, oracle.day_of
 ADMITS, KEY = oracle.Answer.admits, oracle.Answer.key
@@ -1248,18 +1275,48 @@ MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "a window has a day too many": (oracle, "window_start", a_day_longer),
     "the change is of what is now": (oracle.Answer, "change", of_what_is_now),
     "others are all": (oracle.Answer, "everyone", lambda answer, periods: set()),
+    "the pace is of all days that are over": (oracle_goals, "line_of", paced_by_the_calendar),
+    "a limit is a target": (GoalSpec, "meets", turned),
+    "no sum decides early": (oracle_goals, "decided_early", lambda goal, kind, met, *, all_collected: ""),
+    "facts without an account are left out": (oracle, "joined", only_with_an_account),
+    "what changed is not looked for": (Life, "late", lambda life, name, step, now: []),
+    "what is forgotten stays": (Life, "forget", lambda life, name: None),
+    "a renamed metric begins again": (Life, "rename", begun_again),
+    "a moved book begins again": (Life, "move", moved_without_days),
     "change is since the first asked day": (oracle.Span, "before", property(lambda span: span.asked.first - DAY)),
 }
 
 
-def answers(judge: oracle.Judge, world: World) -> list[list[Row] | None]:
-    found: list[list[Row] | None] = []
-    for ask in world.asks:
-        try:
-            found.append(judge.answer(ask))
-        except (Refusal, oracle.Undecided):
-            found.append(None)
-    return found
+def lived(world: World) -> Life:
+    """A world after all of its steps."""
+    life = Life.begun(world)
+    for step in world.steps:
+        life.take(step)
+    return life
+
+
+def answers(judge: oracle.Judge, world: World) -> dict[int, Any]:
+    """The rows of each question; None where it has no answer."""
+    return {number: tried(judge.answer, ask) for number, ask in enumerate(world.asks)}
+
+
+def standings_of(judge: oracle.Judge, world: World) -> dict[int, Any]:
+    """How far each goal is, on each of the days."""
+    asked = enumerate(product(world.goals, world.goal_days(judge.closed_until)))
+    return {number: tried(oracle_goals.standing, judge, goal, day) for number, (goal, day) in asked}
+
+
+def tried(judged: Callable[..., Any], *asked: Any) -> Any:
+    try:
+        return judged(*asked)
+    except (Refusal, oracle.Undecided):
+        return None
+
+
+def differ(ask: Ask | None, right: Any, other: Any) -> bool:
+    if ask is not None:
+        return bool(differences(right, other, ask))
+    return bool(goal_differences(right, {n: v.number if isinstance(v, Value) else v for n, v in vars(other).items()}))
 
 
 @pytest.mark.parametrize("mistake", sampled(list(MISTAKES), 4, "mistakes"))
@@ -1267,19 +1324,18 @@ def test_worlds_find_out_a_judge_who_makes_a_mistake(mistake: str, monkeypatch: 
     """If a few hundred worlds did not tell this mistake, they could not tell it of a book either."""
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda runner, data: None)
     owner, name, wrong = MISTAKES[mistake]
+    found_by = standings_of if owner in (oracle_goals, GoalSpec) else answers
 
     @settings(max_examples=600, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
     @given(world=worlds("duckdb"))
     def look(world: World) -> None:
-        life = Life.begun(world)
-        for step in world.steps:
-            life.take(step)
-        right = answers(life.judge(), world)
+        right = found_by(lived(world).judge(), world)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(owner, name, wrong)
-            others = answers(replace(life.judge(), remembered={}), world)
-        for ask, expected, got in zip(world.asks, right, others, strict=True):
-            if expected is not None and got is not None and differences(expected, got, ask):
+            others = found_by(lived(world).judge(), world)
+        for number, expected in right.items():
+            ask = world.asks[number] if found_by is answers else None
+            if expected is not None and others[number] is not None and differ(ask, expected, others[number]):
                 raise FoundOut
 
     with pytest.raises(FoundOut):
@@ -1299,6 +1355,13 @@ def test_a_mistake_takes_what_the_function_in_its_place_takes(mistake: str) -> N
         *(one.name for one in taken if one.kind is one.POSITIONAL_OR_KEYWORD),
         **{one.name: None for one in taken if one.kind is one.KEYWORD_ONLY},
     )
+
+
+def test_a_tiny_float_is_written_with_all_its_digits() -> None:
+    for tiny in (1e-300, -1e-300, 5e-324):
+        value = near(Fraction(tiny))
+        assert value.accepts(value.number)
+        assert value.accepts(tiny)
 
 
 def test_near_and_null_read_well() -> None:

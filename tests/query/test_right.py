@@ -31,6 +31,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from hypothesis.internal.conjecture import engine
 
 import tallybook
+from tallybook.storage import BookLocation
 from tests.conftest import COSTLY, SOAK, WORLDS, sampled
 from tests.loading import Database, open_database
 from tests.oracle import (
@@ -59,7 +60,22 @@ from tests.oracle import (
     end_of_day,
     evidence,
 )
-from tests.strategies import ZONES, Change, Delete, Insert, Life, Run, Step, World, smaller, told, worlds
+from tests.oracle_goals import GoalSpec, goal_differences, standing
+from tests.strategies import (
+    ZONES,
+    Change,
+    Delete,
+    Forget,
+    Insert,
+    Life,
+    Move,
+    Run,
+    Step,
+    World,
+    smaller,
+    told,
+    worlds,
+)
 
 # The servers' fixtures are made once for all examples of a test: tables are dropped before they are made.
 # We shrink a world ourselves: knowing what it is made of, a minute is enough.
@@ -88,32 +104,32 @@ def every_world_is_a_new_one() -> Iterator[None]:
 
 
 @worlds_on("sqlite")
-@given(world=worlds("sqlite"))
+@given(world=worlds("sqlite", whole=SOAK))
 def test_every_answer_is_right_on_sqlite(world: World) -> None:
     examine(world, "sqlite", "sqlite:///{folder}/app.sqlite")
 
 
 @worlds_on("duckdb")
-@given(world=worlds("duckdb"))
+@given(world=worlds("duckdb", whole=SOAK))
 def test_every_answer_is_right_on_duckdb(world: World) -> None:
     examine(world, "duckdb", "duckdb:///{folder}/app.duckdb")
 
 
 @worlds_on("postgresql")
-@given(world=worlds("postgresql"))
+@given(world=worlds("postgresql", whole=SOAK))
 def test_every_answer_is_right_on_postgresql(postgresql_url: str, world: World) -> None:
     examine(world, "postgresql", postgresql_url)
 
 
 @worlds_on("mariadb")
-@given(world=worlds("mysql"))
+@given(world=worlds("mysql", whole=SOAK))
 def test_every_answer_is_right_on_mariadb(mariadb_url: str, world: World) -> None:
     examine(world, "mariadb", mariadb_url)
 
 
 @pytest.mark.soak
 @worlds_on("chdb")
-@given(world=worlds("clickhouse"))
+@given(world=worlds("clickhouse", whole=SOAK))
 def test_every_answer_is_right_on_clickhouse(world: World) -> None:
     examine(world, "chdb", "chdb:///{folder}/app.chdb")
 
@@ -173,6 +189,8 @@ class Play:
     database: Database
     book: Any
     clock: list[datetime]
+    folder: Path
+    url: str
     reports: list[str] = field(default_factory=list)
 
     @property
@@ -181,17 +199,36 @@ class Play:
         return self.clock[0].astimezone(ZoneInfo(self.life.world.book.timezone)).date()
 
     def take(self, step: Step) -> None:
+        step = self.life.dated(step)
         if isinstance(step, Run):
-            world = self.life.world
-            self.clock[0] = end_of_day(step.closed, world.book.timezone) + world.closing
+            self.clock[0] = self.life.at(step)
             self.reports.append(f"{told(step)}: {self.book.run(from_=step.from_, to=step.to)!r}")
         elif isinstance(step, Insert):
             self.database.insert(self.life.tables[step.table], step.rows)
         elif isinstance(step, Change):
             self.database.replace(self.life.tables[step.table], step.row)
-        else:
+        elif isinstance(step, Delete):
             self.database.delete(self.life.tables[step.table], [step.id])
+        elif isinstance(step, Forget):
+            self.book.forget(self.life.declared(step.metric))
+        elif isinstance(step, Move):
+            self.book.move(BookLocation(folder=self.folder / step.folder))
         self.life.take(step)
+        self.declare()
+
+    def declare(self) -> None:
+        """Write what is declared now, and open the book again where that changed."""
+        file, text = self.folder / "tallybook.toml", self.life.toml(self.url)
+        if file.exists() and file.read_text(encoding="utf-8") == text:
+            return
+        file.write_text(text, encoding="utf-8")
+        if self.book is not None:
+            self.book.close()
+        self.book = tallybook.open(self.folder, now=lambda: self.clock[0])
+
+    def knows(self, ask: Ask) -> bool:
+        """Whether the metrics of a question have their names by now."""
+        return not self.life.old & set(base_metrics(self.life.judge(), ask.metrics))
 
 
 def start(world: World, url: str, folder: Path) -> Play:
@@ -199,9 +236,9 @@ def start(world: World, url: str, folder: Path) -> Play:
     database, life = open_database(url), Life.begun(world)
     for number, table in enumerate(life.tables.values()):
         database.create(table, index=number % 2 == 0)
-    (folder / "tallybook.toml").write_text(world.toml(url), encoding="utf-8")
-    clock = [end_of_day(world.start, world.book.timezone)]
-    return Play(life, database, tallybook.open(folder, now=lambda: clock[0]), clock)
+    play = Play(life, database, None, [end_of_day(world.start, world.book.timezone)], folder, url)
+    play.declare()
+    return play
 
 
 def judged(world: World, url: str, folder: Path) -> None:
@@ -211,16 +248,39 @@ def judged(world: World, url: str, folder: Path) -> None:
         for number, step in enumerate(world.steps):
             play.take(step)
             if isinstance(step, Run) and world.asks:
-                check(play, world.asks[number % len(world.asks)])
+                ask = world.asks[number % len(world.asks)]
+                if play.knows(ask):
+                    check(play, ask)
                 then[play.today] = play.life.judge_of_now()
+            if isinstance(step, Forget):
+                then = {day: judge.without(step.metric) for day, judge in then.items()}
         for ask in world.asks:
             check(play, ask)
         for (day, judge), ask in product([*then.items()][:-1], world.asks[:AS_OF_ASKS]):
             check(play, ask, as_of=day, judge=judge)
         for ask in [ask for ask in world.asks if can_be_live(play, ask)][:LIVE_ASKS]:
             check(play, ask, live=True)
+        for goal, day in product(world.goals, world.goal_days(play.life.closed)):
+            check_goal(play, goal, day)
     finally:
         getattr(play.book, "close", lambda: None)()
+
+
+def check_goal(play: Play, goal: GoalSpec, day: date) -> None:
+    """Ask the book and the judge how far a goal is in the period of a day, and fail where they differ."""
+    judge = play.life.judge()
+    try:
+        expected = standing(judge, goal, day)
+    except (Refusal, Undecided):
+        return
+    got = play.book.goals(goal.name, on=day)
+    assert len(got) == 1 or expected is None
+    found = goal_differences(expected, got[0].to_dict()) if expected else []
+    if found:
+        ask = Ask(
+            metrics=(goal.metric,), from_=got[0].period, to=day, scope=goal.scope, where=goal.where, show=goal.show
+        )
+        wrong(play, judge, ask, [f"tallybook goals {goal.name} --on {day}", goal.toml(), *found, str(got[0])], "")
 
 
 def can_be_live(play: Play, ask: Ask) -> bool:

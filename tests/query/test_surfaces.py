@@ -30,7 +30,7 @@ from tallybook.sheets.credentials import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Places
 from tallybook_emulators.sheets import Emulator
-from tests.conftest import WORLDS
+from tests.conftest import SOAK, WORLDS
 from tests.oracle import Ask, Refusal, Row, Undecided, Value
 from tests.query.test_right import FIRST, Play, company, start
 from tests.strategies import World, worlds
@@ -130,7 +130,7 @@ def answered(play: Play, ask: Ask) -> tuple[Any, list[Row]] | None:
 
 
 @settings(FEW, max_examples=WORLDS["surfaces"])
-@given(world=worlds("duckdb"))
+@given(world=worlds("duckdb", whole=SOAK))
 def test_terminal_json_csv_and_parquet_show_the_numbers_of_the_raw_rows(world: World) -> None:
     with tempfile.TemporaryDirectory(prefix="tallybook-surfaces-", ignore_cleanup_errors=True) as folder:
         play = lived(world, Path(folder))

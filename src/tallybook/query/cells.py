@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -144,6 +145,12 @@ def merged(name: str, row: Sequence[Any], dims: int) -> Cell:
     return Cell(
         Decimal(value) if isinstance(value, str) else value, approximate, carried, why=why_lost(name, row[0], lost)
     )
+
+
+def only_finite(cell: Cell) -> None:
+    """Take a float beyond the largest one, or that is no number, out of a cell: nothing can be computed with it."""
+    if isinstance(cell.value, float) and not math.isfinite(cell.value):
+        cell.value, cell.why = None, cell.why or NOT_FINITE
 
 
 def why_lost(name: str, day: date, lost: int) -> str | None:

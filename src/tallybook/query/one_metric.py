@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from tallybook.core import FLOAT, UNIQUES, StoredDefinition, plus_days
-from tallybook.query.cells import Cell, Key, Solved, between, mean_of, merged, minus, plain, why_lost
+from tallybook.query.cells import Cell, Key, Solved, between, mean_of, merged, minus, only_finite, plain, why_lost
 from tallybook.query.context import Coverage
 from tallybook.query.currencies import in_major_units
 from tallybook.query.merge import Parts
@@ -41,6 +41,7 @@ class OneMetric(MetricPeriods):
         type_ = in_major_units(self.context.catalog.metrics[self.name], self.query, cells, type_)
         for cell in cells.values():
             cell.value = plain(cell.value, type_)
+            only_finite(cell)
         self._explain_gaps()
         empty = None if self.empty is None else plain(self.empty, type_)
         return Solved(
