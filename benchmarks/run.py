@@ -24,6 +24,7 @@ BENCHMARKS = (
     "collect_distinct",
     "interval_levels",
     "query_latency",
+    "api",
     "cold_start",
     "sql_build",
     "bytes_per_point",
