@@ -100,10 +100,11 @@ def _not_covered(own: Coverage, first: date, last: date) -> Iterator[date]:
         return
     for begin, end in own.stretches:
         if end >= first:
-            yield from calendar.days(first, min(begin - ONE_DAY, last))
+            if begin > first:
+                yield from calendar.days(first, min(begin - ONE_DAY, last))
+            if end >= last:
+                return
             first = end + ONE_DAY
-        if first > last:
-            return
     yield from calendar.days(first, last)
 
 
