@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
 DATABASES = ("sqlite", "duckdb", *servers.KINDS)
 
-WORLDS = {"sqlite": 220, "duckdb": 220, "postgresql": 50, "mariadb": 50, "surfaces": 60} if SOAK else {
+WORLDS = {"sqlite": 300, "duckdb": 300, "postgresql": 50, "mariadb": 50, "surfaces": 60} if SOAK else {
     "sqlite": 4, "duckdb": 4, "postgresql": 2, "mariadb": 2, "surfaces": 3,
 }  # fmt: skip
 """How many random worlds test_right.py judges on each database, and test_surfaces.py on DuckDB."""
