@@ -325,9 +325,7 @@ class Client:
         try:
             problem = self._opened().step(seconds)
         except Exception as error:
-            # A process that ends takes from the thread what an engine needs; who ends it sends the batch again.
-            is_ending = self._refuses and threading.current_thread() is self._thread
-            LOG.log(logging.DEBUG if is_ending else logging.ERROR, "tallybook: sending failed", exc_info=True)
+            LOG.log(self._severity(), "tallybook: sending failed", exc_info=True)
             self._tally.error = f"{type(error).__name__}: {error}"
             return SendProblem(reason=self._tally.error, pause=MAX_PAUSE_SECONDS, is_refused=True)
         if problem is not None and problem.is_told:
@@ -365,6 +363,14 @@ class Client:
                 self._sender.transport.settle()
         except TallybookError as error:  # What was sent is in the log; it is compacted another time.
             LOG.warning("tallybook: %s", error)
+        except Exception:
+            LOG.log(self._severity(), "tallybook: what was sent is not compacted yet", exc_info=True)
+
+    def _severity(self) -> int:
+        """The level of the log for an exception that nobody foresaw. A process that ends takes from the thread what an
+        engine needs: who ends it repeats the step, so that this is no error."""
+        is_ending = self._refuses and threading.current_thread() is self._thread
+        return logging.DEBUG if is_ending else logging.ERROR
 
     def _waiting(self) -> int:
         return 0 if self._queue is None else self._queue.added - self._queue.removed
