@@ -1283,7 +1283,11 @@ MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "what is forgotten stays": (Life, "forget", lambda life, name: None),
     "a renamed metric begins again": (Life, "rename", begun_again),
     "a moved book begins again": (Life, "move", moved_without_days),
-    "change is since the first asked day": (oracle.Span, "before", property(lambda span: span.asked.first - DAY)),
+    "change is since the first asked day": (
+        oracle.Span,
+        "before",
+        property(lambda span: oracle.days_before(span.asked.first, 1)),
+    ),
 }
 
 
