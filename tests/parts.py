@@ -77,6 +77,7 @@ FILES = {
     "test_engine_sql.py": "right",
     "test_conditions.py": "right",
     "test_entities.py": "right",
+    "test_entity_exports.py": "right",
     "test_entity_history.py": "kills",
     "test_entity_metrics.py": "right",
     "test_entity_rows.py": "right",

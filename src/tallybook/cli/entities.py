@@ -1,4 +1,4 @@
-"""The verbs of users and accounts: `accounts list`, `accounts show`, and the same of `users`."""
+"""The verbs of users and accounts: `accounts list`, `accounts show` and `accounts import`, and the same of `users`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def _verbs(kind: str) -> dict[str, dict[str, Verb]]:
         kind.capitalize(): {
             "list": Verb(f"list the {kind} for which a condition is true", f"entities:list_{kind}"),
             "show": Verb(f"show every attribute of one {one}, with its time and origin", f"entities:show_{kind}"),
+            "export": Verb(f"write {kind} to a CSV, NDJSON or Parquet file", f"entity_files:export_{kind}"),
             "import": Verb(f"push attributes of {kind} from a CSV or Parquet file", f"entities:import_{kind}"),
         }
     }
@@ -45,14 +46,14 @@ def users() -> None:
       tallybook users show 42"""
 
 
-LISTED = (
+CHOSEN = (
     click.option("--where", metavar="CONDITION", default="", help="Only those for which this is true."),
     click.option("--columns", metavar="NAMES", default="", help="These attributes, separated by commas."),
     click.option("--sort", metavar="NAME", default="id", show_default=True, help="Order; -NAME: the largest first."),
     click.option("--limit", type=int, metavar="N", help="At most so many."),
     click.option("--as-of", metavar="DAY", help="As they were at the end of this day."),
-    TABLE_OR_JSON,
 )
+LISTED = (*CHOSEN, TABLE_OR_JSON)
 SHOWN = (
     click.argument("entity_id", metavar="ID"),
     click.option("--as-of", metavar="DAY", help="As it was at the end of this day."),
@@ -174,10 +175,19 @@ def _print_list(terminal: Terminal, found: EntityList) -> None:
     first, *lines = table(tuple(found.columns), rows)
     terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     for name, why in found.whys.items():
-        terminal.out(f"\n{name} is not known: {why}")
-    number = f"\n{count(len(found.rows), found.kind.removesuffix('s'))}"
-    unknown = f"; for {found.unknown} the condition is not known" if found.unknown else ""
-    terminal.out(f"{number}{unknown}.")
+        terminal.out(f"\n{not_known(name, why)}")
+    terminal.out(f"\n{how_many(found.kind, len(found.rows), found.unknown)}.")
+
+
+def not_known(name: str, why: str) -> str:
+    """The line about an attribute that is not known for anybody."""
+    return f"{name} is not known: {why}"
+
+
+def how_many(kind: str, rows: int, unknown: int) -> str:
+    """The number of users or accounts, and for how many more the condition is not known."""
+    more = f"; for {unknown} the condition is not known" if unknown else ""
+    return count(rows, kind.removesuffix("s")) + more
 
 
 def _show(terminal: Terminal, kind: str, entity_id: str, as_of: str | None, form: str) -> int:

@@ -17,6 +17,7 @@ __getattr__, __dir__ = opened(
         "compare": ("with_stored",),
         "context": ("Coverage", "QueryContext"),
         "entity_answers": ("EntityAnswers", "EntityDetails", "EntityList", "entities_of", "entity_details"),
+        "entity_export": ("write_entities",),
         "entity_snapshots": ("EntitySnapshots",),
         "entity_table": ("shown_column",),
         "event_days": ("known_event_days", "next_push"),

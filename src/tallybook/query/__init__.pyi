@@ -30,6 +30,7 @@ from tallybook.query.entity_answers import (
     entities_of as entities_of,
     entity_details as entity_details,
 )
+from tallybook.query.entity_export import write_entities as write_entities
 from tallybook.query.entity_snapshots import EntitySnapshots as EntitySnapshots
 from tallybook.query.entity_table import (
     shown_column as shown_column,

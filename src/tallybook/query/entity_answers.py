@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,10 @@ from tallybook.core import (
     calendar,
     did_you_mean,
 )
+from tallybook.query.entity_export import ChosenEntities
 from tallybook.query.entity_past import check_begun
 from tallybook.query.entity_snapshots import EntitySnapshots
-from tallybook.query.entity_table import EntityTable, current_table, entity_table, shown_column, with_metrics
+from tallybook.query.entity_table import EntityTable, current_table, entity_table, with_metrics
 from tallybook.query.metric_attributes import MetricValues, metric_values
 from tallybook.query.question import Day, as_day
 from tallybook.query.service import QueryService
@@ -123,6 +125,29 @@ class EntityAnswers:
         """Those for which a condition is true, in the order of a column (`-mrr`: the largest first).
 
         Raises QueryError for what is no condition or no attribute."""
+        with self.chosen(where, columns=columns, sort=sort, limit=limit, as_of=as_of) as found:
+            return EntityList(
+                kind=self.kind,
+                columns=[*found.columns],
+                rows=found.cursor().fetchall(),
+                unknown=found.unknown,
+                number=found.number,
+                whys=found.whys,
+            )
+
+    @contextmanager
+    def chosen(
+        self,
+        where: str = "",
+        *,
+        columns: Sequence[str] = (),
+        sort: str = "id",
+        limit: int | None = None,
+        as_of: Day | None = None,
+    ) -> Iterator[ChosenEntities]:
+        """What `list` returns, before its rows are fetched. It is read within the block.
+
+        Raises QueryError for what is no condition or no attribute."""
         metrics = self._metrics(as_of, self._named(where, sort, columns))
         with self.reader.reading() as reading:
             number, table = self._table(reading.engine, as_of)
@@ -131,18 +156,19 @@ class EntityAnswers:
             condition = compile_condition(where, table.columns, now=self._now(as_of)) if where else None
             named = columns or [one for one in self.settings.attributes if one.casefold() in types]
             wanted = ["id", *(self._column(table, name) for name in named), *(() if columns else table.columns)]
-            wanted = list(dict.fromkeys(wanted))
-            shown = ", ".join(shown_column(name, table.columns[name]) for name in wanted)
             chosen = f" WHERE {condition.true}" if condition else ""
-            rows = reading.engine.execute(
-                f"SELECT {shown} FROM {table.sql}{chosen}" + self._order(table, sort) + _limit(limit)
-            ).fetchall()
             unknown = 0
             if condition and condition.unknown:
                 counted = f"SELECT count(*) FROM {table.sql} WHERE {condition.unknown}"
                 unknown = reading.engine.execute(counted).fetchall()[0][0]
-        whys = {name: one.why for name, one in metrics.items() if one.why is not None and name in wanted}
-        return EntityList(kind=self.kind, columns=wanted, rows=rows, unknown=unknown, number=number, whys=whys)
+            yield ChosenEntities(
+                engine=reading.engine,
+                columns={name: table.columns[name] for name in dict.fromkeys(wanted)},
+                relation=f"{table.sql}{chosen}" + self._order(table, sort) + _limit(limit),
+                unknown=unknown,
+                number=number,
+                whys={name: one.why for name, one in metrics.items() if one.why is not None and name in wanted},
+            )
 
     def _named(self, where: str, sort: str, columns: Sequence[str]) -> Sequence[str] | None:
         """The attributes that are metrics and are needed: all where no columns are named."""
