@@ -102,6 +102,16 @@ def test_series_that_differ_only_in_case_or_blanks_are_not_guessed() -> None:
     assert match({3: (DAY, "pro"), 4: (DAY, "PRO")}, two).rows == {(DAY, "pro"): 3, (DAY, "Pro"): 4}
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [("2026-01-03", "pro"), (Formula('="2026-01-03"', "2026-01-03"), "pro"), (DAY, "pro "), (DAY, Formula('="pro"', "pro")), (DAY + 0.5, "pro\u00a0")],
+)  # fmt: skip
+def test_of_series_that_differ_in_case_the_one_that_is_written_so_is_found(cells: Key) -> None:
+    """Also where neither has a row yet: a series `Pro` that is new beside an edited row of `pro`."""
+    for wanted in ([(DAY, "pro"), (DAY, "Pro")], [(DAY, "Pro"), (DAY, "pro")]):
+        assert match({3: cells}, reader(*wanted)).edited == {3: (DAY, "pro")}
+
+
 def test_a_row_in_another_form_beside_the_exact_one_is_a_copy() -> None:
     found = match({3: (DAY, "pro"), 4: ("2026-01-03", "Pro"), 5: (DAY, "pro")}, reader((DAY, "pro")))
     assert (found.rows, sorted(found.twice)) == ({(DAY, "pro"): 3}, [4, 5])

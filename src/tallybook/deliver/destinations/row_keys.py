@@ -2,7 +2,8 @@
 
 A row is found by its key, the cells of its period and dimensions: first by their exact form, then, for keys without a
 row, by their meaning: a day as a text, with a time or computed; a name in another case or with blanks around it. If
-two keys share a meaning, or another row has it exactly, nothing matches: such rows are reported, not guessed."""
+two keys share a meaning, the one that is written more alike is taken: `pro ` is `pro`, not `Pro`. If both are written
+as much alike, or another row has the key exactly, nothing matches: such rows are reported, not guessed."""
 
 from __future__ import annotations
 
@@ -142,7 +143,7 @@ def fold(value: Cell) -> Cell:
         return str(value).casefold()
     if isinstance(value, float):
         return f"{value:.15g}"
-    text = " ".join(unicodedata.normalize("NFKC", value).casefold().split()).removeprefix("'")
+    text = _without_blanks(value.casefold())
     return f"{float(text):.15g}" if text.isascii() and text.isdigit() and len(text) < 16 else text
 
 
@@ -173,8 +174,9 @@ def match(rows: Mapping[int, Key], reader: KeyReader) -> Matched:
     for row, cells in list(found.others.items()):
         meant = _meant(cells, reader)
         free = [key for key in meant if key not in found.rows and not (cells in wanted and _alike(key, cells, reader))]
-        if len(free) > 1 and _alike(free[0], free[1], reader):
-            continue  # two keys that differ only in what was edited
+        free = _closest(cells, [key for key in free if _alike(key, free[0], reader)])
+        if len(free) > 1:
+            continue  # keys that differ only in what was edited
         if free:
             found.rows[free[0]], found.edited[row] = row, free[0]
         elif meant:
@@ -187,6 +189,25 @@ def match(rows: Mapping[int, Key], reader: KeyReader) -> Matched:
 
 def _meant(cells: Key, reader: KeyReader) -> list[Key]:
     return [key for folded in reader.meanings(cells) for key in reader.folded.get(folded, ())]
+
+
+def _closest(cells: Key, keys: list[Key]) -> list[Key]:
+    """Of keys with one meaning those of which most cells are written as the cells of a row are."""
+    grades = [sum(map(_likeness, cells, key)) for key in keys]
+    return [key for key, grade in zip(keys, grades, strict=True) if grade == max(grades)]
+
+
+def _likeness(cell: Cell, wanted: Cell) -> int:
+    """How alike two cells of one meaning are written: 2 is the same, 1 differs in blanks and width, 0 also in case."""
+    value = cell.shows if isinstance(cell, Formula) else cell
+    if value == wanted and type(value) is type(wanted):
+        return 2
+    return int(isinstance(value, str) and isinstance(wanted, str) and _without_blanks(value) == _without_blanks(wanted))
+
+
+def _without_blanks(text: str) -> str:
+    """A text without differences in width and blanks."""
+    return " ".join(unicodedata.normalize("NFKC", text).split()).removeprefix("'")
 
 
 def _alike(one: Key, other: Key, reader: KeyReader) -> bool:
