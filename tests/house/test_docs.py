@@ -12,7 +12,7 @@ What stands behind the language of a fence says what is done with the block, in 
     ```… fragment           is only parsed
     ```… now=INSTANT        from this block on it is then
 
-`export NAME=VALUE` in a `sh` block holds for all that follow. README and the tutorial begin in an empty folder, every
+`export NAME=VALUE` in a `sh` block holds for all that follow. The pages in FROM_NOTHING begin in an empty folder, every
 other page with the project in docs/example (those of docs/kinds without its metrics); the clock stands on 10 March 2026 (README's is the real one). The tutorial
 is read twice, on SQLite and on PostgreSQL, and the pages of books on PostgreSQL there. With TALLYBOOK_DOCS=write in the environment, what is printed is written
 into the pages instead of compared.
@@ -60,7 +60,7 @@ PAGES = [
 BY_NAME = {page.relative_to(ROOT).as_posix(): page for page in PAGES}
 TUTORIAL = "docs/tutorial.md"
 ON_POSTGRESQL = ("docs/postgresql.md", "docs/moving.md")
-FROM_NOTHING = ("README.md", TUTORIAL)
+FROM_NOTHING = ("README.md", TUTORIAL, "docs/who-is-leaving.md")
 WRITING = os.environ.get("TALLYBOOK_DOCS") == "write"
 TODAY = "2026-03-10T08:00:00+00:00"
 COMMAND = """
