@@ -6,8 +6,13 @@ from typing import Any
 
 from docs.generated import MADE, first_paragraph
 from tallybook.collect.sources.dialect import TimeForm
-from tallybook.core import Goal, Operand, Slot, calendar
+from tallybook.core import Board, Event, Goal, Operand, PushedAttribute, Rule, Slot, calendar
+from tallybook.ingest import WireProtocol
 from tallybook.monitor.alerts.causes import Cause
+from tallybook.query import QuestionSegment
+from tallybook.server.api_types import VerdictsBody
+from tallybook.storage import ApiKey, Firing, OutboxItem, OutboxLedger, ShareRecord
+from tallybook.storage.entity_records import EntityRecord
 
 WORDS: dict[str, Any] = {
     "Cause": Cause,
@@ -17,6 +22,46 @@ WORDS: dict[str, Any] = {
     "Slot": Slot,
     "Time form": TimeForm,
 }
+CLASSES: dict[str, tuple[type, str]] = {
+    "Attribute": (
+        PushedAttribute,
+        "A named value of an entity: pushed by a client, read from a source, or a metric over the days up to now.",
+    ),
+    "Board": (Board, "`[boards.NAME]`: several questions on one page."),
+    "Entity": (EntityRecord, "A user or an account: an id with attributes. A user can belong to an account."),
+    "Event": (
+        Event,
+        "Something that happened, sent to the server: a name and a time, with a user, an account and properties.",
+    ),
+    "Firing": (Firing, "One record of a rule whose condition began to be true for an entity."),
+    "Item": (OutboxItem, "One thing in an outbox: a number or an attribute that a receiver gets, or already has."),
+    "Key": (
+        ApiKey,
+        "The secret with which a client sends events or reads answers. It has scopes. The book has a hash of it only.",
+    ),
+    "Outbox": (
+        OutboxLedger,
+        "The record of what is to be sent to a service that cannot be rewritten, and of what it has received.",
+    ),
+    "Protocol": (WireProtocol, "How requests of one kind of client become events, and how they are answered."),
+    "Rule": (
+        Rule,
+        "`[rules.NAME]`: a condition over attributes and metrics, and what is done for an entity that meets it.",
+    ),
+    "Segment": (
+        QuestionSegment,
+        "A name and a list of conditions. An answer has the rows of each segment of its query.",
+    ),
+    "Share": (
+        ShareRecord,
+        "A signed link to one page of numbers, for people without a key. It ends, and can be revoked.",
+    ),
+    "Verdict": (
+        VerdictsBody,
+        "What became of each event of a request: stored, a duplicate of a stored one, or rejected with a reason.",
+    ),
+}
+"""Words of events, entities and pages: the class that the code has for each, and the meaning."""
 MEANINGS = {
     "Book": "Everything that was collected for a project: a ledger and points files, in a folder or on PostgreSQL.",
     "Delivery": "A query in `[deliveries.NAME]` whose answer is written to a file or sheet and kept up to date.",
@@ -62,7 +107,8 @@ MEANINGS = {
 
 
 def glossary() -> str:
-    """The glossary: MEANINGS, and docstrings for the names in WORDS."""
+    """The glossary: MEANINGS, CLASSES, and docstrings for the names in WORDS."""
     meanings = {**MEANINGS, **{word: first_paragraph(thing) for word, thing in WORDS.items()}}
+    meanings |= {word: f"{meaning} In the code: `{one.__name__}`." for word, (one, meaning) in CLASSES.items()}
     entries = [f"**{word}**: {meanings[word]}\n" for word in sorted(meanings)]
     return "\n".join(["# Glossary\n", MADE, *entries])

@@ -400,4 +400,6 @@ def open_database(url: str) -> Database:
     """The database at an SQLAlchemy-style URL: sqlite:///…, duckdb:///…, postgresql+psycopg://…,
     mysql+pymysql://…."""
     parsed = make_url(url)
-    return DATABASES[parsed.drivername.partition("+")[0]](parsed)
+    name = parsed.drivername.partition("+")[0]
+    assert name in DATABASES, f"nothing here writes to {name}: a harness adds a Database to tests.loading.DATABASES"
+    return DATABASES[name](parsed)

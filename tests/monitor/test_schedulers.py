@@ -351,7 +351,8 @@ def test_a_name_of_any_letters_makes_a_name_for_files(repository: Repository) ->
 @pytest.mark.parametrize("scheduler", SCHEDULERS.builtin)
 def test_every_scheduler_has_its_place_on_the_page(scheduler: str) -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "schedule.md"
-    assert re.search(rf"tallybook schedule {scheduler}\b", page.read_text())
+    is_there = re.search(rf"tallybook schedule {scheduler}\b", page.read_text())
+    assert is_there, f"docs/schedule.md lacks a section with: tallybook schedule {scheduler}"
 
 
 ZONES = sorted(z for z in available_timezones() if "/" in z and not z.startswith(("posix/", "right/")))

@@ -45,16 +45,17 @@ from tallybook.collect.report import (
 )
 from tallybook.collect.revise import revisions as revisions
 from tallybook.collect.run_context import RunContext as RunContext
-from tallybook.collect.sources.base import Source as Source
+from tallybook.collect.sources.base import Reader as Reader, Source as Source
 from tallybook.collect.sources.catalog import CatalogTable as CatalogTable
 from tallybook.collect.sources.dialect import TimeForm as TimeForm
 from tallybook.collect.sources.duckdb import CONFIG as CONFIG, DuckdbSource as DuckdbSource, literal as literal
+from tallybook.collect.sources.file import FileSource as FileSource
 from tallybook.collect.sources.readings import EPOCHS as EPOCHS, day_of_digits as day_of_digits
 from tallybook.collect.sources.registry import (
     close_sources as close_sources,
     open_source as open_source,
 )
-from tallybook.collect.sources.server import ServerSource as ServerSource
+from tallybook.collect.sources.server import DescribedServer as DescribedServer, ServerSource as ServerSource
 from tallybook.collect.sources.values import (
     BOOL as BOOL,
     DATE as DATE,

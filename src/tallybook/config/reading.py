@@ -21,6 +21,7 @@ from tallybook.config.urls import HIDDEN, resolved, secret_variables, secrets_of
 from tallybook.config.variables import Expansion, parse_dotenv
 from tallybook.core import (
     APPLY,
+    DESTINATIONS,
     REGISTRY,
     AdapterError,
     BookSettings,
@@ -161,6 +162,7 @@ class ProjectReading(SecretValuesReading):
         kinds = self.source_kinds()
         catalog = build(raw, kinds=kinds, places=self.places, found=self.problems, every_kind=REGISTRY.kinds)
         catalog = _without_urls(_with_options(catalog, kinds), hashes)
+        self.watch_destinations(catalog)
         if place and not self.hide_options(catalog, kinds):
             names = tuple(sorted(expansion.used))
             values = cache.values_of(names, variables)
@@ -169,6 +171,12 @@ class ProjectReading(SecretValuesReading):
             )
             cache.write(place, entry, self.secrets)
         return catalog
+
+    def watch_destinations(self, catalog: Catalog) -> None:
+        """The cache depends on destinations of other packages, so their files are watched."""
+        for delivery in catalog.deliveries.values():
+            if file := DESTINATIONS.file(delivery.to):
+                self.watched[file] = cache.file_digest(file)
 
     def source_kinds(self) -> dict[str, SourceKind]:
         """The descriptors of the sources that have one. The cache depends on them, so their files are watched."""

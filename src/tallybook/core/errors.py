@@ -202,8 +202,19 @@ class Problems:
             raise DeclarationError(f"{what}: {n} problem{'s' if n > 1 else ''}", problems=self.found)
 
 
+ADAPTER_MODULES: dict[str, str] = {}
+"""Modules of adapters of other packages that were imported, and how messages name the adapter."""
+
+
 def bug_report(error: BaseException) -> TallybookError:
-    """An unexpected exception as a TallybookError, with the text for a bug report: its type, message and place."""
+    """An unexpected exception as a TallybookError, with the text for a bug report: its type, message and place. One
+    raised by the code of another package's adapter names the adapter and the line."""
+    if place := _place_in_adapter(error):
+        adapter, line = place
+        return TallybookError(
+            f"{adapter} failed: {describe_error(error)}",
+            hint=f"{line}; TALLYBOOK_DEBUG=1 before the command shows the rest",
+        )
     return TallybookError(
         f"a bug in Tallybook: {describe_error(error)}",
         hint=f"please report it with this text{_place_of(error)}; TALLYBOOK_DEBUG=1 before the command shows the rest",
@@ -243,6 +254,19 @@ def describe_os_error(error: OSError) -> str:
 
 
 _PACKAGE = __file__.replace("\\", "/").removesuffix("core/errors.py")
+
+
+def _place_in_adapter(error: BaseException) -> tuple[str, str] | None:
+    """The adapter of another package that raised an exception, with its function and line; None if Tallybook did."""
+    trace, place = error.__traceback__, None
+    while trace is not None:
+        code, module = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__", ""))
+        if module in ADAPTER_MODULES:
+            place = ADAPTER_MODULES[module], f"{code.co_filename}, {code.co_name}, line {trace.tb_lineno}"
+        elif code.co_filename.replace("\\", "/").startswith(_PACKAGE):
+            place = None
+        trace = trace.tb_next
+    return place
 
 
 def _place_of(error: BaseException) -> str:

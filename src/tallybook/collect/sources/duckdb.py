@@ -168,7 +168,14 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
 
     @contextmanager
     def sql_connection(self) -> Iterator[Any]:
-        yield self.connection().cursor()
+        cursor = self.connection().cursor()
+        is_read_only = "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
+        if cursor.execute(is_read_only).fetchall() != [(True,)]:  # a database in memory, of another package
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            yield cursor
+        finally:
+            cursor.close()
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         return False

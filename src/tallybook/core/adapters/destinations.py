@@ -60,6 +60,11 @@ class DestinationKind:
     instead_of_metrics: str = ""
     """The option that a delivery may have instead of metrics."""
 
+    def __post_init__(self) -> None:
+        for ending in (*self.endings, *self.update_endings):
+            if not ending.startswith(".") and isinstance(self.endings, tuple):
+                raise ValueError(f"the ending {ending!r} of {self.name} has no dot: write {'.' + ending!r}")
+
     def option(self, name: str) -> Option | None:
         """The option with this name; None where there is none."""
         return next((option for option in self.options if option.name == name), None)

@@ -8,12 +8,13 @@ URLs, file extensions, reference docs, `init` and schedulers. A registry has one
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
-from tallybook.core.errors import DeclarationError
+from tallybook.core.errors import ADAPTER_MODULES, DeclarationError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,14 @@ class Registry(Generic[K]):
         names = (p.dist.name for p in entry_points(group=self.group, name=name) if p.dist is not None)
         return next(names, None)
 
+    def file(self, name: str) -> str | None:
+        """The file of the module of an installed package's adapter; None for a built-in or an unusable one."""
+        try:
+            module = sys.modules.get(self.adapter(name).__module__) if name in self.installed else None
+        except AdapterError:
+            return None
+        return module.__file__ if module else None
+
     def names(self) -> list[str]:
         """Every name, built-in ones first."""
         return [*self.builtin, *sorted(self.installed)]
@@ -86,11 +95,9 @@ class Registry(Generic[K]):
         if name not in self._classes:
             place = self.builtin.get(name) or self.installed[name]
             adapter = _import_adapter(self.group, name, place)
-            if adapter.kind.name not in self:
-                raise AdapterError(
-                    f"the adapter {name!r} of {self.group}, {place}, has the kind {adapter.kind.name!r}",
-                    hint="its descriptor and its entry point must have the same name",
-                )
+            if name not in self.builtin:
+                _check_descriptor(adapter.kind, name, f"the adapter {name!r} of {self.group}, {place}, has")
+                ADAPTER_MODULES[place.partition(":")[0]] = f"the adapter {name!r} of {self.group}"
             self._classes[name] = adapter
         return self._classes[name]
 
@@ -123,7 +130,7 @@ def _import_adapter(group: str, name: str, place: str) -> Any:
     except Exception as error:  # the module of another package can raise anything
         raise AdapterError(
             f"the adapter {name!r} of {group} cannot be imported from {place}: {error}",
-            hint=f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else "",
+            hint=_missing_module(error.name, module) if isinstance(error, ModuleNotFoundError) and error.name else "",
         ) from error
     if not hasattr(adapter, "kind"):
         raise AdapterError(
@@ -131,3 +138,32 @@ def _import_adapter(group: str, name: str, place: str) -> Any:
             hint="give the class an attribute `kind`: docs/extending.md",
         )
     return adapter
+
+
+def _missing_module(missing: str, module: str) -> str:
+    """What to do about a module that an adapter cannot import. `module`: that of its entry point."""
+    if module == missing or module.startswith(f"{missing}."):
+        return (
+            f"the installed package has no module {missing}: correct its entry point, or the list of files that its "
+            "build includes"
+        )
+    top = missing.partition(".")[0]
+    return f"pip install {missing}" if top == missing else f"{top} has no such module: correct the import"
+
+
+def _check_descriptor(kind: Any, name: str, has: str) -> None:
+    """Raise AdapterError where the descriptor of an installed adapter has another name, or a field is no tuple."""
+    for one in fields(kind) if is_dataclass(kind) else ():
+        value = getattr(kind, one.name)
+        if str(one.type).startswith("tuple[") and value is not None and not isinstance(value, tuple):
+            raise AdapterError(
+                f"{has} a descriptor whose {one.name} is {value!r}, not a tuple",
+                hint=f"{one.name}=(…,) with a comma after the only value: docs/extending.md",
+            )
+    names = (kind.name, *getattr(kind, "schemes", ()))
+    if name not in getattr(kind, "schemes", (kind.name,)):
+        raise AdapterError(
+            f"{has} the kind {kind.name!r}" + (f" with the schemes {', '.join(names[1:])}" if names[1:] else ""),
+            hint="its entry point and its descriptor must have the same name: for a source one of the `schemes`, else "
+            "`name`; a class without a `kind` of its own has that of its base class",
+        )

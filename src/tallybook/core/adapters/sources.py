@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -89,6 +89,10 @@ class SourceKind:
     """A date column can contain impossible dates: 2026-02-30, 0000-00-00."""
     plain_name: str = USER_TABLE
     """A pattern of names that need no quotes."""
+
+    def __post_init__(self) -> None:
+        if self.location not in (known := get_args(Location)):
+            raise ValueError(f"the location of {self.name} is {self.location!r}; it is one of {', '.join(known)}")
 
     @property
     def experimental_notice(self) -> str:

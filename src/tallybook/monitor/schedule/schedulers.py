@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
-from tallybook.core import SCHEDULERS, SchedulerKind
+from tallybook.core import SCHEDULERS, AdapterError, SchedulerKind
 from tallybook.monitor.schedule.job import Job, ScheduleFile
 
 
@@ -24,4 +24,10 @@ class Scheduler(Protocol):
 def files_for(scheduler: str, job: Job) -> tuple[ScheduleFile, ...]:
     """The files with which `scheduler` (a name in SCHEDULERS) starts the job every day."""
     made: Scheduler = SCHEDULERS.adapter(scheduler)()
-    return made.files(job)
+    files: object = made.files(job) if hasattr(made, "files") else None
+    if isinstance(files, tuple) and all(isinstance(file, ScheduleFile) for file in files):
+        return files
+    raise AdapterError(
+        f"the adapter {scheduler!r} of {SCHEDULERS.group} makes {type(files).__name__} instead of files",
+        hint="its method files(job) returns a tuple: (ScheduleFile(name, text),)",
+    )
