@@ -19,6 +19,7 @@ EMPTY: tuple[str, ...] = ()
 FILES = {
     "test_access.py": "events",
     "test_acknowledgement.py": "events",
+    "test_adapter_mistakes.py": "scale",
     "test_alert_exchange.py": "deliver",
     "test_alerts.py": "deliver",
     "test_any_date.py": "right",
@@ -49,6 +50,8 @@ FILES = {
     "test_collectors.py": "events",
     "test_csv_over_http.py": "events",
     "test_csv_lines.py": "right",
+    "test_duckdb_in_memory.py": "right",
+    "test_foreign_schedulers.py": "scale",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",
     "test_merged_together.py": "right",

@@ -101,3 +101,10 @@ def test_the_file_of_an_installed_adapter_is_known_so_that_a_change_of_it_is_see
     assert Path(registry.file("html") or "").name == "tally_html.py"
     assert DESTINATIONS.file("csv") is None
     assert DESTINATIONS.file("unknown") is None
+
+
+def test_a_method_that_is_missing_is_named(installed: Installed) -> None:
+    registry = installed("class Html:\n  kind = DestinationKind(name='html', noun='HTML')")
+    registry.methods = DESTINATIONS.methods
+    with pytest.raises(AdapterError, match="has no method bring_up_to_date, problems"):
+        registry.adapter("html")

@@ -28,6 +28,7 @@ from tallybook.config.catalog.values import Wrong
 from tallybook.config.catalog.words import closest_key, shorten_toml, toml
 from tallybook.core import (
     DELIVER,
+    DESTINATIONS,
     RESERVED_NAMES,
     AlertSettings,
     BookSettings,
@@ -351,10 +352,17 @@ def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> Dec
     if kind and isinstance(raw, Mapping):
         foreign = {option.name for one in _delivered() for option in one.options} - {*own, *DELIVERY_KEYS}
     kept = {key: value for key, value in raw.items() if key not in foreign} if isinstance(raw, Mapping) else raw
+    if isinstance(kept, Mapping) and _is_unusable(kept.get("to")):
+        kept = {key: value for key, value in kept.items() if key in DELIVERY_KEYS}
     table = read_section(kept, DELIVERY_KEYS | own, path, problems)
     options = {key: table.values.pop(key) for key in own if key in table.values}
     given = raw if isinstance(raw, Mapping) else table.given
     return DeclaredDelivery(Delivery(name=name, options=options, **table.values), path, given, table.bad)
+
+
+def _is_unusable(to: object) -> bool:
+    """Whether a destination is installed and cannot be imported, so that its own keys are unknown."""
+    return isinstance(to, str) and to in DESTINATIONS and known_destination(to) is None
 
 
 def _delivered() -> list[DestinationKind]:

@@ -94,6 +94,7 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "segment": "tallybook.deliver.destinations.segment:Segment",
         "mixpanel": "tallybook.deliver.destinations.mixpanel:Mixpanel",
     },
+    methods=("bring_up_to_date", "problems"),
 )
 
 

@@ -46,4 +46,5 @@ PROTOCOLS: Registry[ProtocolKind] = Registry(
         "amplitude": "tallybook.ingest.protocols.amplitude:AmplitudeProtocol",
         "mixpanel": "tallybook.ingest.protocols.mixpanel:MixpanelProtocol",
     },
+    methods=("decode",),
 )

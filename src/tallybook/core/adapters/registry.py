@@ -57,6 +57,8 @@ class Registry(Generic[K]):
 
     group: str
     builtin: Mapping[str, str]
+    methods: tuple[str, ...] = ()
+    """Methods that every adapter has. One of another package without them is refused."""
     _classes: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -96,6 +98,7 @@ class Registry(Generic[K]):
             place = self.builtin.get(name) or self.installed[name]
             adapter = _import_adapter(self.group, name, place)
             if name not in self.builtin:
+                _check_methods(adapter, self.methods, f"the adapter {name!r} of {self.group}, {place}, has")
                 _check_descriptor(adapter.kind, name, f"the adapter {name!r} of {self.group}, {place}, has")
                 ADAPTER_MODULES[place.partition(":")[0]] = f"the adapter {name!r} of {self.group}"
             self._classes[name] = adapter
@@ -166,4 +169,13 @@ def _check_descriptor(kind: Any, name: str, has: str) -> None:
             f"{has} the kind {kind.name!r}" + (f" with the schemes {', '.join(names[1:])}" if names[1:] else ""),
             hint="its entry point and its descriptor must have the same name: for a source one of the `schemes`, else "
             "`name`; a class without a `kind` of its own has that of its base class",
+        )
+
+
+def _check_methods(adapter: Any, methods: tuple[str, ...], has: str) -> None:
+    """Raise AdapterError for an installed adapter that lacks a method."""
+    if missing := [method for method in methods if not callable(getattr(adapter, method, None))]:
+        raise AdapterError(
+            f"{has} no method {', '.join(missing)}",
+            hint="derive it from the class that docs/extending.md names, or write what is missing",
         )

@@ -33,4 +33,5 @@ SCHEDULERS: Registry[SchedulerKind] = Registry(
         "kubernetes": "tallybook.monitor.schedule.kubernetes:Kubernetes",
         "windows": "tallybook.monitor.schedule.windows:Windows",
     },
+    methods=("files",),
 )

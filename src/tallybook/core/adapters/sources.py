@@ -158,6 +158,7 @@ REGISTRY: Registry[SourceKind] = Registry(
         "snowflake": "tallybook.collect.sources.snowflake:SnowflakeSource",
         "trino": "tallybook.collect.sources.trino:TrinoSource",
     },
+    methods=("snapshot", "probe", "known_until", "close"),
 )
 """Sources by the scheme of their URLs."""
 

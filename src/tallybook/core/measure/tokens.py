@@ -28,6 +28,8 @@ def tokenize_sql(text: str, dialect: str) -> list[Token]:
         return tokenize(text, dialect=dialect)
     except TokenError as error:
         raise MeasureError(f"{text!r} is not SQL: {error}") from None
+    except ValueError as error:  # the descriptor of a source of another package names the dialect
+        raise MeasureError(f"the source has the dialect {dialect!r}, which sqlglot lacks: {error}") from None
 
 
 def split_arguments(text: str, inside: list[Token]) -> list[str]:

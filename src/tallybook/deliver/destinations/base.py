@@ -155,7 +155,10 @@ class FileDestination(Destination):
 
         The same result and settings give the same bytes, so it uses no clock. Every text stays text, null is not zero.
         Raises DestinationError for values that do not fit."""
-        raise NotImplementedError(f"the class {type(self).__name__} has no method write(result, file, settings)")
+        raise DestinationError(
+            f"the destination {self.kind.name!r} has no method write(result, file, settings)",
+            hint=f"write it in the class {type(self).__name__}: docs/extending.md",
+        )
 
     def content(self, task: DeliveryTask, there: bytes | None) -> bytes | None:
         """The new content of the file of a delivery, given its current content `there`; None if it is up to date."""
