@@ -315,7 +315,8 @@ for number in range(3):
     pid = os.fork()
     if pid == 0:
         book.answers.forget_answers()
-        good = (asked(), other(), asked(), len(book.runs())) == expected and not book.doctor()
+        good = (asked(), other(), asked()) == expected[:3] and not book.doctor()
+        good = good and len(book.runs()) - expected[3] in (0, 1)  # a sister runs meanwhile
         if number == 1:
             good = good and book.run().exit_code == 0
         sys.exit(0 if good else 3)  # a whole end of the interpreter, as a worker has it
