@@ -100,7 +100,8 @@ class Channel:
                 answer = self._exchanged(connection, request, began)
             except (OSError, HTTPException, ValueError) as error:
                 self.close()
-                if not self._is_late:
+                # The time of one read and that of the whole exchange can end together.
+                if not self._is_late and not isinstance(error, TimeoutError):
                     raise OutcomeUnknown(f"{self.target.shown} gave no complete answer ({_words(error)})") from None
                 answer = None
         if answer is None or self._is_late:
