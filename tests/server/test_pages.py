@@ -15,6 +15,7 @@ from tallybook.core import QueryError
 from tallybook.server import board_file
 from tallybook.server.pages.boards import BoardControls, narrowed, share_command
 from tallybook.server.pages.door import PagesDoor
+from tallybook.server.pages.facts import VersionFacts
 from tallybook.server.pages.page import PageRequest
 from tallybook.server.pages.templates import static_address
 from tallybook.server.readers import AnswerReader
@@ -213,3 +214,10 @@ def test_signing_in_takes_a_key_and_goes_on_to_the_page(served: Served) -> None:
         assert "evil.example" not in shown.body.decode()
     finally:
         served.peer = ("127.0.0.1", 50_000)
+
+
+def test_a_fact_of_a_moment_replaces_that_of_the_moment_before() -> None:
+    """A version may be read for a day: its facts do not pile up."""
+    facts, made = VersionFacts(), iter(range(9))
+    found = [facts.get("status", lambda: next(made), moment) for moment in (1, 1, 2, 2)]
+    assert (found, facts.get("goals", lambda: "two"), len(facts._known)) == ([0, 0, 1, 1], "two", 2)

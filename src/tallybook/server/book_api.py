@@ -3,7 +3,6 @@ is that of its command."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -80,8 +79,6 @@ class BookDoor:
             asked = BookRequest(reader, _parameters(request.query, known_parameters), name)
             known = request.headers.get("if-none-match", "")
             return await self.book.read(lambda book: _answered(book, work, asked, known))
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the reader gets a problem, and the log the error
             raise as_refusal(error, self.on_error) from None
 

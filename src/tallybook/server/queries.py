@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -93,8 +92,6 @@ class QueryDoor:
             request.asked = question_options(asked.question)
             known = request.headers.get("if-none-match", "")
             return await self.book.read(lambda book: self.answered(book, asked, reader, known))
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the reader gets a problem, and the log the error
             raise as_refusal(error, self.on_error) from None
 

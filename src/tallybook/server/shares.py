@@ -246,8 +246,6 @@ class SharedDataDoor:
         link = await share_of(request, gate, request.path.removeprefix(SHARED_DATA))
         try:
             return await self.book.read(lambda book: self._answered(book, link))
-        except asyncio.CancelledError:
-            raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the reader gets a problem, and the log the error
             raise as_refusal(error, self.on_error) from None
 

@@ -4,7 +4,6 @@ Starlette is not needed: paths are few, and `Request` and `HttpAnswer` already h
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections import OrderedDict
@@ -113,8 +112,6 @@ class PagesDoor:
             ask = page_request(request)
             known = request.headers.get("if-none-match", "")
             return await self.book.read(lambda book: self.made(book, ask, reader, known))
-        except asyncio.CancelledError:
-            raise
         except Refusal as refusal:
             return self._refused(request, refusal)
         except Exception as error:  # noqa: BLE001  # the reader gets a reference, the log the error

@@ -15,18 +15,20 @@ KEPT_VERSIONS = 2
 class VersionFacts:
     """Facts by their name. Whoever asks first finds one out; others who ask for it wait."""
 
-    _known: dict[str, Any] = field(default_factory=dict)
+    _known: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """(moment, fact)"""
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, name: str, make: Callable[[], T]) -> T:
-        """The fact of a name, made by `make` where it is not known. Raises what `make` raises."""
+    def get(self, name: str, make: Callable[[], T], moment: int = 0) -> T:
+        """The fact of a name, made by `make` where it is not known, or known of another moment. Raises what `make`
+        raises."""
         with self._lock:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
-            if name not in self._known:
-                self._known[name] = make()
-            found: T = self._known[name]
+            if name not in self._known or self._known[name][0] != moment:
+                self._known[name] = (moment, make())
+            found: T = self._known[name][1]
             return found
 
 

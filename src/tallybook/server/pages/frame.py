@@ -47,7 +47,7 @@ def status_of(work: PageWork) -> Status:
         status: Status = work.found["status"]
         return status
     moment = int(work.now.timestamp() // FRESH_SECONDS)
-    return work.once(f"status {moment}", work.book.status)
+    return work.once("status", work.book.status, moment)
 
 
 def frame_of(work: PageWork) -> Frame:

@@ -89,11 +89,12 @@ class PageWork:
     facts: VersionFacts | None = None
     """What all pages of this version need; None where it may change without a new version."""
 
-    def once(self, name: str, make: Callable[[], T]) -> T:
-        """What `make` finds, once for a page; once for all pages of a version where the reader sees everything."""
+    def once(self, name: str, make: Callable[[], T], moment: int = 0) -> T:
+        """What `make` finds, once for a page; once for all pages of a version and `moment` where the reader sees
+        everything."""
         if name not in self.found:
             shared = self.facts if not self.reader.is_bound else None
-            self.found[name] = shared.get(name, make) if shared is not None else make()
+            self.found[name] = shared.get(name, make, moment) if shared is not None else make()
         found: T = self.found[name]
         return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -60,8 +59,6 @@ class SharedPageDoor:
             link = await share_of(request, gate)
             known = request.headers.get("if-none-match", "")
             return await self.book.read(lambda book: self._made(book, ask, link, known, headers))
-        except asyncio.CancelledError:
-            raise
         except Refusal as refusal:
             return self._refused(ask, refusal, headers)
         except Exception as error:  # noqa: BLE001  # the reader gets a reference, the log the error
