@@ -58,6 +58,16 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
     return asked
 
 
+def test_a_breakdown_without_any_value_is_a_page(served: Served) -> None:
+    """The quarter began before the first collected day, so that no plan has a change."""
+    asked = {"metrics": "mrr", "scope": "quarter", "last": "1 quarters", "show": "change", "by": "plan", "top": "all"}
+    page = served.ask("GET", f"/q?{urlencode(asked)}")
+    assert page.status == 200
+    row = page.body.decode().partition("<tbody>")[2].partition("</tbody>")[0]
+    assert [f"plan%3D{plan}" in row for plan in ("free", "pro", "team")] == [True] * 3
+    assert row.count(">–</a>") == 4  # three plans and all of them
+
+
 @settings(max_examples=40, deadline=None)
 @given(asked=questions())
 def test_page_table_and_api_give_one_answer(served: Served, asked: dict[str, Any]) -> None:

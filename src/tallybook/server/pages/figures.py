@@ -340,7 +340,7 @@ def legend_of(chart: ChartData) -> list[LegendItem]:
             found.append(LegendItem(sample=sample, words=one.name, is_series=several))
     if chart.compared_with and not several:
         found.append(LegendItem(sample=_sample(line("was", 1, 7, 27, 7)), words=chart.compared_with))
-    if chart.running - chart.missing:
+    if chart.series and chart.running - chart.missing:
         slot = chart.series[0].slot
         sign = mark(slot, 14, 7, 4, hollow=True)
         if chart.form in ("bar", "stacked"):
