@@ -52,7 +52,7 @@ def from_terminal(result: Any, columns: Sequence[str], folder: Path) -> list[lis
 def shown_number(word: str) -> Any:
     if word == "–":
         return None
-    found = re.fullmatch(r"[≈†‡]*(-?[\d,]+(?:\.\d+)?(?:e[-+]?\d+)?)(%?)[≈†‡]*", word)
+    found = re.fullmatch(r"[*≈†‡]*(-?[\d,]+(?:\.\d+)?(?:e[-+]?\d+)?)(%?)[*≈†‡]*", word)
     if found is None:
         return word
     number, percent = Decimal(found[1].replace(",", "")), 100 if found[2] else 1
