@@ -9,6 +9,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ROOT / "tests" / "clients"
-PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes")
+PIP = (
+    "--disable-pip-version-check",
+    "--no-input",
+    "install",
+    "--quiet",
+    "--require-hashes",
+    "--no-deps",
+    "--no-compile",
+)
 
 
 def client_python(name: str) -> Path:
@@ -31,10 +40,10 @@ def client_python(name: str) -> Path:
     python, done = folder / "bin" / "python", folder / "installed"
     with _alone(folder):
         if not done.exists() or done.read_text() != content:
-            venv.create(folder, clear=True, with_pip=True)
-            pip = subprocess.run(
-                [str(python), *PIP, "--requirement", str(lock)], capture_output=True, text=True, check=False
-            )
+            # Our own pip installs into it: a pip of its own takes longer than the client.
+            venv.create(folder, clear=True, with_pip=False)
+            command = [sys.executable, "-m", "pip", "--python", str(python), *PIP, "--requirement", str(lock)]
+            pip = subprocess.run(command, capture_output=True, text=True, check=False)
             if pip.returncode:
                 pytest.skip(
                     f"cannot install the client {name}: {(pip.stderr.strip().splitlines() or ['pip failed'])[-1]}"
@@ -44,13 +53,14 @@ def client_python(name: str) -> Path:
 
 
 def install_clients() -> None:
-    """Make every environment, so that no test has to wait for it."""
+    """Make every environment, two at a time, so that no test has to wait for it."""
     makes = [partial(client_python, folder.parent.name) for folder in sorted(LOCKS.glob("*/requirements.lock"))]
-    for make in (*makes, node_modules):
-        try:
-            make()
-        except pytest.skip.Exception as why:
-            print(f"{why}; the tests that need it are skipped")
+    with ThreadPoolExecutor(2) as pool:
+        for made in [pool.submit(make) for make in (*makes, node_modules)]:
+            try:
+                made.result()
+            except pytest.skip.Exception as why:
+                print(f"{why}; the tests that need it are skipped")
 
 
 def node_modules() -> tuple[Path, Path]:
