@@ -53,7 +53,7 @@ def work(number):
     client.track("task", id=f"task-{number}")
     open(f"done/{number}", "w").close()
 """
-MANY = 5000 if SOAK else 300
+MANY = 5100 if SOAK else 300
 APP = """
 import json, sys, time
 import tallybook

@@ -157,6 +157,16 @@ def test_who_follows_a_cursor_gets_each_event_once_also_late_ones_and_over_merge
     assert len(ids(ingest, limit=1000)) == number
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 12, 22, 23, 24])
+def test_pages_of_any_size_show_all_events_of_files_with_several_pages(ingest: Ingest, limit: int) -> None:
+    for first, last in ((0, 3), (3, 7), (7, 23)):
+        ingest.send(*(event(str(number)) for number in range(first, last)))
+        ingest.compact()
+    everything = ids(ingest, limit=1000)
+    assert sorted(everything, key=int) == [str(number) for number in range(23)]
+    assert followed(ingest, limit=limit)[0] == everything
+
+
 def test_the_newest_are_the_last_ones_and_a_cursor_goes_on_from_there(ingest: Ingest) -> None:
     for number in range(5):
         ingest.send(event(str(number)))

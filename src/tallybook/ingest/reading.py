@@ -189,11 +189,10 @@ class _Search:
             f"AS place FROM ({rows})) WHERE {' AND '.join(conditions)} "
             f'ORDER BY place {order}, received {order}, "key" {order}, id {order} LIMIT {self.wanted}'
         )
-        found = [
+        return [
             _Hit(_Place(place, received.astimezone(UTC), key, id_), file)
             for place, received, key, id_ in self.engine.execute(asked, values).fetchall()
         ]
-        return [one for one in found if self.after is None or one.place > self.after]
 
     def _conditions(self) -> tuple[list[str], list[Any]]:
         question = self.question
@@ -204,10 +203,13 @@ class _Search:
             ('"day" <= ?', question.last),
             ('"time" >= ?', question.start),
             ('"time" < ?', question.end),
-            ("place >= ?", None if self.after is None else self.after.commit),
         ]
         given = [(sql, value) for sql, value in asked if value is not None]
-        return ["true", *(sql for sql, _ in given)], [value for _, value in given]
+        conditions, values = ["true", *(sql for sql, _ in given)], [value for _, value in given]
+        if self.after is not None:  # In SQL, so that the limit counts only what is after the place.
+            conditions += ["place >= ?", '(place, received, "key", id) > (?, ?, ?, ?)']
+            values += [self.after.commit, *self.after]
+        return conditions, values
 
 
 def sql_path(events: EventLedger, file: EventFile) -> str:
