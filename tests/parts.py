@@ -51,6 +51,7 @@ FILES = {
     "test_csv_over_http.py": "events",
     "test_csv_lines.py": "right",
     "test_duckdb_in_memory.py": "right",
+    "test_entity_pages.py": "deliver",
     "test_foreign_schedulers.py": "scale",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",

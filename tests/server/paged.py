@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
+import tempfile
 from datetime import date, timedelta
 from pathlib import Path
 
+from tests.ingest.test_event_log import Ingest
 from tests.projects import Project
 
+NOW = "2024-03-10T12:00"
 FIRST, LAST = date(2024, 1, 1), date(2024, 3, 9)
 DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
 PLANS = {"pro": 3, "team": 2, "free": 5}
@@ -95,7 +100,20 @@ views = [
 
 def company(folder: Path, *, collected: bool = True) -> Project:
     """The company on Sunday 2024-03-10: the week from 2024-03-04 has 6 of 7 days."""
-    made = Project(folder, f"sqlite:///{folder.with_suffix('.db')}", now="2024-03-10T12:00")
+    template = _template(collected=collected)
+    shutil.copytree(template, folder)
+    database = folder.with_suffix(".db")
+    shutil.copyfile(template.with_suffix(".db"), database)
+    file = folder / "tallybook.toml"
+    file.write_text(file.read_text().replace(str(template), str(folder)))
+    return Project(folder, f"sqlite:///{database}", now=NOW)
+
+
+@functools.cache
+def _template(*, collected: bool) -> Path:
+    """The company's project, made once; tests take copies."""
+    folder = Path(tempfile.mkdtemp(prefix="tallybook-paged-")) / "company"
+    made = Project(folder, f"sqlite:///{folder.with_suffix('.db')}", now=NOW)
     made.table(
         "subscriptions (day date, plan text, mrr int)",
         [(day, plan, 1000 * weight + 10 * n) for n, day in enumerate(DAYS) for plan, weight in PLANS.items()],
@@ -124,4 +142,70 @@ def company(folder: Path, *, collected: bool = True) -> Project:
         made.book.run(*others)
         made.book.run("exports", from_="2024-01-01", to="2024-01-21")
         made.book.run("exports", from_="2024-02-05", to="2024-03-09")
+    made.close()
+    return folder
+
+
+PEOPLE = """
+[metrics.requests]
+title = "Requests"
+source = "events"
+table = "request"
+time = "time"
+measure = "count(*)"
+by = ["account", "user"]
+
+[users]
+table = "people"
+account = "account_id"
+attributes = ["email", "role"]
+
+[rules.quiet]
+for = "account"
+when = "plan = 'pro' and size < 15"
+backfill = true
+then = { to = "message", message = "tips" }
+
+[messages.tips]
+title = "Hello"
+text = "You have {size} seats"
+"""
+"""An event of users and a rule, to declare beside METRICS."""
+USERS = 14
+"""Of the account a1. The user u3 sent three requests a day in the last week, u0 none."""
+
+
+def with_people(made: Project, declared: str = PEOPLE) -> Project:
+    """The company with accounts a0 to a2, users of a1 who send requests, and a rule that was evaluated."""
+    made.declare(METRICS + declared)
+    for n in range(3):
+        made.book.push_attributes(
+            "accounts", f"a{n}", attributes={"plan": "pro", "name": f"Acme <{n}>", "size": 10 * n}
+        )
+    roles = {3: "<i>owner</i>"}
+    rows = [(f"u{n}", "a1", f"user{n}@acme.com", roles.get(n, "member")) for n in range(USERS)]
+    made.table("people (id text, account_id text, email text, role text)", rows)
+    events = Ingest(made.folder / "book")
+    events.now = made.now
+    for back in range(1, 8):
+        at = f"{made.now.date() - timedelta(days=back)}T09:00:00Z"
+        events.send(
+            *(
+                {
+                    "event": "request",
+                    "time": at,
+                    "user": f"u{n}",
+                    "account": "a1",
+                    "id": f"{back}-{n}-{again}",
+                    "properties": {"page": "/<b>home</b>"},
+                }
+                for n in range(1, USERS)
+                for again in range(3 if n == 3 else 1)
+            )
+        )
+    events.compact()
+    events.commit.close()
+    events.events.close()
+    made.run(source_moved=["app"])
+    made.book.rules.evaluate()
     return made

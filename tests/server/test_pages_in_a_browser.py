@@ -18,7 +18,7 @@ import pytest
 
 from tests.browser import watched
 from tests.conftest import sampled
-from tests.server.paged import company
+from tests.server.paged import company, with_people
 from tests.server.served import Served
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ PAGES = {
     "boards": ("/boards", 200),
     "board": ("/boards/weekly", 200),
     "accounts": ("/accounts", 200),
-    "account": ("/accounts/a1", 200),
+    "account": ("/accounts/a1?metric=requests", 200),
+    "users": ("/users?where=role", 400),
+    "user": ("/users/u3", 200),
     "health": ("/health", 200),
     "login": ("/login?failed=key", 400),
     "nothing": ("/m/nothing", 404),
@@ -68,8 +70,8 @@ class Site:
 
 def site_of(folder: Path, *, collected: bool = True) -> Site:
     project = company(folder, collected=collected)
-    for number in range(3):
-        project.book.push_attributes("accounts", f"a{number}", attributes={"plan": "pro", "name": f"Acme <{number}>"})
+    if collected:
+        with_people(project)
     return Site(Served(project))
 
 

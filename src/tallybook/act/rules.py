@@ -9,10 +9,11 @@ from tallybook.act.actions import Enqueuing
 from tallybook.act.evaluate import RuleEvaluator
 from tallybook.act.messages import Engagements
 from tallybook.act.results import RuleResults, rule_results
-from tallybook.act.showing import RuleDetails, RuleLine, RuleOfEntity, Showing
+from tallybook.act.showing import InsideRules, RuleDetails, RuleLine, RuleOfEntity, Showing
 from tallybook.act.trial import RuleTrial, try_rule
 from tallybook.core import Busy, QueryError, Rule, RulesReport, TallybookError, did_you_mean
 from tallybook.query import QueryService
+from tallybook.storage import Firing
 
 
 class Rules:
@@ -50,6 +51,19 @@ class Rules:
     def explain(self, name: str, entity: str) -> RuleOfEntity:
         """Why a rule fired, or did not, for one entity."""
         return Showing(self.evaluator).entity(self.known(name), entity)
+
+    @property
+    def number(self) -> int:
+        """The number of the last evaluation; 0 before the first."""
+        return self.evaluator.ledger.snapshot().number if self.service.reader.there else 0
+
+    def inside(self, kind: str, ids: Sequence[str] = ()) -> InsideRules:
+        """How many users or accounts are inside rules, and the rules of some ids."""
+        return Showing(self.evaluator).inside(kind, ids)
+
+    def firings_of(self, kind: str, entity: str) -> Sequence[Firing]:
+        """What the rules did about one user or account, in the order of evaluations."""
+        return self.evaluator.ledger.firings(kind=kind, entity=entity) if self.service.reader.there else []
 
     def results(self, name: str) -> RuleResults:
         """What came of a rule: messages shown, clicked and dismissed, and its metrics before and after."""

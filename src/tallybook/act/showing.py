@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,17 @@ class RuleOfEntity:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class InsideRules:
+    """Which users or accounts are inside rules. `entities`: how many are inside at least one."""
+
+    entities: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """By rule, how many are inside. Rules that were never evaluated, and drafts, are left out."""
+    rules_of: Mapping[str, list[str]] = field(default_factory=dict)
+    """By id, the rules that it is inside, of the ids that were asked for."""
+
+
 def firing_dict(one: Firing) -> dict[str, Any]:
     """A firing as JSON."""
     found = {"rule": one.rule, "entity": one.entity, "edge": one.edge, "at": one.at, "day": str(one.day)}
@@ -154,6 +165,32 @@ class Showing:
         ledger = self.evaluator.ledger
         wanted = {name: t for rule in rules for name, t in StateColumns(rule=rule.name, holds=False).types.items()}
         return read_states(engine, ledger, ledger.snapshot().files.get(kind, ()), wanted, kind=kind).relation
+
+    def inside(self, kind: str, ids: Sequence[str] = ()) -> InsideRules:
+        """Who of a kind is inside the rules, counted, and the rules of some ids."""
+        if not self.reader.there:
+            return InsideRules()
+        before = self.evaluator.ledger.snapshot()
+        rules = [
+            one
+            for one in self.catalog.rules.values()
+            if one.kind == kind and not one.draft and one.name in before.rules
+        ]
+        if not rules:
+            return InsideRules()
+        flags = [f"coalesce({identifier(f's:{one.name}')} IN ({INSIDE}, {UNKNOWN_IN}), FALSE)" for one in rules]
+        with self.reader.reading() as reading:
+            relation = self.states(reading.engine, kind, rules)
+            counted = ", ".join(f"count(*) FILTER ({flag})" for flag in [f"({' OR '.join(flags)})", *flags])
+            entities, *counts = reading.engine.execute(f"SELECT {counted} FROM {relation}").fetchall()[0]
+            asked = f'SELECT "s id", {", ".join(flags)} FROM {relation} WHERE "s id" IN (SELECT unnest(?))'
+            rows = reading.engine.execute(asked, [list(ids)]).fetchall() if ids else []
+        names = [one.name for one in rules]
+        return InsideRules(
+            entities=entities,
+            counts=dict(zip(names, counts, strict=True)),
+            rules_of={id_: [name for name, is_in in zip(names, found, strict=True) if is_in] for id_, *found in rows},
+        )
 
     def details(self, rule: Rule) -> RuleDetails:
         line = next(one for one in self.lines() if one.rule == rule.name)

@@ -121,6 +121,7 @@ __getattr__, __dir__ = opened(
             "Rule",
             "RuleAction",
             "SUBJECT_BOOK",
+            "SUBJECT_KINDS",
             "TO_MESSAGE",
         ],
         "declarations.sources": ("APPLY", "POLICIES", "SourceSettings"),

@@ -129,6 +129,7 @@ from tallybook.core.declarations.rules import (
     RULE_EDGES as RULE_EDGES,
     RULE_SUBJECTS as RULE_SUBJECTS,
     SUBJECT_BOOK as SUBJECT_BOOK,
+    SUBJECT_KINDS as SUBJECT_KINDS,
     TO_MESSAGE as TO_MESSAGE,
     InAppMessage as InAppMessage,
     OncePer as OncePer,

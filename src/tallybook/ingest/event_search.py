@@ -37,6 +37,8 @@ class EventSearch:
     """The number of the last commit to search; None: the current one."""
     events: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
+    needs_user: bool = True
+    """Whether events without a user are left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class FoundEvents:
 
 
 def search_events(events: EventLedger, search: EventSearch) -> FoundEvents:
-    """A page of a search. Daily values are not events of a time, and are left out where they have no user."""
+    """A page of a search. Daily values without a user are left out: they are not events of a time."""
     for _ in range(MAX_TRIES - 1):
         try:
             return _searched(events, search)
@@ -105,7 +107,9 @@ def _matching(
             f'SELECT {number} AS file, {literal(file.event)} AS event, "time", "user", "account", "key", id, received '
             f"FROM ({rows}) WHERE {place} < {(until + 1) << COMMIT_BITS}"
         )
-    conditions = ['"time" >= ?', '"time" <= ?', '"user" IS NOT NULL', f"({search.condition})"]
+    conditions = ['"time" >= ?', '"time" <= ?', f"({search.condition})"]
+    if search.needs_user:
+        conditions.append('"user" IS NOT NULL')
     values: list[Any] = [search.start, search.end, *search.values]
     if search.accounts is not None:
         conditions.append("account IN (SELECT unnest(?))")

@@ -31,6 +31,11 @@ from tallybook.query.entity_answers import (
     entity_details as entity_details,
 )
 from tallybook.query.entity_export import write_entities as write_entities
+from tallybook.query.entity_pages import (
+    EntityPage as EntityPage,
+    common_texts as common_texts,
+    entity_page as entity_page,
+)
 from tallybook.query.entity_snapshots import EntitySnapshots as EntitySnapshots
 from tallybook.query.entity_table import (
     shown_column as shown_column,
@@ -40,6 +45,7 @@ from tallybook.query.filter_texts import parse_filter as parse_filter
 from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.metric_attributes import (
+    MetricValues as MetricValues,
     book_values as book_values,
     metric_values as metric_values,
 )

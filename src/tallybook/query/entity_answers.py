@@ -157,6 +157,7 @@ class EntityAnswers:
             named = columns or [one for one in self.settings.attributes if one.casefold() in types]
             wanted = ["id", *(self._column(table, name) for name in named), *(() if columns else table.columns)]
             chosen = f" WHERE {condition.true}" if condition else ""
+            order = self._order(table, sort)
             unknown = 0
             if condition and condition.unknown:
                 counted = f"SELECT count(*) FROM {table.sql} WHERE {condition.unknown}"
@@ -164,7 +165,10 @@ class EntityAnswers:
             yield ChosenEntities(
                 engine=reading.engine,
                 columns={name: table.columns[name] for name in dict.fromkeys(wanted)},
-                relation=f"{table.sql}{chosen}" + self._order(table, sort) + _limit(limit),
+                relation=f"{table.sql}{chosen}{order}" + _limit(limit),
+                matching=f"{table.sql}{chosen}",
+                order=order,
+                everybody=table.sql,
                 unknown=unknown,
                 number=number,
                 whys={name: one.why for name, one in metrics.items() if one.why is not None and name in wanted},
@@ -233,6 +237,10 @@ class EntityAnswers:
             return NUMBER_VALUE
         known = self.ledger.types(self.kind).get(name.casefold()) if self.reader.there else None
         return known.type if known else TEXT_VALUE
+
+    def attributes(self) -> Sequence[str]:
+        """The attributes that anybody has, without those that are metrics."""
+        return [one.spelled for one in self.ledger.types(self.kind).values()] if self.reader.there else []
 
     def has(self, name: str) -> bool:
         """Whether anybody has an attribute."""

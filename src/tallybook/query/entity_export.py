@@ -29,6 +29,11 @@ class ChosenEntities:
     columns: Mapping[str, ConditionColumn]
     relation: str
     """What follows FROM: the relation, the condition, the order and the limit."""
+    matching: str
+    """What follows FROM, without the order and the limit."""
+    order: str
+    everybody: str
+    """What follows FROM, without the condition."""
     unknown: int
     number: int
     """The commit of users and accounts that it is read at."""

@@ -123,7 +123,7 @@ class PagesDoor:
         """The page for a reader; 304 where `known` names it."""
         now = self.clock()
         state = self.book.state(book)
-        tag = page_tag(state, ask, reader, now, _last_run(book))
+        tag = page_tag(state, ask, reader, now, [*_last_run(book), *_evaluation(book, ask.path)])
         headers = HEADERS | {"etag": tag}
         if is_known(tag, known):
             return HttpAnswer(304, headers=headers)
@@ -238,10 +238,9 @@ async def form_of(request: Request, room: BodyRoom) -> list[tuple[str, str]]:
         raise _bad_request("the form cannot be read") from None
 
 
-def page_tag(
-    state: BookState, ask: PageRequest, reader: AnswerReader, now: datetime, last_run: Sequence[object]
-) -> str:
-    """The ETag of a page: a hash of everything that it depends on."""
+def page_tag(state: BookState, ask: PageRequest, reader: AnswerReader, now: datetime, work: Sequence[object]) -> str:
+    """The ETag of a page: a hash of everything that it depends on. `work`: the last run, and the last evaluation of
+    rules."""
     from tallybook import __version__
 
     depends = (
@@ -249,7 +248,7 @@ def page_tag(
         state.declarations or id(state),
         str(state.today),
         int(now.timestamp() // FRESH_SECONDS),
-        [str(one) for one in last_run],
+        [str(one) for one in work],
         __version__,
         static_hash(),
         reader.view,
@@ -263,6 +262,12 @@ def page_tag(
 def _last_run(book: Book) -> list[object]:
     runs = book.runs(1) if book.reader.there else []
     return [runs[0].run, runs[0].status] if runs else []
+
+
+def _evaluation(book: Book, path: str) -> list[object]:
+    """The last evaluation of rules, for pages that show who is inside them."""
+    shows = path.startswith(("/accounts", "/users")) and bool(book.project.catalog.rules)
+    return [book.rules.number] if shows else []
 
 
 # -- files -----------------------------------------------------------------------------------------

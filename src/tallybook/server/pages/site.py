@@ -68,7 +68,7 @@ def _entities(kind: str) -> Maker:
 
 def _entity(kind: str) -> Callable[[PageWork, str], Page]:
     def made(work: PageWork, name: str) -> Page:
-        from tallybook.server.pages.entities import entity_page
+        from tallybook.server.pages.entity import entity_page
 
         return entity_page(work, kind, name)
 

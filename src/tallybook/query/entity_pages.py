@@ -1,0 +1,104 @@
+"""A page of a list of users or accounts. The engine counts, searches and sorts; the rows of the page are fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tallybook.core import INSTANT_VALUE, INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE
+from tallybook.query.entity_table import shown_column
+from tallybook.storage import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tallybook.config import ConditionColumn
+    from tallybook.query.entity_answers import EntityAnswers
+    from tallybook.query.entity_export import ChosenEntities
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityPage:
+    """Some rows of a list, and the counts of all of it. `unknown`: for how many the outcome is not known."""
+
+    columns: Sequence[str]
+    numbers: frozenset[str]
+    """The columns that contain numbers."""
+    rows: Sequence[tuple[Any, ...]]
+    found: int
+    """How many match the condition and the text that was searched for."""
+    matching: int
+    everybody: int
+    unknown: int
+    whys: Mapping[str, str]
+    """By attribute, why its values are not known."""
+
+
+def entity_page(
+    answers: EntityAnswers, where: str = "", *, find: str = "", sort: str = "id", start: int = 0, limit: int = 20
+) -> EntityPage:
+    """The rows of a condition from `start` on. `find` is a text that one of the columns contains, in any case.
+
+    Raises QueryError for what is no condition or no attribute."""
+    with answers.chosen(where, sort=sort) as chosen:
+        matching = _count(chosen, chosen.matching)
+        values = [f"%{_literally(find)}%"] if find else []
+        searched = f" WHERE {_contains(chosen.columns)}" if find else ""
+        shown = ", ".join(shown_column(name, column) for name, column in chosen.columns.items())
+        asked = f"(SELECT * FROM {chosen.matching}){searched}"
+        found = chosen.engine.execute(f"SELECT count(*) FROM {asked}", values).fetchall()[0][0] if find else matching
+        page = f"SELECT {shown} FROM {asked}{chosen.order} LIMIT {limit} OFFSET {start}"
+        return EntityPage(
+            columns=[*chosen.columns],
+            numbers=frozenset(
+                name for name, one in chosen.columns.items() if one.type in (INTEGER_VALUE, NUMBER_VALUE)
+            ),
+            rows=chosen.engine.execute(page, values).fetchall(),
+            found=found,
+            matching=matching,
+            everybody=_count(chosen, chosen.everybody) if where else matching,
+            unknown=chosen.unknown,
+            whys=chosen.whys,
+        )
+
+
+def common_texts(answers: EntityAnswers, most: int) -> dict[str, list[str]]:
+    """By attribute with two to `most` different texts, these, the most frequent first."""
+    names = answers.attributes()
+    if not names:
+        return {}
+    with answers.chosen(columns=names) as chosen:
+        texts = {name: one.sql for name, one in chosen.columns.items() if one.type == TEXT_VALUE and name != "id"}
+        if not texts:
+            return {}
+        # An estimate finds the few candidates: counting the texts of long columns exactly would take seconds.
+        counted = ", ".join(f"approx_count_distinct({one})" for one in texts.values())
+        sizes = chosen.engine.execute(f"SELECT {counted} FROM {chosen.everybody}").fetchall()[0]
+        found = {}
+        for (name, sql), size in zip(texts.items(), sizes, strict=True):
+            if size <= 2 * most:
+                grouped = f"SELECT {sql} FROM {chosen.everybody} WHERE {sql} IS NOT NULL GROUP BY 1"
+                rows = chosen.engine.execute(f"{grouped} ORDER BY count(*) DESC, 1").fetchall()
+                found[name] = [row[0] for row in rows]
+        return {name: listed for name, listed in found.items() if 1 < len(listed) <= most}
+
+
+def _count(chosen: ChosenEntities, relation: str) -> int:
+    count: int = chosen.engine.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0]
+    return count
+
+
+def _contains(columns: Mapping[str, ConditionColumn]) -> str:
+    """SQL: whether one of the columns contains the text of the parameter, as it is shown."""
+    texts = [
+        f"strftime({identifier(name)}, '%Y-%m-%d %H:%M')" if one.type == INSTANT_VALUE else f"{identifier(name)}"
+        for name, one in columns.items()
+    ]
+    listed = " || chr(1) || ".join(f"coalesce(CAST({text} AS VARCHAR), '')" for text in texts)
+    return rf"lower({listed}) LIKE lower(?) ESCAPE '\'"
+
+
+def _literally(text: str) -> str:
+    """A text within LIKE in which no character is a wildcard."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

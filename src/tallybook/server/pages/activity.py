@@ -1,0 +1,199 @@
+"""Who uses the product: the activity of users and accounts over the last days that are over, and their latest events.
+
+Activity is counted by an attribute over 28 days, else by a metric with their ids, else by the events that are stored.
+Where a day of it is not collected, nobody is counted as quiet: the activity is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from tallybook.core import (
+    FLOW,
+    NUMBER_VALUE,
+    ONE_DAY,
+    EntitySettings,
+    Metric,
+    MetricAttribute,
+    QueryError,
+    Refused,
+    plus_days,
+)
+from tallybook.ingest import EventSearch, search_events
+from tallybook.query import MetricValues, Question, metric_values
+from tallybook.server.pages.breakdown import filter_text
+from tallybook.server.pages.builder import known_events
+from tallybook.server.pages.page import PageWork
+from tallybook.server.pages.words import title_of
+from tallybook.storage import EventLedger
+
+ACTIVE_DAYS, EVENT_DAYS = 28, 90
+LAST = f"{ACTIVE_DAYS} days"
+MAX_EVENTS = 12
+"""Usage events that are asked one by one where no metric counts them."""
+LATEST = 10
+USER_DIMENSIONS = ("user_id", "user")
+EVENT_COLUMN = {"accounts": "account", "users": "user"}
+"""Of events: the column with the ids."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """How much each id used the product. `words` say what is counted; `where` is the condition that lists who did."""
+
+    words: str
+    values: MetricValues
+    where: str = ""
+
+    def of(self, id_: str) -> float | None:
+        """How much one id did; None where it is unknown."""
+        value = self.values.of(id_)[0]
+        return None if value is None else float(value)
+
+
+def activity_of(work: PageWork, kind: str) -> Activity | None:
+    """The activity of users or accounts; None where nothing that is declared or stored says it."""
+    settings = work.catalog.entities[kind]
+    name, attribute = _attribute(work, settings)
+    if attribute is None:
+        return _by_events(work, kind)
+    activity: Activity | None = work.once(f"activity of {kind}", lambda: _by_metric(work, settings, name, attribute))
+    return activity
+
+
+def usage_metrics(work: PageWork, settings: EntitySettings) -> list[Metric]:
+    """Metrics that count what these do, those of usage events first."""
+    found = [
+        metric
+        for name, metric in work.metrics.items()
+        if metric.kind == FLOW
+        and not metric.derived
+        and metric.adds_up
+        and any(dim in work.catalog.queryable_dims(name) for dim in settings.dimension)
+    ]
+    return sorted(found, key=lambda one: one.event is None)
+
+
+def _attribute(work: PageWork, settings: EntitySettings) -> tuple[str, MetricAttribute | None]:
+    """(name, attribute): a declared one over the days that count, else one of the first metric that fits."""
+    usage = usage_metrics(work, settings)
+    names = {one.name for one in usage}
+    for name, one in settings.metrics.items():
+        if one.last == LAST and one.metric in names and one.show in (None, "total"):
+            return name, one
+    return "", MetricAttribute(metric=usage[0].name, last=LAST) if usage else None
+
+
+def _by_metric(work: PageWork, settings: EntitySettings, name: str, attribute: MetricAttribute) -> Activity | None:
+    key = name or "activity"
+    asked = msgspec.structs.replace(settings, metrics={key: attribute})
+    service = work.book.entities(settings.kind).service
+    try:
+        values = metric_values(service, work.catalog, asked, work.book.today - ONE_DAY)[key]
+    except (QueryError, Refused):
+        return None
+    words = title_of(work.metrics[attribute.metric])
+    return Activity(words=words, values=values, where=f"{name} <> 0" if name else "")
+
+
+def _by_events(work: PageWork, kind: str) -> Activity | None:
+    """How many events of any name each id sent."""
+    events = known_events(work)
+    if not events or len(events) > MAX_EVENTS:
+        return None
+    counted: dict[str, float] = {}
+    why = None
+    try:
+        for event in events:
+            for id_, count in _counts(work, event, EVENT_COLUMN[kind]):
+                counted[id_] = counted.get(id_, 0) + count
+    except Refused as refused:
+        why = refused.why
+    except QueryError as error:
+        why = error.message
+    values = MetricValues(name="events", type=NUMBER_VALUE, values=counted, whys={}, empty=0, why=why)
+    return Activity(words="events of any name", values=values)
+
+
+def _counts(work: PageWork, event: str, column: str, where: Sequence[str] = ()) -> Iterator[tuple[str, float]]:
+    """(id, how many) of one event. Raises QueryError and Refused."""
+    yield from _rows(work, Question(metrics=(), event=event, count=True, by=[column], where=where), column)
+
+
+def _rows(work: PageWork, question: Question, column: str) -> Iterator[tuple[str, float]]:
+    """(id, value) over the days that count. Raises Refused where one of them is unknown."""
+    last = work.book.today - ONE_DAY
+    first = plus_days(last, 1 - ACTIVE_DAYS)
+    result = work.answer(replace(question, scope="all", from_=first, to=last))
+    name = result.metric_columns[0].name
+    for row in result.data:
+        if row["days"] < row["days_expected"]:
+            raise Refused(f"{row['days']} of the {row['days_expected']} days to {last} are known")
+        if row[column] is not None and not row.get("total"):
+            yield str(row[column]), float(row[name] or 0)
+
+
+def users_by_activity(work: PageWork, account: str) -> Activity | None:
+    """The activity of the users of one account, by what has the ids of both. For users whose account is no attribute;
+    None where nothing has both."""
+    accounts, users = work.catalog.entities.get("accounts"), work.catalog.entities.get("users")
+    counted: dict[str, float] = {}
+    words, why = "events of any name", None
+    try:
+        for metric in usage_metrics(work, accounts) if accounts is not None else ():
+            dims = work.catalog.queryable_dims(metric.name)
+            user = next((dim for dim in (users.dimension if users else USER_DIMENSIONS) if dim in dims), "")
+            own = next((dim for dim in accounts.dimension if dim in dims), "") if accounts is not None else ""
+            if user and own:
+                words = title_of(metric)
+                question = Question(metrics=[metric.name], by=[user], where=[filter_text(own, account)])
+                counted = dict(_rows(work, question, user))
+                break
+        else:
+            events = known_events(work)
+            if not events or len(events) > MAX_EVENTS:
+                return None
+            for event in events:
+                for id_, count in _counts(work, event, "user", [filter_text("account", account)]):
+                    counted[id_] = counted.get(id_, 0) + count
+    except Refused as refused:
+        why = refused.why
+    except QueryError as error:
+        why = error.message
+    values = MetricValues(name="activity", type=NUMBER_VALUE, values=counted, whys={}, empty=0, why=why)
+    return Activity(words=words, values=values)
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatestEvents:
+    """The latest events of one user or account, and how many there are in the last days."""
+
+    rows: Sequence[Mapping[str, Any]]
+    total: int
+    days: int = EVENT_DAYS
+
+
+def latest_events(work: PageWork, kind: str, id_: str) -> LatestEvents | None:
+    """The latest events of one user or account; None where the book has no events."""
+    if not known_events(work):
+        return None
+    store = work.book.reader.store
+    events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+    search = EventSearch(
+        start=work.now - timedelta(days=EVENT_DAYS),
+        end=work.now,
+        condition=f'"{EVENT_COLUMN[kind]}" = ?',
+        values=(id_,),
+        order='"time" DESC',
+        limit=LATEST,
+        needs_user=False,
+    )
+    found = search_events(events, search)
+    return LatestEvents(rows=found.events, total=found.total)
