@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from tallybook.core import TO_MESSAGE, Catalog
+from tallybook.act.wanted import WantedStates
+from tallybook.core import TO_MESSAGE, TO_PX, TO_TABLE, Catalog
 from tallybook.deliver import rule_deliveries, rule_delivery
 from tallybook.storage import Firing, OutboxItem, RulesCommit, item_key, put_in
 
@@ -26,12 +27,16 @@ class Enqueuing:
 
     def __call__(self, firings: Sequence[Firing], change: RulesCommit, number: int, now: datetime) -> None:
         items: dict[str, list[OutboxItem]] = {}
+        states = WantedStates(number)
         for firing in firings:
             rule = self.catalog.rules[firing.rule]
             for place, action in enumerate(rule.then):
                 name = rule_delivery(rule, place)
-                if action.on == firing.edge and action.to != TO_MESSAGE and name in self.deliveries:
+                if action.to in (TO_PX, TO_TABLE):
+                    states.add(name, action, firing)
+                elif action.on == firing.edge and action.to != TO_MESSAGE and name in self.deliveries:
                     items.setdefault(name, []).append(outbox_item(firing, firing.number or number))
+        change.also += states.writes()
         change.also += [partial(_put, name=name, items=several, now=now) for name, several in items.items()]
 
 

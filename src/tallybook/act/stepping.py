@@ -11,8 +11,8 @@ from tallybook.act.caps import Edge
 from tallybook.act.memory import Remembered
 from tallybook.act.state import HOLDING, INSIDE, OUT, UNKNOWN_IN, UNKNOWN_OUT, Transitions
 from tallybook.act.state_sql import StateColumns, StepSql
-from tallybook.config import Condition, compile_condition, fields_of, names_in
-from tallybook.core import ENTER, LEAVE, TO_MESSAGE, Catalog, Rule
+from tallybook.config import Condition, compile_condition, fields_of, names_in, template_fields
+from tallybook.core import ENTER, LEAVE, TO_MESSAGE, TO_PX, Catalog, Rule
 from tallybook.query import Subjects, shown_column
 from tallybook.storage import identifier, literal
 
@@ -37,6 +37,8 @@ def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
     for action in rule.then:
         if action.to == TO_MESSAGE and (message := catalog.messages.get(action.options["message"])) is not None:
             attributes += [name.casefold() for name in fields_of(message)]
+        for key in ("value", "leave") if action.to == TO_PX else ():
+            attributes += [name.casefold() for name in template_fields(action.options.get(key))]
     return RuleNames(
         attributes=tuple(dict.fromkeys(attributes)),
         earlier=tuple(dict.fromkeys(pair for part in parts for pair in part.earlier)),

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import ONE_DAY, Delivery, calendar
-from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask
+from tallybook.deliver.actions_of_rules import is_of_rules
+from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
+from tallybook.deliver.outbox_changes import DayChanges
 from tallybook.query import Query, Question, check_question
 from tallybook.storage import (
     ATTRIBUTE,
     PLANNED,
-    REFUSED_ITEM,
     RESTATED,
     SENDING,
     UNKNOWN_OUTCOME,
@@ -28,6 +29,8 @@ from tallybook.storage import (
     Lease,
     OutboxItem,
     OutboxPlan,
+    hash_of_body,
+    item_key,
 )
 
 if TYPE_CHECKING:
@@ -84,6 +87,8 @@ class OutboxPlanning:
         self.delivery, self.outbox = task.delivery, task.outbox
         self.known = self.outbox.planned(self.delivery.name)
         self.done = Planned()
+        self._changes: DayChanges | None = None
+        """What was found of the period that is planned, where it was planned before."""
 
     def plan(self) -> Planned:
         """Plan what is new. Safe to call again."""
@@ -92,7 +97,7 @@ class OutboxPlanning:
             folded = self.outbox.folded(self.delivery.name)
             for first, last in self._stretches(folded):
                 self._plan_stretch(first, last, folded)
-        state = self.destination.latest_state(self.task)
+        state = self._latest_state()
         self._plan_latest(state)
         if self.outbox.rows(self.delivery.name, (SENDING, UNKNOWN_OUTCOME), limit=1):
             state = 0  # what is on its way was not planned with its newest value
@@ -114,7 +119,7 @@ class OutboxPlanning:
                 for day, rows in self._periods(first, last, folded):
                     yield from self._items_of_day(day, rows, folded.get(day), DaySum())
         hashes = self.outbox.attributes(self.delivery.name)
-        for item in self.destination.latest(self.task):
+        for item in self._latest():
             if hashes.get(_entity_attribute(item)) != item.hash:
                 yield item
 
@@ -213,19 +218,30 @@ class OutboxPlanning:
         return self.context.answers.is_collected(self._question(day, self._last_of(day)), self.task.version)
 
     def _plan_stretch(self, first: date, last: date, folded: dict[date, FoldedDay]) -> None:
-        name = self.delivery.name
-        unsettled = {row.day for row in self.outbox.rows(name, (SENDING, UNKNOWN_OUTCOME))}
+        unsettled = self._unsettled()
         for day, rows in self._periods(first, last, folded):
             if str(day) in unsettled:
                 self.done.is_whole = False
                 continue
             self._plan_day(day, rows, folded.get(day))
 
+    def _unsettled(self) -> set[str]:
+        """Days with items that may have arrived. What is planned for them depends on whether they did."""
+        open_ = (SENDING, UNKNOWN_OUTCOME, *((PLANNED,) if self._may_arrive_later else ()))
+        rows = self.outbox.rows(self.delivery.name, open_, is_tried=True)
+        return {row.day for row in rows}
+
+    @property
+    def _may_arrive_later(self) -> bool:
+        """Whether an item that is to be sent again may have arrived: with other content it would count twice."""
+        return self.destination.is_additive and self.destination.is_repeatable
+
     def _plan_day(self, day: date, rows: Iterator[AnswerRow], fold: FoldedDay | None) -> None:
         """Plan the items of one period and the hash of all of them together: in one transaction, or, of very many, in
         several, and then nothing is sent before the last one."""
         assert self.lease is not None
         total, version, name = DaySum(), self.task.version, self.delivery.name
+        self._changes = None
         items = self._items_of_day(day, rows, fold, total)
         chunk, is_first = list(itertools.islice(items, ROWS_AT_ONCE)), True
         while True:
@@ -242,8 +258,12 @@ class OutboxPlanning:
         self.done.days += 1
 
     def _put(self, plan: OutboxPlan, items: list[OutboxItem], *, is_held: bool) -> None:
-        plan.put((one for one in items if one.kind != RESTATED), version=self.task.version, is_held=is_held)
-        plan.refuse((one for one in items if one.kind == RESTATED), version=self.task.version)
+        plan.drop(one.key for one in items if one.is_withdrawn)
+        there = [one for one in items if not one.is_withdrawn]
+        plan.put((one for one in there if one.kind != RESTATED), version=self.task.version, is_held=is_held)
+        plan.refuse((one for one in there if one.kind == RESTATED), version=self.task.version)
+        if self._changes is not None:
+            plan.lose(self._changes.day, self._changes.lost, self._changes.returned)
         self.done.items += len(items)
 
     def _items_of_day(
@@ -266,27 +286,21 @@ class OutboxPlanning:
 
     def _changed_items(self, day: date, now: list[AnswerRow], fold: FoldedDay) -> Iterator[OutboxItem]:
         before = self._shape_before() or shape_of(self.delivery)
-        shape = shape_of(self.delivery)
-        if {**before, "metrics": []} != {**shape, "metrics": []}:
+        if {**before, "metrics": []} != {**shape_of(self.delivery), "metrics": []}:
             return  # the question is another one: days that were planned stay as they were sent
         then = self._rows_before(day, before["metrics"], fold)
-        unsent = {
-            row.item: row.hash for row in self.outbox.rows(self.delivery.name, (PLANNED, REFUSED_ITEM), days=[str(day)])
-        }
-        old = {row.dimensions: row for row in then or ()}
-        for row in now:
-            was = old.pop(row.dimensions, None)
-            if was is not None and _same_values(was, row):
-                continue
-            yield from self._items_of_change(ChangedRow(was, row), unsent)
-        for gone in old.values():
-            yield from self._items_of_change(ChangedRow(gone, None), unsent)
+        self._changes = DayChanges(self.destination, self.task, day)
+        if then is None and self.destination.is_additive:
+            yield self._changes.unknown(fold.version)
+            return
+        yield from self._changes.items(now, then or [])
 
     def _rows_before(self, day: date, metrics: Sequence[str], fold: FoldedDay) -> list[AnswerRow] | None:
-        """The rows of a period as they were planned last; None where no kept version has them."""
+        """The rows of a period as they were planned last; None where no kept version has them. The whole delivery may
+        be planned from an older version than this period."""
         there = [name for name in metrics if name in self.context.catalog.metrics]
         end = self._last_of(day)
-        for version in dict.fromkeys((self.known.version if self.known else fold.version, fold.version)):
+        for version in dict.fromkeys((max(self.known.version if self.known else 0, fold.version), fold.version)):
             if version and there:
                 rows = self.context.answers.rows(self._question(day, end, there), version)
                 if rows is not None:
@@ -302,16 +316,20 @@ class OutboxPlanning:
         periods = self.context.catalog.book.periods()
         return min(periods.period_end(day, scope), self.task.today - ONE_DAY)
 
-    def _items_of_change(self, row: ChangedRow, unsent: dict[str, str]) -> Iterator[OutboxItem]:
-        """The items of a row that changed. One that was not sent yet gets its new content as if it were new."""
-        plain = {item.key: item for item in self.destination.items(row.new, self.task)} if row.new else {}
-        before = {item.key: item for item in self.destination.items(row.old, self.task)} if row.old else {}
-        for item in self.destination.changed(row, self.task):
-            waiting = unsent.get(item.key)
-            is_fresh = waiting is not None and item.key in before and waiting == before[item.key].hash
-            yield plain.get(item.key, item) if is_fresh else item
-
     # -- latest values -----------------------------------------------------------------------------
+
+    def _latest(self) -> Iterable[OutboxItem]:
+        """The latest values: those that rules want, or those of the destination."""
+        if not is_of_rules(self.delivery):
+            return self.destination.latest(self.task)
+        wanted = self.outbox.wanted(self.delivery.name)
+        return (OutboxItem(item_key(ATTRIBUTE, self.delivery.name, "", entity), "", body) for entity, body in wanted)
+
+    def _latest_state(self) -> int:
+        if not is_of_rules(self.delivery):
+            return self.destination.latest_state(self.task)
+        found = json.dumps([*self.outbox.wanted_state(self.delivery.name), repr(self.task.options)])
+        return int(hash_of_body(found)[:12], 16) or 1
 
     def _plan_latest(self, state: int) -> None:
         """Plan the latest values that differ from those that were sent last. `state`: see `latest_state`."""
@@ -319,9 +337,7 @@ class OutboxPlanning:
         if state and self.known is not None and self.known.entities == state and not self._is_outdated():
             return
         hashes = self.outbox.attributes(self.delivery.name)
-        changed = (
-            item for item in self.destination.latest(self.task) if hashes.get(_entity_attribute(item)) != item.hash
-        )
+        changed = (item for item in self._latest() if hashes.get(_entity_attribute(item)) != item.hash)
         while chunk := list(itertools.islice(changed, ROWS_AT_ONCE)):
             with self.outbox.planning(self.delivery.name, self.lease, now=self.task.clock()) as plan:
                 plan.put(chunk, version=self.task.version)
@@ -332,14 +348,6 @@ def _entity_attribute(item: OutboxItem) -> tuple[str, str]:
     kind, attribute, _, entity, _ = (p.replace("%3A", ":").replace("%25", "%") for p in item.key.split(":"))
     assert kind == ATTRIBUTE, item.key
     return entity, attribute
-
-
-def _same_values(one: AnswerRow, other: AnswerRow) -> bool:
-    """Whether two rows have the same values in the metrics of the second one."""
-    if one.names.metrics == other.names.metrics:
-        return one.values == other.values
-    there = set(one.names.metrics)
-    return all(name in there and one.value(name) == other.value(name) for name in other.names.metrics)
 
 
 def _merged(stretches: list[tuple[date, date]]) -> list[tuple[date, date]]:

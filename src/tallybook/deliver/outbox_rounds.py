@@ -69,6 +69,7 @@ def outbox_task(context: DeliveryContext, delivery: Delivery, destination: Outbo
         today=context.today,
         clock=context.clock,
         service=context.service,
+        folder=context.folder,
         version=context.ledger.version(),
     )
 
@@ -104,10 +105,18 @@ def _dry_run(
 ) -> None:
     """Report the requests that would be made, and write nothing."""
     waiting = task.outbox.rows(task.delivery.name, (PLANNED, UNKNOWN_OUTCOME))
-    planned = {row.item for row in waiting}
     is_backfill = task.delivery.from_ != context.catalog.deliveries.get(task.delivery.name, task.delivery).from_
-    fresh = OutboxPlanning(context, task, destination, None, is_backfill=is_backfill).items_to_come()
-    rows = waiting + [OutboxRow.of(task.delivery.name, item) for item in fresh if item.key not in planned]
+    fresh = {
+        one.key: one
+        for one in OutboxPlanning(context, task, destination, None, is_backfill=is_backfill).items_to_come()
+    }
+    rows = [row for row in waiting if row.item not in fresh or row.state == UNKNOWN_OUTCOME]
+    planned = {row.item for row in rows}
+    rows += [
+        OutboxRow.of(task.delivery.name, item)
+        for item in fresh.values()
+        if item.key not in planned and not item.is_withdrawn
+    ]
     groups = list(destination.groups(rows, task))
     report.rows = len(rows)
     report.status = WOULD_DELIVER if rows else UP_TO_DATE

@@ -27,6 +27,7 @@ from tallybook.deliver.outgoing.failures import (
     verdict_without_answer,
 )
 from tallybook.storage import (
+    GIVEN_UP,
     PLANNED,
     REFUSED_ITEM,
     SENT,
@@ -262,9 +263,7 @@ class OutboxSending:
         wait = self.destination.patience.wait(row.attempts + 1, verdict.retry_after, self.chance)
         if wait is None:
             self.done.refused += 1
-            return Settled(
-                item=row.item, state=REFUSED_ITEM, answer=f"given up after {row.attempts + 1} attempts: {said}"
-            )
+            return Settled(item=row.item, state=REFUSED_ITEM, answer=f"{GIVEN_UP}{row.attempts + 1} attempts: {said}")
         return Settled(item=row.item, state=PLANNED, answer=said, next=self._now() + timedelta(seconds=wait))
 
     def _note_failure(self, verdict: SendVerdict) -> None:

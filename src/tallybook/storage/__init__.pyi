@@ -86,6 +86,7 @@ from tallybook.storage.message_ledger import (
 from tallybook.storage.outbox_ledger import OutboxLedger as OutboxLedger
 from tallybook.storage.outbox_records import (
     ATTRIBUTE as ATTRIBUTE,
+    GIVEN_UP as GIVEN_UP,
     PLANNED as PLANNED,
     REFUSED_ITEM as REFUSED_ITEM,
     RESTATED as RESTATED,
@@ -103,7 +104,7 @@ from tallybook.storage.outbox_records import (
     hash_of_body as hash_of_body,
     item_key as item_key,
 )
-from tallybook.storage.outbox_writing import OutboxPlan as OutboxPlan, put_in as put_in
+from tallybook.storage.outbox_writing import OutboxPlan as OutboxPlan, put_in as put_in, want_in as want_in
 from tallybook.storage.places import (
     IN_LEDGER as IN_LEDGER,
     SCHEMA as SCHEMA,

@@ -8,6 +8,16 @@ from tallybook.storage.outbox_records import HookSubscription
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
 
+OF_DELIVERIES = (
+    "outbox",
+    "outbox_folded",
+    "outbox_gone",
+    "outbox_wanted",
+    "outbox_attributes",
+    "outbox_deliveries",
+    "outbox_trace",
+)
+"""Tables whose rows belong to a delivery."""
 COLUMNS = "id, delivery, target, key, created, ended, why"
 
 
@@ -55,6 +65,6 @@ class HookLedger:
                 "UPDATE outbox_subscriptions SET ended = ?, why = ?, target = '' WHERE id = ?",
                 [stamp_of(now), why[:500], id_],
             )
-            for table in ("outbox", "outbox_folded", "outbox_attributes", "outbox_deliveries", "outbox_trace"):
+            for table in OF_DELIVERIES:
                 db.execute(f"DELETE FROM {table} WHERE delivery = ?", [f"{row[0]}.{id_}"])
         return True

@@ -84,6 +84,27 @@ class OutboxLedger:
             for day, version, hash_, items in rows
         }
 
+    def gone(self, delivery: str, day: date) -> set[str]:
+        """The items of a day that arrived once and have no value now."""
+        with self.ledger._reading() as db:
+            rows = db.execute(
+                "SELECT item FROM outbox_gone WHERE delivery = ? AND day = ?", [delivery, str(day)]
+            ).fetchall()
+        return {item for (item,) in rows}
+
+    def wanted(self, delivery: str) -> list[tuple[str, str]]:
+        """(entity, body) of what rules want each entity to have, in the order of entities."""
+        with self.ledger._reading() as db:
+            asked = "SELECT entity, body FROM outbox_wanted WHERE delivery = ? ORDER BY entity"
+            return [(entity, body) for entity, body in db.execute(asked, [delivery]).fetchall()]
+
+    def wanted_state(self, delivery: str) -> tuple[int, int]:
+        """(number of the last evaluation that changed it, number of entities) of what rules want."""
+        with self.ledger._reading() as db:
+            asked = "SELECT coalesce(max(number), 0), count(*) FROM outbox_wanted WHERE delivery = ?"
+            number, entities = db.execute(asked, [delivery]).fetchone()
+        return int(number), int(entities)
+
     def attributes(self, delivery: str) -> dict[tuple[str, str], str]:
         """{(entity, attribute): hash last sent} of a delivery."""
         with self.ledger._reading() as db:
@@ -93,10 +114,17 @@ class OutboxLedger:
         return {(entity, attribute): hash_ for entity, attribute, hash_ in rows}
 
     def rows(
-        self, delivery: str, states: Sequence[str] = (), *, days: Sequence[str] = (), limit: int | None = None
+        self,
+        delivery: str,
+        states: Sequence[str] = (),
+        *,
+        days: Sequence[str] = (),
+        limit: int | None = None,
+        is_tried: bool = False,
     ) -> list[OutboxRow]:
-        """Items of a delivery, in these states and of these days, in their order."""
-        asked, values = "delivery = ?", [delivery]
+        """Items of a delivery, in these states and of these days, in their order. `is_tried`: only those with at least
+        one attempt."""
+        asked, values = "delivery = ?" + (" AND attempts > 0" if is_tried else ""), [delivery]
         for column, chosen in (("state", states), ("day", days)):
             if chosen:
                 asked += f" AND {column} IN ({', '.join('?' * len(chosen))})"
@@ -251,14 +279,19 @@ class OutboxLedger:
 
     def forget(self, entity: str) -> int:
         """Delete the items and last values of a user or an account, in every delivery. How many rows."""
-        quoted = entity.replace("%", "%25").replace(":", "%3A")
-        like = quoted.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        inside = json.dumps(entity).replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        like = _in_pattern(_in_item(entity))
+        inside = _in_pattern(json.dumps(entity, ensure_ascii=False))
+        series = _in_pattern(_in_item(json.dumps(entity, ensure_ascii=False)))
         with self.ledger._writing() as db:
             gone = db.execute("DELETE FROM outbox_attributes WHERE entity = ?", [entity]).rowcount
+            gone += db.execute("DELETE FROM outbox_wanted WHERE entity = ?", [entity]).rowcount
             gone += db.execute(
                 "DELETE FROM outbox WHERE item LIKE ? ESCAPE '!' OR body LIKE ? ESCAPE '!'",
                 [f"%:{like}:%", f"%{inside}%"],
+            ).rowcount
+            gone += db.execute(
+                "DELETE FROM outbox_gone WHERE item LIKE ? ESCAPE '!' OR item LIKE ? ESCAPE '!'",
+                [f"%:{like}:%", f"%{series}%"],
             ).rowcount
             db.execute(
                 "DELETE FROM outbox_trace WHERE first LIKE ? ESCAPE '!' OR answer LIKE ? ESCAPE '!'",
@@ -293,3 +326,13 @@ class OutboxLedger:
                 "SELECT requests FROM outbox_pace WHERE place = ? AND day = ?", [place, stamp_of(now)[:10]]
             ).fetchone()
         return int(row[0]) if row else 0
+
+
+def _in_item(text: str) -> str:
+    """A text as a part of the name of an item."""
+    return text.replace("%", "%25").replace(":", "%3A")
+
+
+def _in_pattern(text: str) -> str:
+    """A text inside a pattern of LIKE with the escape character `!`."""
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -15,6 +15,8 @@ ATTRIBUTE = "attribute"
 RESTATED = "restated"
 """The kind of an item that changed after it was sent, where that is only reported: it is kept as refused, with `said`
 of its body as the reason, and sent when somebody replays it."""
+GIVEN_UP = "given up after "
+"""Begins the answer of an item that was refused because no attempt had a clear outcome."""
 HASH_BITS = 64
 
 
@@ -42,7 +44,7 @@ class ReceiverHealth:
 @dataclass(frozen=True)
 class OutboxItem:
     """One thing to send. `key`: see `item_key`; `day` is ISO, empty of attributes; `body` is what is sent, as JSON, and
-    what its hash is of."""
+    what its hash is of. An empty body withdraws an item that was planned and never arrived."""
 
     key: str
     day: str
@@ -55,6 +57,10 @@ class OutboxItem:
     @property
     def kind(self) -> str:
         return self.key.partition(":")[0]
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return not self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,11 @@ class OutboxRow:
     @property
     def kind(self) -> str:
         return self.item.partition(":")[0]
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether some request with this item had no clear outcome."""
+        return self.attempts > 0 and (self.state != REFUSED_ITEM or self.answer.startswith(GIVEN_UP))
 
     @property
     def parts(self) -> list[str]:

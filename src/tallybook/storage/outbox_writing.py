@@ -66,6 +66,17 @@ class OutboxPlan:
             ((self.delivery, one.key, one.hash, after, self.stamp, one.day, version, one.body) for one in items),
         )
 
+    def lose(self, day: date, items: Iterable[str], returned: Iterable[str]) -> None:
+        """Remember the items of a day that arrived and have no value any more, until they are `returned`."""
+        self.db.executemany(
+            "DELETE FROM outbox_gone WHERE delivery = ? AND day = ? AND item = ?",
+            [(self.delivery, str(day), item) for item in returned],
+        )
+        self.db.executemany(
+            "INSERT INTO outbox_gone VALUES (?, ?, ?) ON CONFLICT (delivery, day, item) DO NOTHING",
+            [(self.delivery, str(day), item) for item in items],
+        )
+
     def drop(self, keys: Iterable[str]) -> None:
         """Forget items that were never sent and are not to be sent any more."""
         self.db.executemany(
@@ -108,6 +119,15 @@ def _notes_of(item: OutboxItem) -> str:
 def put_in(db: Transaction, delivery: str, items: Iterable[OutboxItem], *, now: datetime) -> int:
     """`OutboxLedger.put` inside a transaction that is open, so that items are planned together with their cause."""
     return OutboxPlan(db, delivery, now).put_new(items, version=0)
+
+
+def want_in(db: Transaction, delivery: str, wanted: Sequence[tuple[str, str]], *, number: int) -> None:
+    """Keep what rules want entities to have, (entity, body), inside the transaction of an evaluation."""
+    db.executemany(
+        "INSERT INTO outbox_wanted VALUES (?, ?, ?, ?) ON CONFLICT (delivery, entity) DO UPDATE SET "
+        "number = excluded.number, body = excluded.body WHERE outbox_wanted.number <= excluded.number",
+        [(delivery, entity, number, body) for entity, body in wanted],
+    )
 
 
 def keep_health(db: Transaction, delivery: str, health: ReceiverHealth, stamp: str) -> None:

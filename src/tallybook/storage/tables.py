@@ -123,6 +123,11 @@ CREATE INDEX outbox_next ON outbox (delivery, state, next);
 CREATE TABLE outbox_folded (
     delivery {text} NOT NULL, day {day} NOT NULL, version {number} NOT NULL, hash {text} NOT NULL,
     items {number} NOT NULL, PRIMARY KEY (delivery, day)){rowless};
+CREATE TABLE outbox_gone (
+    delivery {text} NOT NULL, day {text} NOT NULL, item {text} NOT NULL, PRIMARY KEY (delivery, day, item)){rowless};
+CREATE TABLE outbox_wanted (
+    delivery {text} NOT NULL, entity {text} NOT NULL, number {number} NOT NULL, body {text} NOT NULL,
+    PRIMARY KEY (delivery, entity)){rowless};
 CREATE TABLE outbox_attributes (
     delivery {text} NOT NULL, entity {text} NOT NULL, attribute {text} NOT NULL, hash {text} NOT NULL,
     at {instant} NOT NULL, PRIMARY KEY (delivery, entity, attribute)){rowless};
@@ -248,6 +253,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "body",
     ),
     "outbox_folded": ("delivery", "day", "version", "hash", "items"),
+    "outbox_gone": ("delivery", "day", "item"),
+    "outbox_wanted": ("delivery", "entity", "number", "body"),
     "outbox_attributes": ("delivery", "entity", "attribute", "hash", "at"),
     "outbox_deliveries": ("delivery", "version", "entities", "question", "at", "stopped", "failures", "again", "said"),
     "outbox_pace": ("place", "day", "requests", "slot"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tallybook.config.catalog.action_checks import RuleReceivers, claims_of_deliveries, claims_of_rule
 from tallybook.config.catalog.asking import Asking
 from tallybook.config.catalog.keys import MESSAGE_KEYS, RULE_KEYS
 from tallybook.config.catalog.tables import named_tables, read_section
+from tallybook.config.catalog.templates import template_fields
 from tallybook.config.catalog.words import closest_key, toml
 from tallybook.config.condition_parsing import names_in
 from tallybook.config.conditions import ANY, ConditionColumn, compile_condition
@@ -27,9 +28,6 @@ from tallybook.core import (
     QueryError,
     Rule,
 )
-
-FIELD = re.compile(r"\{(\w+)\}")
-"""An attribute in a text."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,8 @@ class EntityRules(Asking):
                 self.check_conditions(d)
                 self.check_zone(d)
                 self.check_messages(d)
+                RuleReceivers(self, d).check()
+        self.check_claims(declared)
         return {name: d.rule for name, d in declared.items()}
 
     def check_subject(self, d: DeclaredRule) -> bool:
@@ -176,6 +176,18 @@ class EntityRules(Asking):
                 for field in fields_of(message):
                     self.check_field(d, "then", field, f"field {{{field}}} of [messages.{name}]")
 
+    def check_claims(self, declared: Mapping[str, DeclaredRule]) -> None:
+        """Report what two actions, or an action and a delivery, would write, each over the other."""
+        taken = dict(claims_of_deliveries(self.catalog))
+        for d in declared.values():
+            for what in claims_of_rule(d.rule):
+                owner = f"[rules.{d.rule.name}]"
+                if what in taken:
+                    message = f"{taken[what]} already writes {what.partition(' ')[2]}"
+                    expected = "one action for each; leave = … in it is what those get who leave"
+                    self.report(d, "then", message, expected=expected)
+                taken.setdefault(what, owner)
+
     def check_field(self, d: DeclaredRule, key: str, name: str, what: str) -> None:
         columns = self.columns(d.rule.kind)
         if name.casefold() in {one.casefold() for one in columns} or self.is_perhaps_pushed(d, name, columns):
@@ -188,7 +200,7 @@ class EntityRules(Asking):
 def fields_of(message: InAppMessage) -> Iterator[str]:
     """The attributes in the texts of a message."""
     for text in (message.title, message.text, message.link or "", message.link_text):
-        yield from FIELD.findall(text)
+        yield from template_fields(text)
 
 
 def _shown(value: Any) -> str:

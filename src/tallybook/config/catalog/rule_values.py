@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tallybook.config.catalog.receiver_values import read_secret_texts
+from tallybook.config.catalog.receiver_values import read_own_table, read_secret_texts, read_url
 from tallybook.config.catalog.values import Wrong, choice_of, read_flag, read_number, read_text, whole_number
 from tallybook.config.catalog.words import closest_key, toml
-from tallybook.core import ENTER, EVER, EVERY_TIME, RULE_EDGES, TO_MESSAGE, OncePer, RuleAction
+from tallybook.core import (
+    ENTER,
+    EVER,
+    EVERY_TIME,
+    LEAVE,
+    ROW_LEAVES,
+    RULE_EDGES,
+    TO_MESSAGE,
+    TO_PX,
+    TO_TABLE,
+    OncePer,
+    RuleAction,
+)
 
 _ONCE = re.compile(r"per (?:(\d{1,4}) )?(day|week|month|year)s?")
 _ONCE_WORDS = f'"{EVER}", "per month", "per 30 days" or "{EVERY_TIME}"'
@@ -55,6 +68,15 @@ def read_link(value: object) -> str:
     return text
 
 
+def read_sent_value(value: object) -> bool | int | float | str:
+    """A value that an attribute gets: a flag, a number or a text."""
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, str) and value.strip():
+        return value
+    raise Wrong("is not a value", expected='true, a number, or a text such as "quiet" or "{plan}"')
+
+
 ACTIONS: dict[str, tuple[dict[str, Callable[[object], Any]], tuple[str, ...]]] = {
     "webhook": (
         {"url": read_text, "secrets": read_secret_texts, "private": read_flag, "rate": whole_number(1, 10_000)},
@@ -62,6 +84,21 @@ ACTIONS: dict[str, tuple[dict[str, Callable[[object], Any]], tuple[str, ...]]] =
     ),
     "mail": ({"address": read_text}, ("address",)),
     "chat": ({"address": read_text}, ("address",)),
+    TO_PX: (
+        {
+            "api": read_url,
+            "key": read_text,
+            "attribute": read_text,
+            "value": read_sent_value,
+            "leave": read_sent_value,
+            "create": read_flag,
+            "product": read_text,
+            "private": read_flag,
+            "rate": whole_number(1, 10_000),
+        },
+        ("api", "key", "attribute"),
+    ),
+    TO_TABLE: ({"url": read_text, "table": read_own_table, "leave": choice_of(ROW_LEAVES)}, ("url", "table")),
     TO_MESSAGE: ({"message": read_text}, ("message",)),
 }
 """By `to`: the readers of the other keys, and which of them are needed."""
@@ -92,6 +129,8 @@ def _action(value: object) -> RuleAction:
         if key not in value:
             raise Wrong(f"has an action to {to} without {key}", expected=f'{{ to = "{to}", {key} = "…" }}')
     on = choice_of(RULE_EDGES)(value["on"]) if "on" in value else ENTER
+    if on == LEAVE and "leave" in value:
+        raise Wrong(f"has an action to {to} with on and leave", expected='leave = …, or on = "leave"')
     return RuleAction(to=str(to), on=on, options={key: _read(key, how, value) for key, how in _given(readers, value)})
 
 

@@ -89,6 +89,7 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "google_sheets": "tallybook.deliver.destinations.google_sheets.destination:GoogleSheets",
         "webhook": "tallybook.deliver.destinations.webhook:Webhook",
         "notification": "tallybook.deliver.destinations.notification:Notification",
+        "rule_table": "tallybook.deliver.destinations.rule_table:RuleTable",
         "digest": "tallybook.deliver.destinations.digest:Digest",
         "rest_hooks": "tallybook.deliver.destinations.rest_hooks:RestHooks",
         "segment": "tallybook.deliver.destinations.segment:Segment",

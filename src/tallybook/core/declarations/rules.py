@@ -22,7 +22,10 @@ RULE_EDGES = (ENTER, LEAVE)
 MESSAGE_KINDS = ("dialog", "banner", "slider")
 SHOW_ONCE, UNTIL_DISMISSED, SHOW_ALWAYS = "once", "until_dismissed", "always"
 MESSAGE_SHOWS = (SHOW_ONCE, UNTIL_DISMISSED, SHOW_ALWAYS)
-TO_MESSAGE = "message"
+TO_MESSAGE, TO_PX, TO_TABLE = "message", "gainsight_px", "table"
+KEEP_ROW, MARK_ROW, DELETE_ROW = "keep", "mark", "delete"
+ROW_LEAVES = (KEEP_ROW, MARK_ROW, DELETE_ROW)
+"""What becomes of the row of an entity that leaves."""
 DEFAULT_MOST_AT_ONCE = 1000
 
 
@@ -32,6 +35,12 @@ class RuleAction(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     on: str = ENTER
     options: dict[str, Any] = {}
+
+    @property
+    def has_leave(self) -> bool:
+        """Whether it does something for entities that leave."""
+        own = self.options.get("leave")
+        return self.on == LEAVE or self.to == TO_MESSAGE or (own is not None and own != KEEP_ROW)
 
     def __repr__(self) -> str:
         return f"RuleAction({self.to!r}, on={self.on!r})"
@@ -84,7 +93,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_leave_actions(self) -> bool:
         """Whether leaving is recorded: something is done then, or a message is no longer shown."""
-        return any(one.on == LEAVE or one.to == TO_MESSAGE for one in self.then)
+        return any(one.has_leave for one in self.then)
 
 
 class InAppMessage(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tallybook.config import choice_of, read_flag, read_url, whole_number
 from tallybook.core import DELIVER, ONE_DAY, Catalog, Delivery, DestinationKind, Option, OptionProblem
 from tallybook.deliver.destinations import px_declared, px_values
-from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask, SharedRate
+from tallybook.deliver.destinations.outbox import RESTATED_WORDS, ChangedRow, OutboxDestination, OutboxTask, SharedRate
 from tallybook.deliver.destinations.px_declared import (
     ALERT,
     RESTATED,
@@ -24,7 +24,7 @@ from tallybook.deliver.destinations.px_declared import (
     read_words as read_plain,
 )
 from tallybook.deliver.outgoing.patience import RetryWaits
-from tallybook.storage import PLANNED, REFUSED_ITEM, OutboxItem, OutboxRow
+from tallybook.storage import REFUSED_ITEM, OutboxItem, OutboxRow
 
 if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
@@ -158,6 +158,7 @@ class GainsightPx(OutboxDestination):
     )
     threads: ClassVar[int] = 8
     is_repeatable: ClassVar[bool] = False
+    is_additive: ClassVar[bool] = True
     patience: ClassVar[RetryWaits] = RetryWaits(waits=(1, 2, 5, 15, 60, 300, 900, 3600, *(21_600,) * 20))
 
     # -- declarations ----------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ class GainsightPx(OutboxDestination):
         return px_values.event_items(row, task)
 
     def changed(self, row: ChangedRow, task: OutboxTask) -> Iterable[OutboxItem]:
-        return px_values.changed_items(row, task, self._unsent(row, task))
+        return px_values.changed_items(row, task)
 
     def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
         return px_values.attribute_items(task) if task.options["attributes"] else ()
@@ -190,16 +191,6 @@ class GainsightPx(OutboxDestination):
 
     def last_day(self, task: OutboxTask) -> date | None:
         return task.today - ONE_DAY - timedelta(days=task.options["settle"])
-
-    def _unsent(self, row: ChangedRow, task: OutboxTask) -> set[str]:
-        """The items of a day that were never sent: they get their new content as if they were new."""
-        source = row.new or row.old
-        assert source is not None
-        known: dict[str, set[str]] = task.shared.setdefault("unsent", {})
-        if source.period not in known:
-            rows = task.outbox.rows(task.delivery.name, (PLANNED, REFUSED_ITEM), days=[source.period])
-            known[source.period] = {one.item for one in rows}
-        return known[source.period]
 
     # -- sending ---------------------------------------------------------------------------------------------
 
@@ -217,7 +208,7 @@ class GainsightPx(OutboxDestination):
     def warnings(self, task: OutboxTask) -> list[str]:
         """What the report of a delivery says beside its outcome."""
         made = [row.answer for row in task.outbox.rows(task.delivery.name, (REFUSED_ITEM,), limit=1000)]
-        found = [said for said in made if said.startswith(px_values.RESTATED_WORDS)]
+        found = [said for said in made if said.startswith(RESTATED_WORDS)]
         shown = [*found[:10], *([f"{len(found) - 10:,} more values were restated"] if len(found) > 10 else [])]
         requests = task.outbox.requests_today(self.rate(task).place, now=task.clock())
         if requests >= WARNED_SHARE * PX_PER_DAY:

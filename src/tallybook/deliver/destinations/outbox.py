@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.core import Catalog, Delivery
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
     from tallybook.deliver.outgoing.addresses import Target
     from tallybook.query import QueryService
+
+RESTATED_WORDS = "restated after it was sent: "
+"""Begins the report of values that changed after they were sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,8 @@ class OutboxTask:
     clock: Callable[[], datetime]
     service: QueryService | None = None
     """The answers of the book, for latest values of users and accounts."""
+    folder: Path = Path()
+    """The folder of tallybook.toml."""
     version: int = 0
     """The version of the book that is planned."""
     shared: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +64,10 @@ class ChangedRow:
 
     old: AnswerRow | None
     new: AnswerRow | None
+    waiting: Mapping[str, OutboxRow] = field(default_factory=dict)
+    """Items of its period that were planned or refused and did not arrive, by name."""
+    returned: frozenset[str] = frozenset()
+    """Names of its items, as `items` names them, that arrived once and had no value at the last planning."""
 
 
 class OutboxDestination(Destination):
@@ -76,7 +86,9 @@ class OutboxDestination(Destination):
         raise NotImplementedError
 
     def changed(self, row: ChangedRow, task: OutboxTask) -> Iterable[OutboxItem]:
-        """The items to send for a row that changed after its items were sent."""
+        """The items to send for a row that changed after its items were sent, and those to withdraw (with an empty
+        body). Whoever adds events up must get a correction for what `returned` or `waiting` contains, never a second
+        value; `is_additive` says so."""
         return () if row.new is None else self.items(row.new, task)
 
     def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
@@ -133,6 +145,9 @@ class OutboxDestination(Destination):
     def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
         """Send items that go together. May make several requests. Raises DestinationUnavailable."""
         return self.verdict(channel.exchange(self.request(rows, task)), rows, task)
+
+    is_additive: ClassVar[bool] = False
+    """Whether the receiver adds up what it gets, so that a second value would be wrong."""
 
     is_repeatable: ClassVar[bool] = True
     """Whether an item of unknown outcome may simply be sent again: the receiver knows it by its id."""

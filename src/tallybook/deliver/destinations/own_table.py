@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,7 +57,7 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
     """Bring the table up to date. Raises DestinationError; then nothing of it is written."""
     result, name = task.answer(), task.options["table"]
     rows = {row.key: row for row in rows_of(result)}
-    with _engine(task) as engine, engine.begin() as connection:
+    with own_database(task.options["url"], task.path) as engine, engine.begin() as connection:
         table, marker = _tables(connection, name, result)
         if not task.mode.writes:
             changed, gone = _difference(connection, table, rows)
@@ -99,16 +100,18 @@ def _digest(value: Any) -> str:
 
 
 @contextmanager
-def _engine(task: DeliveryTask) -> Iterator[Engine]:
+def own_database(address: str, folder: Path) -> Iterator[Engine]:
     """A connection pool of one, closed at the end; errors of the database in our words."""
     try:
         from sqlalchemy import create_engine, exc, make_url
         from sqlalchemy.pool import NullPool
     except ImportError:  # pragma: no cover  # a dependency of Tallybook
         raise DestinationError("writing to a table needs SQLAlchemy", hint="pip install sqlalchemy") from None
+    from tallybook.config import resolved
+
     engine = None
     try:
-        url = make_url(_absolute(task.options["url"], task))
+        url = make_url(resolved(address, folder))
         driver = DRIVERS.get(url.drivername.partition("+")[0])
         if driver is None:
             raise DestinationRefused(f"tables of {url.drivername.partition('+')[0]} are not written", hint=_EXPECTED)
@@ -129,12 +132,6 @@ def _engine(task: DeliveryTask) -> Iterator[Engine]:
 
 _EXPECTED = 'url = "postgresql://user:password@host/database", or mysql://…'
 _EXTRA = "pip install 'tallybook[postgresql]' or 'tallybook[mysql]'"
-
-
-def _absolute(url: str, task: DeliveryTask) -> str:
-    from tallybook.config import resolved
-
-    return resolved(url, task.path)
 
 
 def _words(error: Exception) -> str:

@@ -7,16 +7,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from tallybook.core import ACCOUNTS, USERS, DestinationRefused, DestinationUnavailable, OutcomeUnknown, SignInError
+from tallybook.deliver.destinations.outbox import RESTATED_WORDS
 from tallybook.deliver.destinations.px_declared import KINDS
 from tallybook.deliver.destinations.px_values import (
-    RESTATED_WORDS,
+    PX_FLAG,
+    PX_NUMBER,
+    PX_TEXT,
+    PX_TIME,
     RESTATEMENT,
     event_body,
+    milliseconds_of_instant,
     restated_words,
     values_of,
 )
@@ -114,7 +121,8 @@ class PxExchange:
             is_read = rows[0].answer.startswith(RESTATED_WORDS)
             return SendVerdict(outcome=ARRIVED if is_read else REJECTED, said=restated_words(rows[0]))
         if rows[0].kind == ATTRIBUTE:
-            return self._send_attributes(rows)
+            said = _unfit_values(rows, self.task)
+            return SendVerdict(outcome=REJECTED, said=said) if said else self._send_attributes(rows)
         if said := _unfit(rows[0], self.task):
             return SendVerdict(outcome=REJECTED, said=said)
         return event_verdict(self._exchange(first_request(rows, self.task)), self.task)
@@ -277,7 +285,7 @@ def _fields(rows: Sequence[OutboxRow], task: OutboxTask) -> dict[str, Any]:
     """The fields of a user or account: PX's own by their names, others below customAttributes."""
     known = task.shared.get("catalogue", {})
     fields: dict[str, Any] = {}
-    for name, value in values_of(rows).items():
+    for name, value in _sent_values(rows, task).items():
         if known.get(name, {}).get("origin") == "DEFAULT":
             fields[name] = value
         else:
@@ -331,6 +339,34 @@ def _unfit(row: OutboxRow, task: OutboxTask) -> str:
         if isinstance(value, str) and len(value) > MAX_TEXT:
             return f"the property {name!r} of {row.day} has {len(value):,} characters; PX takes {MAX_TEXT:,}"
     return ""
+
+
+def _unfit_values(rows: Sequence[OutboxRow], task: OutboxTask) -> str:
+    """Why PX would not keep values of attributes: it drops those of another type silently. Empty where it would."""
+    known = task.shared.get("catalogue", {})
+    for name, value in _sent_values(rows, task).items():
+        type_ = known.get(name, {}).get("type")
+        if type_ in VALUE_TYPES and not _has_type(value, type_):
+            return f"{name!r} is a {type_} in PX, and the value is {json.dumps(value)[:100]}"
+    return ""
+
+
+def _sent_values(rows: Sequence[OutboxRow], task: OutboxTask) -> dict[str, Any]:
+    """The values of attributes by their apiName: an instant that is a text, as PX takes instants."""
+    known = task.shared.get("catalogue", {})
+    found = values_of(rows)
+    for name, value in found.items():
+        if isinstance(value, str) and known.get(name, {}).get("type") == PX_TIME:
+            with suppress(ValueError):
+                found[name] = milliseconds_of_instant(datetime.fromisoformat(value))
+    return found
+
+
+VALUE_TYPES = {PX_NUMBER: (int, float), PX_TEXT: (str,), PX_FLAG: (bool,), PX_TIME: (int,)}
+
+
+def _has_type(value: Any, type_: str) -> bool:
+    return isinstance(value, VALUE_TYPES[type_]) and (isinstance(value, bool) == (type_ == PX_FLAG))
 
 
 def _is_same(stored: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:

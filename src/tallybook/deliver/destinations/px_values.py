@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tallybook.core import ACCOUNTS, FLAG_VALUE, INSTANT_VALUE, TEXT_VALUE, calendar
-from tallybook.deliver.destinations.outbox import ChangedRow, OutboxTask
+from tallybook.deliver.actions_of_rules import is_of_rules
+from tallybook.deliver.destinations.outbox import RESTATED_WORDS, ChangedRow, OutboxTask
 from tallybook.deliver.destinations.px_declared import (
     CORRECTED,
     DAY_PROPERTY,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 VALUE, CORRECTION, RESTATEMENT = "value", "corrected", RESTATED
 """Kinds of items: an event of a day, an event that corrects one, a change that is reported and not sent."""
-RESTATED_WORDS = "restated after it was sent: "
 BEFORE = "_before"
 PX_NUMBER, PX_TEXT, PX_FLAG, PX_TIME = "NUMBER", "STRING", "BOOLEAN", "DATE_TIME"
 PX_TYPE_OF = {TEXT_VALUE: PX_TEXT, FLAG_VALUE: PX_FLAG, INSTANT_VALUE: PX_TIME}
@@ -47,24 +48,41 @@ def event_items(row: AnswerRow, task: OutboxTask) -> Iterator[OutboxItem]:
             yield _event_item(VALUE, event, row, task, values, {})
 
 
-def changed_items(row: ChangedRow, task: OutboxTask, unsent: set[str]) -> Iterator[OutboxItem]:
-    """The items of a row that changed after its events were sent: a correction, or a report of it."""
+def changed_items(row: ChangedRow, task: OutboxTask) -> Iterator[OutboxItem]:
+    """The items of a row that changed after its events were sent: a correction, or a report of it. An event that did
+    not arrive gets its new content, or is withdrawn."""
     source = row.new or row.old
     assert source is not None
     for event, metrics in _events(task):
-        new = {one: row.new.value(one) for one in metrics} if row.new else {}
-        old = {one: row.old.value(one) for one in metrics if one in row.old.names.metrics} if row.old else {}
-        known = {one: value for one, value in new.items() if value is not None}
-        if {one: value for one, value in old.items() if value is not None} == known:
+        new = _known(row.new, metrics)
+        plain = _event_item(VALUE, event, source, task, new, {})
+        if plain.key in row.waiting:
+            yield plain if new else replace(plain, body="")
             continue
-        plain = _event_item(VALUE, event, source, task, known, {})
-        if plain.key in unsent or not any(value is not None for value in old.values()):
-            if known:
-                yield plain
+        waiting = _waiting_correction(plain.key, row)
+        old = _known(row.old, metrics) if waiting is None else json.loads(waiting.body)["old"]
+        if waiting is None and not old and plain.key not in row.returned:
+            yield from [plain] if new else ()
             continue
-        changed = {one: old.get(one) for one in metrics if old.get(one) != new.get(one)}
         kind = CORRECTION if task.options["restated"] == EVENT else RESTATEMENT
-        yield _event_item(kind, event, source, task, known, changed)
+        if waiting is not None and (old == new or waiting.kind != kind):
+            yield OutboxItem(waiting.item, waiting.day, "")
+        if old != new:
+            changed = {one: old.get(one) for one in metrics if old.get(one) != new.get(one)}
+            yield _event_item(kind, event, source, task, new, changed, old)
+
+
+def _known(row: AnswerRow | None, metrics: Iterable[str]) -> dict[str, str]:
+    """The values of a row that are known."""
+    names = row.names.metrics if row else ()
+    found = {name: row.value(name) for name in metrics if name in names} if row else {}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _waiting_correction(key: str, row: ChangedRow) -> OutboxRow | None:
+    """The correction or report of an event that did not arrive. Its `old` is what the receiver has."""
+    rest = key.removeprefix(VALUE)
+    return next((row.waiting[kind + rest] for kind in (CORRECTION, RESTATEMENT) if kind + rest in row.waiting), None)
 
 
 def _events(task: OutboxTask) -> list[tuple[str, tuple[str, ...]]]:
@@ -81,8 +99,10 @@ def _event_item(
     task: OutboxTask,
     values: Mapping[str, str | None],
     changed: Mapping[str, str | None],
+    old: Mapping[str, str] | None = None,
 ) -> OutboxItem:
-    """An event of a day. Its time is fixed, so that it can be found again."""
+    """An event of a day. Its time is fixed, so that it can be found again. `old`: all values that PX has, of a
+    correction or report."""
     names: Mapping[str, str] = task.options["properties"]
     user, user_dims = _identity(row, task)
     properties: dict[str, Any] = {DAY_PROPERTY: row.period}
@@ -93,13 +113,15 @@ def _event_item(
         properties[names.get(metric, metric)] = _raw(value)
     for metric, value in changed.items():
         properties[names.get(metric, metric) + BEFORE] = _raw(value)
-    body = {
+    body: dict[str, Any] = {
         "event": event + (CORRECTED if kind == CORRECTION else ""),
         "user": user,
         "account": _account(row, task),
         "date": milliseconds_of(date.fromisoformat(row.period), task),
         "properties": {name: value for name, value in properties.items() if value is not None},
     }
+    if old is not None:
+        body["old"] = old
     if kind == RESTATEMENT:
         body["said"] = _restated_words(body, {one: (value, values.get(one)) for one, value in changed.items()})
     series = msgspec.json.encode(row.dimensions).decode()
@@ -183,6 +205,11 @@ def attribute_state(task: OutboxTask) -> int:
     return int.from_bytes(hashlib.blake2b(msgspec.json.encode(found), digest_size=6).digest()) or 1
 
 
+def milliseconds_of_instant(at: datetime) -> int:
+    """An instant, of UTC where it names no zone, in milliseconds since 1970."""
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def px_type(type_: str) -> str:
     """The type that PX must have for an attribute of ours."""
     return PX_TYPE_OF.get(type_, PX_NUMBER)
@@ -193,7 +220,7 @@ def _as_sent(value: Any, type_: str) -> Any:
         return None
     if type_ == PX_TIME:
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+        return milliseconds_of_instant(at)
     return msgspec.Raw(str(value).encode()) if isinstance(value, Decimal) else value
 
 
@@ -210,6 +237,8 @@ def grouped(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
 def attributes_beside(row: OutboxRow, task: OutboxTask) -> list[str]:
     """The items of all attributes of the user or account that an item is of."""
     if row.kind != ATTRIBUTE:
+        return []
+    if is_of_rules(task.delivery):
         return []
     entity = row.parts[3]
     return [item_key(ATTRIBUTE, theirs, "", entity) for theirs in task.options["attributes"].values()]

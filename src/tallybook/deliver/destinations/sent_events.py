@@ -16,11 +16,13 @@ import msgspec
 from tallybook.config import choice_of, read_span_of_days, read_text, read_time_of_day, read_url, whole_number
 from tallybook.core import Delivery, Option, OptionProblem
 from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask, SharedRate
+from tallybook.deliver.outgoing.failures import ARRIVED, SendVerdict
 from tallybook.storage import RESTATED, OutboxItem, OutboxRow, hash_of_body, item_key
 
 if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
     from tallybook.deliver.outgoing.addresses import Target
+    from tallybook.deliver.outgoing.channel import Channel
 
 EVENT, CORRECTED = "event", "corrected"
 ALERT = "alert"
@@ -93,6 +95,8 @@ def _sending_options() -> tuple[Option, ...]:
 class EventService(OutboxDestination):
     """A service that takes events with ids of ours."""
 
+    is_additive: ClassVar[bool] = True
+
     batch: ClassVar[int] = 100
     """Events of a request."""
 
@@ -116,22 +120,23 @@ class EventService(OutboxDestination):
             yield OutboxItem(_key(EVENT, row, task), row.period, _encoded(body))
 
     def changed(self, row: ChangedRow, task: OutboxTask) -> Iterable[OutboxItem]:
-        if row.old is None and row.new is not None:
-            yield from self.items(row.new, task)
-            return
         source = row.new or row.old
         assert source is not None
-        assert row.old is not None
-        old = event_body(row.old, task)["values"]
-        body = event_body(row.new, task) if row.new else {**event_body(row.old, task), "values": dict.fromkeys(old)}
-        if body["values"] == old:
+        new, event = _values(row.new), _key(EVENT, source, task)
+        if event in row.waiting:
+            yield from self.items(row.new, task) if row.new and new else [OutboxItem(event, source.period, "")]
+            return
+        keys = [_key(kind, source, task) for kind in (CORRECTED, RESTATED)]
+        waiting = next((row.waiting[key] for key in keys if key in row.waiting), None)
+        old = _values(row.old) if waiting is None else _previous_of(waiting)
+        if waiting is None and not old and event not in row.returned:
+            yield from self.items(row.new, task) if row.new else ()
             return
         kind = CORRECTED if task.options["restated"] == EVENT else RESTATED
-        said = "changed after it was sent: " + ", ".join(
-            f"{name} {_shown(old.get(name))} → {_shown(value)}" for name, value in body["values"].items()
-        )
-        body |= {"previous": old, "said": said}
-        yield OutboxItem(_key(kind, source, task), source.period, _encoded(body))
+        if waiting is not None and (old == new or waiting.kind != kind):
+            yield OutboxItem(waiting.item, waiting.day, "")
+        if old != new:
+            yield _correction(kind, source, old, new, task)
 
     def rate(self, task: OutboxTask) -> SharedRate | None:
         if not task.options["rate"]:
@@ -145,17 +150,59 @@ class EventService(OutboxDestination):
         return Target(task.options["api"])
 
     def groups(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Iterable[Sequence[OutboxRow]]:
-        return [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
+        notes = [[row] for row in rows if _is_note(row)]
+        events = [row for row in rows if not _is_note(row)]
+        return [*notes, *(events[start : start + self.batch] for start in range(0, len(events), self.batch))]
+
+    def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
+        if _is_note(rows[0]):
+            return SendVerdict(outcome=ARRIVED, said="read")  # whoever replays a report of a day has read it
+        return super().send(rows, task, channel)
+
+
+def _is_note(row: OutboxRow) -> bool:
+    """Whether an item is no event but a report of a whole day."""
+    return row.kind == RESTATED and row.parts[1] == ""
+
+
+def _values(row: AnswerRow | None) -> dict[str, str]:
+    """The values of a row that are known."""
+    found = zip(row.names.metrics, row.values, strict=True) if row else ()
+    return {name: value for name, value in found if value is not None}
+
+
+def _previous_of(row: OutboxRow) -> dict[str, str]:
+    """The values that the receiver has, by a correction that did not arrive."""
+    found = msgspec.json.decode(row.body, type=dict[str, msgspec.Raw])["previous"]
+    return {
+        name: bytes(value).decode() for name, value in msgspec.json.decode(found, type=dict[str, msgspec.Raw]).items()
+    }
+
+
+def _correction(
+    kind: str, row: AnswerRow, old: Mapping[str, str], new: Mapping[str, str], task: OutboxTask
+) -> OutboxItem:
+    """The event that corrects a value, or the report of it."""
+    names = [name for name in row.names.metrics if name in old or name in new]
+    said = "changed after it was sent: " + ", ".join(
+        f"{name} {old.get(name, 'nothing')} → {new.get(name, 'nothing')}" for name in names
+    )
+    body = event_body(row, task) | {
+        "values": {name: _raw(new.get(name)) for name in names},
+        "previous": {name: _raw(value) for name, value in old.items()},
+        "said": said,
+    }
+    return OutboxItem(_key(kind, row, task), row.period, _encoded(body))
+
+
+def _raw(number: str | None) -> msgspec.Raw | None:
+    return None if number is None else msgspec.Raw(number.encode())
 
 
 def event_body(row: AnswerRow, task: OutboxTask) -> dict[str, Any]:
     """The content of an event: who, the dimensions and the values that are known."""
     dimensions = dict(zip(row.names.dimensions, row.dimensions, strict=True))
-    values = {
-        name: msgspec.Raw(value.encode())
-        for name, value in zip(row.names.metrics, row.values, strict=True)
-        if value is not None
-    }
+    values = {name: _raw(value) for name, value in _values(row).items()}
     return {"who": identity(task.options["identify"], dimensions), "dimensions": dimensions, "values": values}
 
 
@@ -201,8 +248,10 @@ def event_name(row: OutboxRow, task: OutboxTask) -> str:
 
 
 def event_id(row: OutboxRow) -> str:
-    """The id of an event with its content, 32 letters and digits."""
-    return hash_of_body(f"{row.delivery}\0{row.item}") + row.hash
+    """The id of an event with its content, 32 letters and digits. Two corrections with the same content are two
+    events."""
+    version = "" if row.kind == EVENT else f"\0{row.version}"
+    return hash_of_body(f"{row.delivery}\0{row.item}{version}") + row.hash
 
 
 def properties_of(row: OutboxRow) -> dict[str, Any]:
@@ -230,7 +279,3 @@ def _key(kind: str, row: AnswerRow, task: OutboxTask) -> str:
 
 def _encoded(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _shown(value: object) -> str:
-    return bytes(value).decode() if isinstance(value, msgspec.Raw) else "nothing"

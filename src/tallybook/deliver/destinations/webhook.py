@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -126,7 +127,7 @@ class Webhook(OutboxDestination):
             return
         for metric, value in zip(row.names.metrics, row.values, strict=True):
             if value is not None:
-                yield _item(row, metric, value, None)
+                yield _item(row, metric, value)
 
     def changed(self, row: ChangedRow, task: OutboxTask) -> Iterable[OutboxItem]:
         source = row.new or row.old
@@ -135,12 +136,13 @@ class Webhook(OutboxDestination):
         for metric in source.names.metrics:
             new = row.new.value(metric) if row.new else None
             old = row.old.value(metric) if row.old and metric in row.old.names.metrics else None
-            if new == old:
-                continue
-            if old is not None:
-                yield _item(source, metric, new, old)
-            elif new is not None:
-                yield _item(source, metric, new, None)
+            waiting = row.waiting.get(_name(source, metric))
+            if waiting is not None:
+                yield _item_instead(waiting, source, metric, new)
+            elif new != old and (old is not None or _name(source, metric) in row.returned):
+                yield _item(source, metric, new, Previous(old))
+            elif new != old:
+                yield _item(source, metric, new)
 
     def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
         """The whole answer, where that is asked for: sent again when it is another one."""
@@ -187,24 +189,53 @@ class Webhook(OutboxDestination):
 
 
 def message_id(row: OutboxRow) -> str:
-    """The id of an item with its content: the same whenever it is sent."""
-    text = f"{row.delivery}\0{row.item}\0{row.hash}"
+    """The id of an item with its content: the same whenever it is sent. A value that returns to what it was before is
+    another message."""
+    is_first = row.kind != ATTRIBUTE and '"previous":' not in row.body
+    text = f"{row.delivery}\0{row.item}\0{row.hash}" + ("" if is_first else f"\0{row.version}")
     return "msg_" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _item(row: AnswerRow, metric: str, value: str | None, previous: str | None) -> OutboxItem:
-    """An item of one value. `previous` is the value that was sent before."""
-    series = _encoded(row.dimensions).decode()
+@dataclass(frozen=True)
+class Previous:
+    """The value that the receiver has; None where the last message to it had none."""
+
+    value: str | None
+
+
+def _name(row: AnswerRow, metric: str) -> str:
+    return item_key(VALUE, metric, row.period, "", _encoded(row.dimensions).decode())
+
+
+def _item_instead(waiting: OutboxRow, row: AnswerRow, metric: str, new: str | None) -> OutboxItem:
+    """The item that replaces one of which nobody knows that it arrived."""
+    known = msgspec.json.decode(waiting.body, type=dict[str, msgspec.Raw])
+    is_first = "previous" not in known
+    if is_first and new is not None:
+        return _item(row, metric, new)
+    receiver_has = known["value"] if is_first else known["previous"]
+    previous = None if receiver_has == msgspec.Raw(b"null") else bytes(receiver_has).decode()
+    if not waiting.may_have_arrived and (is_first or new == previous):
+        return OutboxItem(waiting.item, waiting.day, "")
+    return _item(row, metric, new, Previous(previous))
+
+
+def _item(row: AnswerRow, metric: str, value: str | None, previous: Previous | None = None) -> OutboxItem:
+    """An item of one value. `previous`: what the receiver has, of a correction."""
     names = row.names.dimensions
     body: dict[str, Any] = {
         "metric": metric,
         "period": row.period,
         "dimensions": dict(zip(names, row.dimensions, strict=True)),
-        "value": None if value is None else msgspec.Raw(value.encode()),
+        "value": _number(value),
     }
     if previous is not None:
-        body["previous"] = msgspec.Raw(previous.encode())
-    return OutboxItem(item_key(VALUE, metric, row.period, "", series), row.period, _encoded(body).decode())
+        body["previous"] = _number(previous.value)
+    return OutboxItem(_name(row, metric), row.period, _encoded(body).decode())
+
+
+def _number(digits: str | None) -> msgspec.Raw | None:
+    return None if digits is None else msgspec.Raw(digits.encode())
 
 
 def _encoded(value: Any) -> bytes:

@@ -1,0 +1,141 @@
+"""Rows of a table for the entities that rules fire for: one row for each rule and entity, in a database of your own.
+
+A batch of rows is one transaction. A row is only replaced by a newer one, so a batch that is sent twice, or late,
+changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from tallybook.config import read_own_table, read_text
+from tallybook.core import DestinationKind, DestinationRefused, Option
+from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
+from tallybook.deliver.outgoing.channel import OutgoingRequest
+from tallybook.deliver.outgoing.failures import ARRIVED, SendVerdict
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+
+    from tallybook.deliver.outgoing.addresses import Target
+    from tallybook.deliver.outgoing.channel import Channel
+    from tallybook.storage import OutboxRow
+
+OWN = "tallybook_rule"
+"""The column that marks a table of this kind."""
+
+
+class RuleTable(OutboxDestination):
+    """A table with the entities of rules. For actions of rules, not for deliveries of metrics."""
+
+    kind = DestinationKind(
+        name="rule_table",
+        noun="a table of a rule",
+        place="table",
+        uses=(),
+        outbox=True,
+        options=(
+            Option(
+                name="url", read=read_text, example='"${WAREHOUSE_URL}"', default="", secret=True, help="its database"
+            ),
+            Option(name="table", read=read_own_table, example='"reporting.quiet_trials"', default="", help="its name"),
+        ),
+    )
+    threads = 1
+    claimed = 2000
+
+    def target(self, task: OutboxTask) -> Target:
+        from tallybook.deliver.outgoing.addresses import Target
+
+        return Target("https://database.invalid")  # rows go through a driver
+
+    def groups(self, rows: Sequence[OutboxRow], task: OutboxTask) -> list[Sequence[OutboxRow]]:
+        return [rows] if rows else []
+
+    def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
+        """What a dry run shows."""
+        return OutgoingRequest(method="ROWS", path="", body=json.dumps([json.loads(row.body) for row in rows]).encode())
+
+    def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
+        from tallybook.deliver.destinations.own_table import own_database
+
+        with own_database(task.options["url"], task.folder) as engine, engine.begin() as connection:
+            table = _made_table(connection, task.options["table"])
+            _write(connection, table, [json.loads(row.body) for row in rows])
+        return SendVerdict(outcome=ARRIVED, said="committed")
+
+
+def _made_table(connection: Connection, name: str) -> Table:
+    """The table, which is made where it is missing. Raises DestinationRefused for a table of somebody else."""
+    from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, String, Table, Text, inspect
+
+    schema, _, bare = name.rpartition(".")
+    metadata = MetaData(schema=schema or None)
+    table = Table(
+        bare,
+        metadata,
+        Column(OWN, String(190), primary_key=True),
+        Column("entity", String(190), primary_key=True),
+        Column("kind", String(20), nullable=False),
+        Column("state", String(20), nullable=False),
+        Column("at", DateTime, nullable=False),
+        Column("day", Date, nullable=False),
+        Column("attributes", Text, nullable=False),
+        Column("tallybook_number", BigInteger, nullable=False),
+    )
+    there = inspect(connection)
+    if not there.has_table(bare, schema=schema or None):
+        metadata.create_all(connection, checkfirst=True)
+    elif OWN not in {column["name"] for column in there.get_columns(bare, schema=schema or None)}:
+        raise DestinationRefused(
+            f"the table {name} is there already, and no rule made it",
+            hint='name another one: table = "tallybook_rules"',
+        )
+    return table
+
+
+def _write(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Replace and delete rows that are not newer."""
+    from sqlalchemy import and_, bindparam
+
+    if not rows:
+        return
+    newest = _newest(connection, table, rows)
+    due = [row for row in rows if row["number"] >= newest.get((row["rule"], row["entity"]), 0)]
+    if not due:
+        return
+    same = and_(table.c[OWN] == bindparam("of_rule"), table.c.entity == bindparam("of_entity"))
+    connection.execute(table.delete().where(same), [{"of_rule": r["rule"], "of_entity": r["entity"]} for r in due])
+    kept = [_values(row) for row in due if not row.get("gone")]
+    if kept:
+        connection.execute(table.insert(), kept)
+
+
+def _newest(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    """The numbers of the rows that are there, locked where the database can."""
+    from sqlalchemy import select
+
+    found: dict[tuple[str, str], int] = {}
+    for rule in {row["rule"] for row in rows}:
+        entities = [row["entity"] for row in rows if row["rule"] == rule]
+        for start in range(0, len(entities), 500):
+            some = entities[start : start + 500]
+            asked = select(table.c.entity, table.c.tallybook_number).with_for_update()
+            asked = asked.where(table.c[OWN] == rule, table.c.entity.in_(some))
+            found |= {(rule, row[0]): row[1] for row in connection.execute(asked)}
+    return found
+
+
+def _values(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        OWN: row["rule"],
+        "entity": row["entity"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "at": datetime.fromisoformat(row["at"]).astimezone(UTC).replace(tzinfo=None),
+        "day": date.fromisoformat(row["day"]),
+        "attributes": json.dumps(row["attributes"], ensure_ascii=False, sort_keys=True),
+        "tallybook_number": row["number"],
+    }

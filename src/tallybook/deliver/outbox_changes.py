@@ -1,0 +1,76 @@
+"""The items of a period whose rows changed after they were sent: corrections, or new content of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tallybook.deliver.destinations.outbox import RESTATED_WORDS, ChangedRow, OutboxDestination, OutboxTask
+from tallybook.storage import PLANNED, REFUSED_ITEM, RESTATED, OutboxItem, OutboxRow, item_key
+
+if TYPE_CHECKING:
+    from tallybook.deliver.answer_rows import AnswerRow
+
+
+@dataclass
+class DayChanges:
+    """What a period needs. `lost`: items that arrived and have no value any more; `returned`: those that have one
+    again. Both are complete once `items` is read."""
+
+    destination: OutboxDestination
+    task: OutboxTask
+    day: date
+    lost: list[str] = field(default_factory=list)
+    returned: list[str] = field(default_factory=list)
+
+    def items(self, now: Sequence[AnswerRow], then: Sequence[AnswerRow]) -> Iterator[OutboxItem]:
+        """The items for all rows that differ. One that did not arrive yet gets its new content."""
+        old = {row.dimensions: row for row in then}
+        for row in now:
+            was = old.pop(row.dimensions, None)
+            if was is None or not _same_values(was, row):
+                yield from self._of_row(was, row)
+        for gone in old.values():
+            yield from self._of_row(gone, None)
+
+    def unknown(self, version: int) -> OutboxItem:
+        """The report of a period of which nobody knows what was sent: a second value would be added to the first."""
+        said = (
+            f"{RESTATED_WORDS}values of {self.day} changed, and version {version} of the book, from which they were "
+            "sent, is not kept any more, so nothing was sent"
+        )
+        body = msgspec.json.encode({"said": said, "version": self.task.version}).decode()
+        return OutboxItem(item_key(RESTATED, "", str(self.day)), str(self.day), body)
+
+    def _of_row(self, old: AnswerRow | None, new: AnswerRow | None) -> Iterator[OutboxItem]:
+        before, now = self._names(old), self._names(new)
+        returned = frozenset(now - before) & self._gone
+        made = list(self.destination.changed(ChangedRow(old, new, self._waiting, returned), self.task))
+        self.returned += sorted(returned)
+        self.lost += sorted(before - now - {item.key for item in made if item.is_withdrawn})
+        yield from made
+
+    def _names(self, row: AnswerRow | None) -> set[str]:
+        return {item.key for item in self.destination.items(row, self.task)} if row else set()
+
+    @cached_property
+    def _waiting(self) -> dict[str, OutboxRow]:
+        rows = self.task.outbox.rows(self.task.delivery.name, (PLANNED, REFUSED_ITEM), days=[str(self.day)])
+        return {row.item: row for row in rows}
+
+    @cached_property
+    def _gone(self) -> set[str]:
+        return self.task.outbox.gone(self.task.delivery.name, self.day)
+
+
+def _same_values(one: AnswerRow, other: AnswerRow) -> bool:
+    """Whether two rows have the same values in the metrics of the second one."""
+    if one.names.metrics == other.names.metrics:
+        return one.values == other.values
+    there = set(one.names.metrics)
+    return all(name in there and one.value(name) == other.value(name) for name in other.names.metrics)
