@@ -133,6 +133,7 @@ FILES = {
     "test_messy_tables.py": "deliver",
     "test_moving.py": "kills",
     "test_mutants.py": "mutants",
+    "test_near_misses.py": "scale",
     "test_number_bounds.py": "right",
     "test_odd_times.py": "right",
     "test_old_books.py": "kills",

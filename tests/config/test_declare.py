@@ -400,7 +400,7 @@ def test_values_are_read(line: str, field: str, value: object) -> None:
         ("carry = 3", 'carry = "3d"'),
         ('carry = "3 dayz"', 'carry = "3d"'),
         ('carry = "99999999d"', 'carry = "3d"'),
-        ('start = "2023-02-30"', 'start = "2023-01-01"'),
+        ('start = "2023-02-30"', 'start = "2023-02-28"'),
         ("start = 2023-01-31T10:00:00", 'start = "2023-01-31"'),
         ('start = "31.01.2023"', 'start = "2023-01-01"'),
         ('start = "0203-01-01"', 'start = "2023-01-01"'),

@@ -63,7 +63,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
             terminal.out(terminal.wrapped(f"source {terminal.styled(name, 'bold')}: {said}"))
         _print_checked(terminal, book.project.catalog, looks)
         for place, whys in doubts.items():
-            key = place if place.startswith("metrics.") else f"{place}.where"
+            key = place if place.startswith(("metrics.", "book.")) else f"{place}.where"
             terminal.err(terminal.styled(f"{key}: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
     if any(look.unreachable for look in looks):
         return NOT_READY
@@ -79,11 +79,14 @@ def _experimental(book: Book) -> list[tuple[str, str]]:
 
 
 def _doubts(book: Book) -> dict[str, list[str]]:
-    """Doubts that the book raises about the file; empty if the book cannot be read: then the file alone is checked."""
+    """Doubts about the file, and those that the book raises; without the latter if the book cannot be read."""
+    from tallybook.config import zone_doubts
+
+    found = zone_doubts(book.project.catalog)
     try:
-        return book.doubts()
+        return found | book.doubts()
     except TallybookError:
-        return {}
+        return found
 
 
 def _meanings(catalog: Catalog) -> dict[str, str]:
@@ -231,7 +234,7 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
 @verb(
     *COLLECTED,
     TABLE_OR_JSON,
-    click.option("--quiet", is_flag=True, help="Print errors only."),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
     click.option(
         "--source-moved",
         "moved",

@@ -10,6 +10,7 @@ _SECRETS = ("url", "replica", "ledger", "to", "heartbeat", "password", "token")
 """Keys whose values are not repeated."""
 _KEY = re.compile(r"\s*(?P<key>[A-Za-z_][\w.-]*)\s*[=:]\s*(?P<value>.+?)\s*$")
 _CURLY = str.maketrans({"\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2018": "'", "\u2019": "'"})
+_BOOLEANS = {"true": "true", "false": "false", "yes": "true", "no": "false", "on": "true", "off": "false"}
 _DAY = re.compile(r"[\d/.-]{6,}")
 
 
@@ -36,6 +37,8 @@ def _value(key: str, value: str) -> str:
     if listed or key in _LISTS:
         parts = (listed[1] if listed else text).split(",")
         return "[" + ", ".join(f'"{part.strip().strip(chr(34) + chr(39))}"' for part in parts if part.strip()) + "]"
+    if text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
     if _DAY.fullmatch(text):
         return f'"{text}"'
     return f'"{_without_outer_quotes(text).replace(chr(34), chr(39))}"'

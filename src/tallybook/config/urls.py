@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, unquote_plus
 
 from tallybook.config.parameters import wrong_parameter
 from tallybook.config.proper_urls import proper_url
+from tallybook.config.variables import reference_meant
 from tallybook.core import REGISTRY, AdapterError, UrlRules, kind_of, scheme_of
 
 WEBHOOKS = ("http", "https")
@@ -84,6 +85,9 @@ def wrong_url(url: str, find: Find = registered) -> dict[str, str] | None:
 
     Raises AdapterError if the adapter of its scheme cannot be imported."""
     scheme = scheme_of(url)
+    if meant := reference_meant(url):
+        expected = "${NAME}, in curly brackets behind a dollar sign"
+        return {"message": "names a variable in another form", "expected": expected, "paste": f'url = "{meant}"'}
     if "://" not in url:
         paste = f'url = "{_proper(url)}"'
         return {"message": "is not the URL of a database", "expected": _schemes(), "paste": paste}
@@ -208,6 +212,8 @@ def masked_url(url: str, find: Find = registered) -> str:
     """The URL without its password and without values of parameters such as password=, token= or sslkey=.
 
     Of an unreadable URL, only the letters before its first colon."""
+    if reference_meant(url):
+        return url
     if not readable(url, find):
         letters = re.match(r"\s*([A-Za-z]{1,20})(?=:|//|\+\w+:)", url)
         return url if _PATH.fullmatch(url) else f"{letters[1]}:…" if letters else "…"
@@ -219,6 +225,8 @@ def secrets_of(url: str, variables: Mapping[str, str], find: Find = registered) 
 
     They are its password and the values of its secret parameters, each also decoded, and the values of `variables` in
     it that `masked_url` does not show."""
+    if reference_meant(url):
+        return {}
     if not readable(url, find):
         shown = masked_url(url, find)
         return {**dict.fromkeys(_pieces(url, variables), HIDDEN), url: shown} if shown != url else {}

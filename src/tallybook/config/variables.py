@@ -65,6 +65,38 @@ def named_in(value: object) -> Iterator[tuple[str, bool]]:
                 yield from named_in(item)
 
 
+_SAME_WORDS = {
+    "db": "database",
+    "pg": "postgres",
+    "postgresql": "postgres",
+    "uri": "url",
+    "dsn": "url",
+    "pwd": "password",
+}
+_SAME_WORDS |= {"pass": "password", "tz": "timezone", "conn": "connection"}
+
+
+def _full_words(name: str) -> str:
+    """The name of a variable without case and abbreviations, so that PG_URI is POSTGRES_URL."""
+    words = re.findall(r"[A-Za-z\d]+", name.lower())
+    return "_".join(_SAME_WORDS.get(word, word) for word in words)
+
+
+_OTHER_FORMS = re.compile(
+    r"\$(?P<shell>[A-Za-z_]\w*)|\{\{?\s*(?P<curly>[A-Za-z_]\w*)\s*\}?\}|%(?P<percent>[A-Za-z_]\w*)%"
+    r"|\$?env[:.(]\s*['\"]?(?P<env>[A-Za-z_]\w*)['\"]?\)?|os\.environ\[['\"](?P<python>\w+)['\"]\]"
+    r"|\$\((?P<make>[A-Za-z_]\w*)\)|(?P<bare>[A-Z][A-Z_\d]*_(?:URL|URI|DSN))"
+)
+
+
+def reference_meant(text: str) -> str | None:
+    """`${NAME}` for a whole text that names a variable in another form, as `$NAME` or `{NAME}`; None for others."""
+    found = _OTHER_FORMS.fullmatch(text.strip())
+    names = [name for name in found.groups() if name] if found else []
+    # Another word may be a password.
+    return f"${{{names[0]}}}" if names and re.search(r"(?i)url|uri|dsn|database|db", names[0]) else None
+
+
 @dataclass
 class Expansion:
     """Replaces `${NAME}` and `${NAME:-default}`; `$${` is a literal `${`. What is missing is a problem."""
@@ -89,6 +121,7 @@ class Expansion:
         return _REFERENCE.sub(lambda found: self._replacement(found, path), text) if "${" in text else text
 
     def _replacement(self, found: re.Match[str], path: str) -> str:
+        """The value of one reference, or the reference itself where it has none."""
         if found[0] == "$${":
             return "${"
         named = _NAMED.fullmatch(found[1])
@@ -101,19 +134,28 @@ class Expansion:
         if default is not None:
             return value or default
         if value is None:
-            self._missing(name, path)
+            self._missing(name, path, whole=found[0] == found.string.strip())
             return found[0]
         return value
 
-    def _missing(self, name: str, path: str) -> None:
-        from tallybook.config.catalog.words import closest_key
-
-        meant = closest_key(name, self.variables, cutoff=0.8)
+    def _missing(self, name: str, path: str, *, whole: bool) -> None:
+        """Report a variable without a value. `whole`: the reference is all of the text."""
+        meant, key = self._meant(name), path.rpartition(".")[2]
+        corrected = f'{key} = "${{{meant}}}"' if whole and meant else ""
         self.problems.add(
             path,
             f"the environment variable {name} is not set",
             seen=f"${{{name}}}",
             expected="a value in the environment, or in .env beside tallybook.toml",
             hint=f"did you mean {meant}?" if meant else f"or give a default: ${{{name}:-…}}",
-            paste=f"export {name}='…'",
+            paste=corrected or f"export {name}='…'",
         )
+
+    def _meant(self, name: str) -> str | None:
+        """The variable that is set and was probably meant: DATABASE_URI for DATABASE_URL, DATABASE_URL for DB_URL."""
+        from tallybook.config.catalog.words import closest_key
+
+        if close := closest_key(name, self.variables, cutoff=0.8):
+            return close
+        full = {_full_words(one): one for one in self.variables}
+        return full.get(_full_words(name))

@@ -342,6 +342,7 @@ __getattr__, __dir__ = opened(
             "verify_identity",
         ),
         "suggestions": ("closest_match", "did_you_mean"),
+        "written_days": ("day_in_words", "days_meant"),
         "units": ("FormulaUnits", "amount_degree", "minor_digits", "mixed_unit"),
         "timetable": ("NeverDue", "QuietHours", "Timetable", "cron_of"),
     },

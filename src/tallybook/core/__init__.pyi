@@ -409,3 +409,7 @@ from tallybook.core.units import (
     minor_digits as minor_digits,
     mixed_unit as mixed_unit,
 )
+from tallybook.core.written_days import (
+    day_in_words as day_in_words,
+    days_meant as days_meant,
+)

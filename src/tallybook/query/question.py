@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from tallybook.core import ONE_DAY, QueryError
+from tallybook.core import ONE_DAY, QueryError, day_in_words, days_meant
 
 if TYPE_CHECKING:
     from tallybook.core import Result
@@ -178,7 +178,13 @@ def as_day(text: Day | None, today: date, option: str = "") -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today", field=option) from None
+        raise QueryError(f"{text!r} is not a day", hint=_day_hint(text), field=option) from None
+
+
+def _day_hint(text: str) -> str:
+    """The day in the form that is read, for a text such as 08/31/2026."""
+    meant = " or ".join(f"{day.isoformat()} ({day_in_words(day)})" for day in days_meant(text))
+    return f"did you mean {meant}?" if meant else "write 2026-03-01, yesterday or today"
 
 
 def _texts(given: Sequence[str]) -> tuple[str, ...]:

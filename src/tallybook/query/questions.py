@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
@@ -271,6 +272,14 @@ def _known(name: str, known: Iterable[str], what: str, hint: str, field: str = "
     raise QueryError(f"there is no {what} {name!r}", hint=meant, field=field or _FIELDS.get(what, what))
 
 
+def _declare_hint(metric: Metric, asked: str) -> str:
+    """How a metric gets another dimension."""
+    line = f"by = {json.dumps([*metric.by, asked], ensure_ascii=False)}"
+    if not metric.table:
+        return f"declare it: {line}"
+    return f"if it is a column of {metric.table}, declare it: {line}; a column of another table needs a join too"
+
+
 def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Sequence[str]) -> None:
     has = catalog.queryable_dims(name)
     units = [unit for unit in catalog.unit_dims(name) if unit not in by]
@@ -293,7 +302,7 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
         listed = f"its dimensions: {', '.join(has) or 'none'}"
         raise QueryError(
             f"metric {name!r} has no dimension {asked!r}",
-            hint=f"{meant} {listed}" if meant else f'{listed}; declare it: by = ["{asked}"]',
+            hint=f"{meant} {listed}" if meant else f"{listed}; {_declare_hint(metric, asked)}",
             field="by" if asked in by else "where",
         )
 

@@ -88,12 +88,13 @@ class MysqlSource(DescribedServer):
         parameter_hints={
             "ssl": "remove it: TLS is used where it is offered; ssl_ca=/path/to/ca.pem checks the certificate",
             "sslmode": "remove it: TLS is used where it is offered; ssl_ca=/path/to/ca.pem checks the certificate",
-            "useSSL": "remove it: TLS is used where the server offers it",
+            "useSSL": "remove it: TLS is used where it is offered; ssl_ca=/path/to/ca.pem checks the certificate",
         },
         booleans_are_numbers=True,
         impossible_dates=True,
     )
     drivername = "mysql+pymysql"
+    other_listener = ("a MySQL or MariaDB server", 3306, ("Lost connection", "Packet sequence"))
     # Sorted. Without it each row looks for its group in a temporary table, which is six times slower once that is on
     # disk.
     many_groups = "SQL_BIG_RESULT "
@@ -115,11 +116,10 @@ class MysqlSource(DescribedServer):
         if getattr(raw, "_read_timeout", None) == HANDSHAKE_SECONDS:
             raw._read_timeout = None  # statements have a limit of their own
 
-    def _unreachable(self, error: BaseException) -> SourceUnavailable:
-        found = super()._unreachable(error)
-        if "Lost connection" in found.message or "Packet sequence" in found.message:
-            found.hint = f"does a MySQL or MariaDB server listen at this port? Its own is 3306; {found.hint}"
-        return found
+    def reason_of(self, error: BaseException) -> str:
+        """The driver's words without its number."""
+        words = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], str) else str(error)
+        return " ".join(words.split())
 
     def begin(self) -> Sequence[str]:
         return ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
@@ -240,7 +240,7 @@ class MysqlSource(DescribedServer):
     def explained(self, error: Exception) -> SourceError:
         name = self.settings.name
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        reason = str(error.args[1]) if len(error.args) > 1 else str(error)
+        reason = self.reason_of(error)
         if code in (1969, 3024):
             return timed_out(name, self.settings.statement_timeout, ", or index the time column")
         if code == 1205:

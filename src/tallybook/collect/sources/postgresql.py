@@ -27,7 +27,9 @@ from tallybook.collect.sources.identity import Identity
 from tallybook.collect.sources.policies import rows_filtered
 from tallybook.collect.sources.postgresql_catalog import CATALOG_QUERIES
 from tallybook.collect.sources.postgresql_driver import (
+    PARAMETERS,
     is_connection_error,
+    knows_parameter,
     one_statement_cursor,
     read_times_as_text,
 )
@@ -103,24 +105,6 @@ _POLICIES = """\
 SELECT n.nspname || '.' || c.relname, row_security_active(c.oid) FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity ORDER BY 1"""
 
-_PARAMETERS = """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
-    gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
-    keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version
-    oauth_client_id oauth_client_secret oauth_issuer oauth_scope options passfile password port replication
-    require_auth requirepeer requiressl scram_client_key scram_server_key service servicefile
-    ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir
-    sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
-    tcp_user_timeout user"""
-
-
-def _knows_parameter(name: str) -> bool:
-    """Whether the libpq that is installed knows a parameter that is newer than `_PARAMETERS`."""
-    try:
-        from psycopg.pq import Conninfo
-    except ImportError:
-        return False
-    return any(option.keyword.decode() == name for option in Conninfo.get_defaults())
-
 
 class PostgresqlSource(DescribedServer):
     kind = SourceKind(
@@ -131,9 +115,13 @@ class PostgresqlSource(DescribedServer):
         extra="postgresql",
         example="postgresql://USER:PASSWORD@HOST/DATABASE",
         scratch="tallybook.metric_tests.scratch:ServerScratch",
-        parameters=tuple(_PARAMETERS.split()),
+        parameters=tuple(PARAMETERS.split()),
         drivers=("psycopg",),
-        newer_parameter=_knows_parameter,
+        parameter_hints=dict.fromkeys(
+            ("schema", "currentSchema", "search_path"),
+            'write ?options=-csearch_path%3DNAME for the schema NAME, or name it in the table: table = "NAME.orders"',
+        ),
+        newer_parameter=knows_parameter,
         session_parameter="options",
         session_variable="PGOPTIONS",
         policies=True,
@@ -141,6 +129,7 @@ class PostgresqlSource(DescribedServer):
     )
     grouping_sets = True
     drivername = "postgresql+psycopg"
+    other_listener = ("a PostgreSQL server", 5432, ("SSL negotiation", "invalid response", "timeout"))
     _knows_policies = True
     engine_options: ClassVar = {"use_native_hstore": False}  # no question for a type on every connection
 

@@ -5,10 +5,25 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
+PARAMETERS = """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
+    gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
+    keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version
+    oauth_client_id oauth_client_secret oauth_issuer oauth_scope options passfile password port replication
+    require_auth requirepeer requiressl scram_client_key scram_server_key service servicefile
+    ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir
+    sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
+    tcp_user_timeout user"""
+
+
+def knows_parameter(name: str) -> bool:
+    """Whether the libpq that is installed knows a parameter that is newer than `PARAMETERS`."""
+    try:
+        from psycopg.pq import Conninfo
+    except ImportError:
+        return False
+    return any(option.keyword.decode() == name for option in Conninfo.get_defaults())
 
 
 def is_connection_error(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 
+_NEEDLESS_ESCAPE = re.compile(r"://[^:/@]*:[^@]*%(?:3\d|[46][1-9A-Fa-f]|[57][0-9Aa])[^@]*@")
+"""The password of a URL in which a letter or digit is percent-encoded, which nobody does on purpose."""
+
+
 class ServerSource(Source):
     """A database server reached through SQLAlchemy's engine; statements go to the driver as they are."""
 
     drivername: str
     engine_options: ClassVar[Mapping[str, Any]] = {}
     """Of SQLAlchemy's dialect."""
+    other_listener: ClassVar[tuple[str, int, Sequence[str]]] = ("", 0, ())
+    """(the server, its usual port, words of the driver where something else listens at the port)."""
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -129,11 +136,18 @@ class ServerSource(Source):
         raw.commit()
 
     def _unreachable(self, error: BaseException) -> SourceUnavailable:
-        return SourceUnavailable(
-            f"source {self.settings.name!r} cannot be reached: {' '.join(str(error).split())}",
-            hint=f"look at the url of [sources.{self.settings.name}] (user, password, host, port, database), "
-            "then `tallybook check --source`",
-        )
+        hint = f"look at the url of [sources.{self.settings.name}] (user, password, host, port, database), "
+        hint += "then `tallybook check --source`"
+        server, port, words = self.other_listener
+        if any(word in str(error) for word in words):
+            hint = f"does {server} listen at this port? Its own is {port}; {hint}"
+        if _NEEDLESS_ESCAPE.search(self.settings.url):
+            hint = f"% and two digits in a password stand for one character, and a % itself is written %25; {hint}"
+        return SourceUnavailable(f"source {self.settings.name!r} cannot be reached: {self.reason_of(error)}", hint=hint)
+
+    def reason_of(self, error: BaseException) -> str:
+        """The driver's words, in one line."""
+        return " ".join(str(error).split())
 
     def close(self) -> None:
         inspected, self._inspected = self._inspected, None

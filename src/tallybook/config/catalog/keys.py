@@ -36,7 +36,6 @@ from tallybook.config.catalog.time_values import (
     read_span,
     read_time_of_day,
     read_whole_days,
-    read_zone,
     span_from,
     whole_days_from,
 )
@@ -62,6 +61,7 @@ from tallybook.config.catalog.values import (
     read_words,
     whole_number,
 )
+from tallybook.config.catalog.zones import read_zone
 from tallybook.core import (
     ALERT_KINDS,
     CHART_FORMS,

@@ -1,19 +1,15 @@
-"""Readers of days, times, spans, zones and schedules. Each returns the value, or raises `Wrong`."""
+"""Readers of days, times, spans and schedules. Each returns the value, or raises `Wrong`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 
 from tallybook.config.catalog.values import Wrong, read_text
-from tallybook.config.catalog.words import closest_key
-from tallybook.core import (
-    NeverDue,
-    Timetable,
-    calendar,
-    cron_of,
-)
+from tallybook.core import ONE_DAY, NeverDue, Timetable, calendar, cron_of, day_in_words, days_meant, months_before
+
+_A_DAY = 'a day such as "2023-01-31"'
 
 
 def read_day(value: object) -> date:
@@ -24,12 +20,30 @@ def read_day(value: object) -> date:
         try:
             value = date.fromisoformat(value.strip())
         except ValueError:
-            raise Wrong("is not a day of the calendar", expected='a day such as "2023-01-31"') from None
+            raise Wrong("is not a day of the calendar", expected=_A_DAY, instead=_end_of_month(str(value))) from None
     if not isinstance(value, date):
-        raise Wrong("is not a day", expected='a day such as "2023-01-31"')
+        meant = days_meant(value)
+        instead = meant[0].isoformat() if meant else None
+        raise Wrong("is not a day", expected=_A_DAY, instead=instead, hint=_other_day(meant))
     if not 1900 <= value.year <= 2200:
         raise Wrong("is out of range", expected="a day between 1900 and 2200")
     return value
+
+
+def _end_of_month(text: str) -> str | None:
+    """The last day of the month for its 30th or 31st, where it has none."""
+    year, month, day = map(int, text.strip().split("-"))
+    if not (year and 1 <= month <= 12 and 28 < day <= 31):
+        return None
+    return (months_before(date(year, month, 1), -1) - ONE_DAY).isoformat()
+
+
+def _other_day(meant: Sequence[date]) -> str:
+    """What to write if a date such as 08/01/2026 has its day first."""
+    if len(meant) < 2:
+        return ""
+    first, second = meant[:2]
+    return f"that is {day_in_words(first)}; {day_in_words(second)} is {second.isoformat()}"
 
 
 _SPAN = re.compile(r"(\d{1,9})\s*([a-z]+)")
@@ -67,34 +81,6 @@ def read_whole_days(value: object) -> int:
         days = int(seconds // 86_400) + 1
         raise Wrong("is not a number of whole days", expected="whole days", instead=f"{days}d")
     return int(seconds // 86_400)
-
-
-def read_zone(value: object) -> str:
-    """A time zone that is the same on every machine."""
-    name = read_text(value)
-    found = (
-        None if name.split("/")[0] in ("localtime", "posixrules", "Factory", "posix", "right") else _known_zone(name)
-    )
-    if found is None:
-        raise Wrong("is not a time zone", expected="a name of the IANA time zone database", instead=_closest_zone(name))
-    return found
-
-
-def _known_zone(name: str) -> str | None:
-    try:
-        return calendar.zone(name).key
-    except (KeyError, ValueError, OSError):
-        return None
-
-
-def _closest_zone(name: str) -> str | None:
-    from zoneinfo import available_timezones
-
-    zones = sorted(z for z in available_timezones() if not z.startswith(("posix/", "right/")))
-    by_city = {z.rsplit("/", 1)[-1]: z for z in zones if "/" in z and not z.startswith("Etc/")}
-    wanted = name.replace(" ", "_")
-    city = closest_key(wanted.rsplit("/", 1)[-1], tuple(by_city))
-    return closest_key(wanted, zones, cutoff=0.75) or (by_city[city] if city else None)
 
 
 def read_span(value: object) -> str:
