@@ -257,6 +257,7 @@ VIEW = {
     "scope": "day, week, month, quarter, year or all",
     "by": "dimensions to split by",
     "where": "filters: another dimension is *and*, the same one is *or*",
+    "segments": "named conditions, a series for each",
     "show": f"what a period shows: {', '.join(SHOWS)}",
     "last": "how far back",
     "compare": "`previous`, or how long before, as `1 year`",

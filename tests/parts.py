@@ -158,6 +158,7 @@ FILES = {
     "test_pooler.py": "right",
     "test_protocol_promises.py": "events",
     "test_query_page.py": "right",
+    "test_query_segments.py": "right",
     "test_prometheus_files.py": "deliver",
     "test_px_emulator.py": "deliver",
     "test_px_once.py": "kills",

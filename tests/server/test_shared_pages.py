@@ -103,6 +103,22 @@ def test_a_view_is_shown_with_the_numbers_of_its_own_days_only(shared: Served) -
     assert answer.body.count(b"<figure") == 2
 
 
+def test_several_series_a_formula_and_segments_are_shared_within_the_filters_of_the_link(shared: Served) -> None:
+    address = "/q?metrics=mrr&metrics_b=signups&formula=A%2FB&scope=month&last=2+months"
+    _, path = made(shared, address, "--where", "plan=pro")
+    said = text_of(shared.ask("GET", path))
+    assert "Mrr and Signups by month, A/B Shared, read-only. Only plan=pro." in said
+    assert re.search(r"2024-01 100 EUR 31 3.23 31 of 31", said), said  # 100 EUR and 31 signups of the plan pro
+    data = shared.ask("GET", path.replace("/s/", "/v1/shared/")).json
+    assert (data["formula"], [one["rows"][0].get("mrr") for one in data["answers"]]) == ("A/B", [100, None])
+    assert data["answers"][1]["rows"][0]["signups"] == 31
+    _, path = made(shared, "/q?metrics=mrr&scope=month&last=2+months&sn=big&sc=plan%3Dpro&sn=small&sc=plan%3Dfree")
+    said = text_of(shared.ask("GET", path))
+    assert re.search(r"big small Days 2024-02 \* 100 EUR 10 EUR", said), said
+    _, path = made(shared, "/q?metrics=mrr&segments=all%3A+plan%21%3Dx&scope=month&last=1+month", "--where", "plan=pro")
+    assert not re.search(r"\b160\b", text_of(shared.ask("GET", path))), "a segment never widens a link"
+
+
 def test_forged_links_are_403_and_ended_or_revoked_ones_410_with_whom_to_ask(shared: Served) -> None:
     share_id, path = made(shared, "money", "--until", "2d", "--by", "ada@acme.com")
     assert shared.ask("GET", path[:-1]).status == 403

@@ -105,15 +105,10 @@ def create(
 
 def _view(what: str) -> dict[str, Any] | None:
     """The options of a view in the query string of a link; None for the name of a board."""
-    from tallybook.query import options_of_texts
+    from tallybook.server import view_of_fields
 
     parts = urlsplit(what)
-    if not parts.query:
-        return None
-    pairs = parse_qsl(parts.query)
-    options = options_of_texts([(name, text) for name, text in pairs if name != "chart"])
-    charts = [text for name, text in pairs if name == "chart"]
-    return options | ({"chart": charts[0]} if charts else {})
+    return view_of_fields(parse_qsl(parts.query, keep_blank_values=True)) if parts.query else None
 
 
 def _user() -> str:

@@ -105,6 +105,7 @@ __getattr__, __dir__ = opened(
             "HIGHER",
             "LOWER",
             "Note",
+            "split_segment",
         ),
         "declarations.rules": [
             "BOOK_ENTITY",

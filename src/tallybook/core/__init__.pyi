@@ -117,6 +117,7 @@ from tallybook.core.declarations.pages import (
     Board as Board,
     BoardView as BoardView,
     Note as Note,
+    split_segment as split_segment,
 )
 from tallybook.core.declarations.rules import (
     BOOK_ENTITY as BOOK_ENTITY,

@@ -4,7 +4,6 @@ Nothing is added over segments. A fact may be in several of them or in none."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from tallybook.core import Catalog, Column, QueryError, Result
+from tallybook.core import Catalog, Column, QueryError, Result, split_segment
 from tallybook.query.filter_texts import parse_filter
 from tallybook.query.mixed_units import check_units_of_segments
 from tallybook.query.question import BoundedQuestion, Question
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 SEGMENT = "segment"
 """The column with the name of the segment of each row."""
 MAX_SEGMENTS = 20
-MAX_NAME = 100
-HINT = '--segment "paid: plan=pro", several conditions with commas'
-_CONDITION = r"(?=[A-Za-z_][\w.]*(?:@day)?(?:\[[^\]]*\])?\s*!?=)"
-_JOINED = re.compile(rf"\s*,\s*{_CONDITION}|\s+(and|or)\s+{_CONDITION}", re.IGNORECASE)
 _WIDTHS = ("integer", "decimal", "float")
 Row = dict[str, Any]
 Q = TypeVar("Q")
@@ -55,21 +50,14 @@ class SegmentQuery(Generic[Q]):
 
 def parse_segment(text: str) -> QuestionSegment:
     """The segment of `paid: plan=pro, country=DE`. Raises QueryError with the form there is."""
-    name, colon, conditions = (part.strip() for part in text.partition(":"))
-    if not colon or not name or "=" in name:
-        raise _wrong(f"--segment {text[:200]!r} has no name", HINT)
-    if len(name) > MAX_NAME:
-        raise _wrong(f"the name of a segment has {len(name)} characters, at most {MAX_NAME} are possible", HINT)
-    if not conditions:
-        raise _wrong(f"segment {name!r} has no condition", f'--segment "{name}: dim=value"')
-    parts = _JOINED.split(conditions)
-    where = tuple(part.strip() for part in parts[::2])
+    written = split_segment(text)
+    name, where = written.name, written.conditions
     for one in where:
         try:
             parse_filter(one)
         except QueryError as error:
             raise _wrong(f"condition {one!r} of segment {name!r} is not understood", error.hint) from None
-    _check_words(name, where, [(word or ",").lower() for word in parts[1::2]])
+    _check_words(name, where, written.words)
     return QuestionSegment(name=name, where=where)
 
 

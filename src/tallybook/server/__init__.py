@@ -10,6 +10,7 @@ __getattr__, __dir__ = opened(
         "assistants": ("serve_assistant",),
         "audit_log": ("audited",),
         "books": ("SharedBook",),
+        "pages.shared_series": ("view_of_fields",),
         "pages.report": ("board_file", "chart_file"),
         "listeners": ("listening_socket", "close_listener", "shown_address"),
         "processes": ("LISTENING", "Processes", "ROLES"),

@@ -11,6 +11,7 @@ from tallybook.server.pages.report import (
     board_file as board_file,
     chart_file as chart_file,
 )
+from tallybook.server.pages.shared_series import view_of_fields as view_of_fields
 from tallybook.server.processes import (
     LISTENING as LISTENING,
     ROLES as ROLES,

@@ -3,7 +3,7 @@
 A link is `/s/v1.<payload>.<signature>` (see `signed_text`), signed with the text of a key of the scope `share`.
 The payload is JSON: `id`, `until` (seconds since 1970), `board` (a name) or `view` (options of a question, and
 `chart`), `where` (filters), `by` (whom to ask). Other programs may sign links, too; they are listed once they are
-opened."""
+opened. A view of several series has `series` (a list of options) instead of the options of one, and `formula`."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 SHARED = "/s/"
 SHARED_DATA = "/v1/shared/"
 ELSEWHERE = "elsewhere"
+MAX_SERIES = 4
+_SERIES_KEYS = frozenset(("series", "formula", "chart"))
 NOTHING = ""
 """The name of no metric."""
 _KEYS = frozenset(("id", "until", "board", "view", "where", "by"))
@@ -54,13 +56,32 @@ class SharedLink:
     contact: str = ""
 
     @property
-    def question(self) -> Question | None:
-        """The question of a view; None of a board. Raises QueryError for options that there are not."""
-        return None if self.view is None else read_question(self.view, also=("chart",))
+    def asked(self) -> list[Question]:
+        """The questions of a view, one for each series; none of a board. Raises QueryError for options that there are
+        not."""
+        if self.view is None:
+            return []
+        series = self.view.get("series")
+        if series is None:
+            return [read_question(self.view, also=("chart",))]
+        is_list = isinstance(series, list) and 0 < len(series) <= MAX_SERIES
+        if not is_list or not all(isinstance(one, dict) for one in series) or {*self.view} - _SERIES_KEYS:
+            raise QueryError(f"series are a list of 1 to {MAX_SERIES} questions", field="series")
+        return [read_question(one) for one in series]
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it shows several series, or a formula of them."""
+        return self.view is not None and "series" in self.view
 
     def reader(self, catalog: Catalog) -> AnswerReader:
         """Who opens the link: they see the metrics of the board or view, within its filters, and nothing else."""
         asked = self.questions(catalog)
+        return self.reader_of(*asked)
+
+    def reader_of(self, *asked: Question) -> AnswerReader:
+        """Who may ask these questions within the filters of the link. Where some are about events and others are not,
+        the events are left out: each question has a reader of its own then."""
         metrics = dict.fromkeys(part.strip() for one in asked for name in one.metrics for part in name.split(","))
         events = dict.fromkeys(one.event for one in asked if one.event)
         # An empty bound would let everything through.
@@ -75,8 +96,7 @@ class SharedLink:
         """The questions of the board or view, without the filters of the link. Raises QueryError where the board is no
         longer declared."""
         if self.board is None:
-            question = self.question
-            return [] if question is None else [question]
+            return self.asked
         return [_question(view, self._board(catalog)) for view in self._board(catalog).views]
 
     def _board(self, catalog: Catalog) -> Board:
@@ -106,6 +126,7 @@ def _question(view: BoardView, board: Board) -> Question:
         scope=view.scope or board.scope,
         by=view.by,
         where=view.where or board.where,
+        segments=view.segments,
         last=view.last or board.last,
         show=view.show,
         compare=view.compare,
@@ -210,7 +231,7 @@ def _link(payload: Mapping[str, Any]) -> SharedLink:
         found = SharedLink(
             id=str(share_id), until=end, board=board, view=view, where=tuple(where), contact=contact[:200]
         )
-        _ = found.question
+        _ = found.asked
     except (OverflowError, ValueError, OSError, QueryError):
         raise _unreadable() from None
     return found
@@ -251,9 +272,10 @@ class SharedDataDoor:
 
     def _answered(self, book: Book, link: SharedLink) -> HttpAnswer:
         catalog = book.project.catalog
-        reader = link.reader(catalog)
-        answers = [reader.seen(book.ask(reader.bounded(catalog, one))) for one in link.questions(catalog)]
-        shown = {"board": link.board, "until": f"{link.until:%Y-%m-%dT%H:%M:%SZ}", "answers": answers}
+        asked = [(one, link.reader_of(one)) for one in link.questions(catalog)]
+        answers = [reader.seen(book.ask(reader.bounded(catalog, one))) for one, reader in asked]
+        formula = {"formula": link.view["formula"]} if link.view is not None and "formula" in link.view else {}
+        shown = formula | {"board": link.board, "until": f"{link.until:%Y-%m-%dT%H:%M:%SZ}", "answers": answers}
         plain = {**shown, "answers": [msgspec.Raw(one.to_json().encode()) for one in answers]}
         return HttpAnswer(
             200, text=msgspec.json.encode(plain), headers=READ_HEADERS | {"referrer-policy": "no-referrer"}

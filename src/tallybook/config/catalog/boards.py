@@ -9,7 +9,7 @@ from tallybook.config.catalog.keys import BOARD_KEYS, NOTE_KEYS, VIEW_KEYS
 from tallybook.config.catalog.rules import wrong_show
 from tallybook.config.catalog.tables import SectionTable, read_section
 from tallybook.config.catalog.words import shorten_toml, toml
-from tallybook.core import Board, BoardView, Note
+from tallybook.core import FILTER, Board, BoardView, Note, QueryError, split_segment
 
 
 class Boards(Asking):
@@ -41,7 +41,7 @@ class Boards(Asking):
         table = read_section(keys, VIEW_KEYS, f"{path}.{number}", self.problems)
         self.needs(table, "metrics", "a view needs metrics", VIEW_KEYS["metrics"])
         view = BoardView(**table.values)
-        asked = {"by": view.by, "where": filtered(view.where)}
+        asked = {"by": view.by, "where": filtered(view.where), "segments": self.conditions(table, view)}
         for metric in view.metrics:
             self.check_metric(table, "metrics", metric, asked)
             self.check_unit(table, metric, view.by, view.where, can_split=True)
@@ -49,6 +49,22 @@ class Boards(Asking):
         if view.top and not view.by and not {"by", "top"} & table.bad:
             self.report(table, "top", "top picks series, and there is one only", expected='with by = ["DIMENSION"]')
         return view
+
+    def conditions(self, table: SectionTable, view: BoardView) -> list[str]:
+        """The dimensions of the conditions of all segments. Reports a segment that cannot be read."""
+        found: list[str] = []
+        for text in view.segments:
+            try:
+                written = split_segment(text)
+            except QueryError as error:
+                expected = VIEW_KEYS["segments"].example
+                self.report(table, "segments", error.message.replace("--segment ", ""), expected=f"such as {expected}")
+                continue
+            for one in written.conditions:
+                if FILTER.match(one) is None:
+                    self.report(table, "segments", f"the condition {one!r} is not understood", expected="plan=pro")
+            found += filtered([one for one in written.conditions if FILTER.match(one)])
+        return found
 
     def check_view_show(self, table: SectionTable, name: str, show: str | None) -> None:
         """Report a show that the metric does not have."""

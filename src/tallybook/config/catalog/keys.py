@@ -288,6 +288,7 @@ VIEW_KEYS = {
     "scope": Key(choice_of(calendar.SCOPES), '"month"'),
     "by": Key(names_of("dimensions", '["plan"]'), '["plan"]'),
     "where": Key(read_filters, '["plan=pro"]'),
+    "segments": Key(names_of("segments", '["paid: plan=pro", "free: plan=free"]'), '["paid: plan=pro"]'),
     "show": Key(choice_of(SHOWS), '"average"'),
     "last": Key(read_span, '"12 months"'),
     "compare": Key(read_words, '"previous"'),

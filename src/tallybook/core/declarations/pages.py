@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import msgspec
+
+from tallybook.core.errors import QueryError
 
 LINE, BAR, STACKED, AREA, NUMBER, TABLE = "line", "bar", "stacked", "area", "number", "table"
 CHART_FORMS = (LINE, BAR, STACKED, AREA, NUMBER, TABLE)
 """How the answer to a question is drawn."""
 HIGHER, LOWER = "higher", "lower"
 """Which direction of a metric is good."""
+
+
+_CONDITION = r"(?=[A-Za-z_][\w.]*(?:@day)?(?:\[[^\]]*\])?\s*!?=)"
+_JOINED = re.compile(rf"\s*,\s*{_CONDITION}|\s+(and|or)\s+{_CONDITION}", re.IGNORECASE)
+MAX_SEGMENT_NAME = 100
+SEGMENT_HINT = '--segment "paid: plan=pro", several conditions with commas'
+
+
+class SegmentText(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment as it is written: `paid: plan=pro, country=DE`. `words` are what joins its conditions."""
+
+    name: str
+    conditions: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+def split_segment(text: str) -> SegmentText:
+    """The parts of a segment. Raises QueryError with the form there is; the conditions are not read."""
+    name, colon, conditions = (part.strip() for part in text.partition(":"))
+    if not colon or not name or "=" in name:
+        raise _wrong_segment(f"--segment {text[:200]!r} has no name", SEGMENT_HINT)
+    if len(name) > MAX_SEGMENT_NAME:
+        message = f"the name of a segment has {len(name)} characters, at most {MAX_SEGMENT_NAME} are possible"
+        raise _wrong_segment(message, SEGMENT_HINT)
+    if not conditions:
+        raise _wrong_segment(f"segment {name!r} has no condition", f'--segment "{name}: dim=value"')
+    parts = _JOINED.split(conditions)
+    words = tuple((word or ",").lower() for word in parts[1::2])
+    return SegmentText(name=name, conditions=tuple(part.strip() for part in parts[::2]), words=words)
+
+
+def _wrong_segment(message: str, hint: str) -> QueryError:
+    return QueryError(message, hint=hint, field="segments")
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +65,8 @@ class BoardView(msgspec.Struct, frozen=True, kw_only=True):
     scope: str | None = None
     by: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    """Named conditions, as "paid: plan=pro": a series for each."""
     show: str | None = None
     last: str | None = None
     compare: str | None = None

@@ -163,7 +163,14 @@ def form_of_view(board: Board, view: BoardView, metric: str, controls: BoardCont
         last = board.last if scope == board.scope else DEFAULT_LAST[scope]
     top = str(view.top) if view.top else ("" if view.by else "all")
     return BuilderForm(
-        series=(one,), by=view.by, top=top, scope=scope, last=last or "", compare=view.compare or "", chart=view.chart
+        series=(one,),
+        by=view.by,
+        segments=view.segments,
+        top=top,
+        scope=scope,
+        last=last or "",
+        compare=view.compare or "",
+        chart=view.chart,
     )
 
 

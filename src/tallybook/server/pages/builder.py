@@ -8,6 +8,7 @@ from typing import Any
 
 from tallybook.core import CHART_FORMS, QueryError, Refused, Result, plus_days
 from tallybook.query import Question
+from tallybook.server.pages.boards import share_command
 from tallybook.server.pages.builder_answer import AnswerView, Copy, answer_view, copies_of, too_many
 from tallybook.server.pages.builder_form import (
     DEFAULT_LAST,
@@ -19,6 +20,7 @@ from tallybook.server.pages.builder_form import (
     filter_parts,
     form_of_request,
     heading,
+    segment_parts,
 )
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.metric import COMPARES
@@ -90,6 +92,7 @@ def builder(work: PageWork) -> Page:
         heading([one.title for one in series], form, show.lower()),
         status=status,
         form=form,
+        segments=_segment_rows(work, form),
         series=series,
         period=period,
         answer=answer,
@@ -126,7 +129,7 @@ def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[st
         elif one.measure != "count" and not one.of:
             raise QueryError(f"{MEASURE_WORDS[one.measure].lower()} which property?", field="property")
         question = form.question(one)
-        can_total = bool(question.by) and not question.compare
+        can_total = bool(question.by) and not question.compare and not question.segments
         if can_total:
             question = replace(question, totals=True)
         result = work.answer(question)
@@ -186,6 +189,12 @@ def _series_view(
         dims=dims,
         properties=list(events.get(one.event, ())),
     )
+
+
+def _segment_rows(work: PageWork, form: BuilderForm) -> list[tuple[str, str]]:
+    """(name, conditions) of each row of the form; an empty row where there are some, or one is added."""
+    rows = [segment_parts(text) for text in form.segments]
+    return [*rows, ("", "")] if rows or work.ask.one("add") == "segment" else []
 
 
 def _options(
@@ -282,9 +291,10 @@ def _meant(work: PageWork, form: BuilderForm, period: ShownPeriod) -> Choice | N
 
 
 def _copies(work: PageWork, form: BuilderForm, question: Question | None, results: Mapping[str, Result]) -> list[Copy]:
+    shared = [Copy(kind="A link for people without a key", text=share_command(form.link()))] if results else []
     if question is None or form.is_several:
-        return [Copy(kind="Link", text=work.ask.origin + form.link())]
-    return copies_of(work, form, question, results.get("A"))
+        return [Copy(kind="Link", text=work.ask.origin + form.link()), *shared]
+    return [*copies_of(work, form, question, results.get("A")), *shared]
 
 
 def _exports(form: BuilderForm) -> list[Choice]:

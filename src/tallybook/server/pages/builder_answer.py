@@ -137,6 +137,7 @@ def single_chart(work: PageWork, form: BuilderForm, result: Result) -> ChartData
     plain = metric is not None and not result.dimension_columns and not form.is_several
     options = FigureOptions(
         form=form.chart,
+        has_segments=bool(form.segments),
         compared_with=compared_words(form.compare, form.scope) if not form.is_several else "",
         goals=chart_goals(work, metric, form.scope, form.first.show, form.first.where) if plain and metric else (),
         odd_days=odd_days(work, column.name) if plain and form.scope == "day" and known_causes(work) else frozenset(),

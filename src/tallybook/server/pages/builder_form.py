@@ -73,6 +73,8 @@ class BuilderForm:
     series: tuple[AskedSeries, ...]
     formula: str = ""
     by: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    """As "paid: plan=pro", also those that cannot be read."""
     top: str = ""
     scope: str = "week"
     last: str = ""
@@ -94,6 +96,10 @@ class BuilderForm:
 
     def question(self, one: AskedSeries) -> Question:
         """The question of one series. Raises QueryError for a number that is none."""
+        if self.is_several and self.segments:
+            raise QueryError(
+                "segments divide one series", hint="a filter of each series is a segment too", field="segments"
+            )
         options: dict[str, Any] = {
             "scope": self.scope,
             "by": () if self.is_several else self.by,
@@ -102,8 +108,10 @@ class BuilderForm:
             "to": self.to or None,
             "last": self.last or None,
             "show": one.show or None,
+            "segments": self.segments,
         }
-        if options["by"] and (top := self.top_number()):
+        # Nothing is added up over segments: of each, all series are shown.
+        if options["by"] and not self.segments and (top := self.top_number()):
             options["top"] = top
         if not self.is_several and self.compare:
             options["compare"] = self.compare
@@ -132,7 +140,7 @@ class BuilderForm:
                 found += [(f"measure{end}", one.measure), (f"property{end}", one.of)]
         rest = {"formula": self.formula, "top": self.top, "scope": self.scope, "last": self.last, "from": self.from_}
         rest |= {"to": self.to, "compare": self.compare, "chart": "" if self.chart == LINE else self.chart}
-        found += [("by", dim) for dim in self.by]
+        found += [("by", dim) for dim in self.by] + [("segments", text) for text in self.segments]
         return [(name, text) for name, text in [*found, *rest.items()] if text]
 
     def link(self, path: str = "/q", **changes: Any) -> str:
@@ -155,6 +163,7 @@ def form_of_request(ask: PageRequest, default_metric: str) -> BuilderForm:
         series=_series_of(ask, default_metric),
         formula=ask.one("formula").strip(),
         by=tuple(dict.fromkeys(dim for dim in ask.every("by") if dim != "–")),
+        segments=segments_of_request(ask),
         top=ask.one("top"),
         scope=scope,
         last=last,
@@ -212,6 +221,22 @@ def filters_of(ask: PageRequest, end: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def segments_of_request(ask: PageRequest) -> tuple[str, ...]:
+    """The segments: as texts, and as rows of a name and its conditions, without the row that is removed."""
+    names = [value.strip() for key, value in ask.fields if key == "sn"]
+    conditions = [value.strip() for key, value in ask.fields if key == "sc"]
+    rows = [f"{name}: {text}" if name or text else "" for name, text in zip(names, conditions, strict=False)]
+    gone = ask.one("drop")
+    kept = [text for place, text in enumerate(rows) if text and str(place) != gone]
+    return tuple(dict.fromkeys([*ask.every("segments"), *ask.every("segment"), *kept]))
+
+
+def segment_parts(text: str) -> tuple[str, str]:
+    """(name, conditions) of a segment as fields show it."""
+    name, _, conditions = text.partition(":")
+    return name.strip(), conditions.strip()
+
+
 def filter_parts(text: str) -> tuple[str, str, str]:
     """(dimension, sign, value) of a filter."""
     found = FILTER.match(text)
@@ -226,7 +251,7 @@ def as_command(question: Question) -> str:
     options = question_options(question)
     words = ["tallybook query", *map(shlex.quote, options.pop("metrics", []))]
     for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
+        option = "--segment" if name == "segments" else f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
             continue
@@ -247,7 +272,7 @@ def as_python(question: Question) -> str:
 def as_toml(form: BuilderForm, question: Question) -> str:
     """The question as a view of a board."""
     options = question_options(question)
-    kept = ("metrics", "scope", "by", "where", "show", "last", "compare", "top")
+    kept = ("metrics", "scope", "by", "where", "segments", "show", "last", "compare", "top")
     parts = [f"{name} = {_toml(options[name])}" for name in kept if name in options]
     if form.chart != LINE:
         parts.append(f"chart = {_toml(form.chart)}")
@@ -267,4 +292,5 @@ def heading(titles: Sequence[str], form: BuilderForm, show: str) -> str:
         segments = f": {' and '.join(filters)}" if filters and len(names) == 1 else ""
         return f"{' and '.join(names)}{segments}{over}{', ' + form.formula if form.formula else ''}"
     split = f" and {', '.join(form.by)}" if form.by and over else f" by {', '.join(form.by)}" if form.by else ""
-    return f"{titles[0]}{': ' + show if show else ''}{over}{split}"
+    segments = ", ".join(segment_parts(text)[0] for text in form.segments)
+    return f"{titles[0]}{': ' + show if show else ''}{over}{split}{f' ({segments})' if segments else ''}"

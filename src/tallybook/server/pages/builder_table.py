@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import Column, Result, Row
+from tallybook.core import Column, Result, Row, split_segment
 from tallybook.server.pages.breakdown import filter_text
-from tallybook.server.pages.builder_form import BuilderForm
+from tallybook.server.pages.builder_form import BuilderForm, filter_parts, segment_parts
 from tallybook.server.pages.figures import series_label
 from tallybook.server.pages.metric import compared_words
 from tallybook.server.pages.page import address
@@ -19,6 +19,8 @@ from tallybook.server.pages.words import Shown, change, marks_of, number
 MAX_COLUMNS = 24
 """Series side by side in the table. More are listed below each other."""
 FINER = {"week": "day", "month": "day", "quarter": "week", "year": "month", "all": "month"}
+SEGMENT = "segment"
+"""The column with the name of the segment."""
 FORMULA_COLUMN = Column(name="value", role="metric", type="float")
 
 
@@ -57,7 +59,8 @@ def table_of(form: BuilderForm, result: Result) -> TableView:
     """The numbers of one answer: a column for each series where they fit side by side."""
     dims = [one.name for one in result.dimension_columns]
     keys = list(dict.fromkeys(tuple(row[d] for d in dims) for row in result.data if _is_series(row)))
-    if not dims or form.compare or len(keys) > MAX_COLUMNS or form.scope == "all":
+    is_split = bool(form.segments and form.by)
+    if not dims or form.compare or len(keys) > MAX_COLUMNS or form.scope == "all" or is_split:
         return _long_table(form, result, dims)
     return _side_by_side(form, result, dims, keys)
 
@@ -74,7 +77,7 @@ def _side_by_side(form: BuilderForm, result: Result, dims: Sequence[str], keys: 
     column = result.metric_columns[0]
     name, every = column.name, [row[column.name] for row in result.data]
     weights = {key: sum(abs(float(row[name] or 0)) for row in result.data if _key(row, dims) == key) for key in keys}
-    ordered = sorted(keys, key=lambda key: -weights[key])
+    ordered = list(keys) if form.segments else sorted(keys, key=lambda key: -weights[key])
     has_others = any(row.get("others") for row in result.data)
     has_totals = any(row.get("total") and row["period"] is not None for row in result.data)
     rows: dict[date, dict[Any, Row]] = {}
@@ -189,13 +192,15 @@ def behind(form: BuilderForm, result: Result, row: Row) -> str:
     first = form.first
     dims = [one.name for one in result.dimension_columns]
     where = list(first.where)
+    segments = tuple(text for text in form.segments if segment_parts(text)[0] == row.get(SEGMENT))
     if _is_series(row):
-        where += [filter_text(dim, row[dim]) for dim in dims if dim != "weekday"]
+        where += [filter_text(dim, row[dim]) for dim in dims if dim not in ("weekday", SEGMENT) or dim in form.by]
     start = row["period"]
     if form.scope == "day":
-        return (
-            "" if first.event else address(f"/m/{first.metric}", scope="day", day=str(start), where=where) + "#computed"
-        )
+        filters = _joined(where, segments)
+        if first.event or filters is None:
+            return ""
+        return address(f"/m/{first.metric}", scope="day", day=str(start), where=filters) + "#computed"
     end = result.calendar.period_end(start, form.scope) if form.scope != "all" else None
     if end and form.closed and start <= form.closed < end:
         end = form.closed
@@ -206,6 +211,17 @@ def behind(form: BuilderForm, result: Result, row: Row) -> str:
         to=str(end) if end else form.to,
         last="",
         by=() if _is_series(row) and dims else form.by,
+        segments=segments,
         compare="",
     )
     return narrowed.link()
+
+
+def _joined(where: Sequence[str], segments: Sequence[str]) -> list[str] | None:
+    """The filters together with the conditions of a segment; None where both are about one dimension: then they would
+    be alternatives."""
+    conditions = [one for text in segments for one in split_segment(text).conditions]
+    used = {filter_parts(text)[0].casefold() for text in where}
+    if used & {filter_parts(text)[0].casefold() for text in conditions}:
+        return None
+    return [*where, *conditions]

@@ -64,6 +64,7 @@ class FigureOptions:
 
     form: str = "line"
     compared_with: str = ""
+    has_segments: bool = False
     goals: Sequence[ChartGoal] = ()
     odd_days: frozenset[date] = frozenset()
     link: Callable[[Row], str] | None = None
@@ -83,7 +84,9 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
     labels = [result.period_text(day) for day in periods]
     options = replace(options, values=[row[metric_name] for row in result.data])
     series = _series(work, result, column, keys, periods, options)
-    form = options.form if options.form != "stacked" or can_stack(metric, column) else "line"
+    # A fact may be in several segments: they do not add up to anything.
+    stacks = can_stack(metric, column) and not options.has_segments
+    form = options.form if options.form != "stacked" or stacks else "line"
     title = title_of(metric) if metric else column.label
     made = ChartData(
         name=f"{title}, {_drawn_as(form)} by {result.scope}{f' and {dims[0]}' if dims else ''}",
@@ -272,7 +275,8 @@ def summary_of(chart: ChartData, title: str, column: Column) -> str:
         sentences.append(f"{count} {noun} not collected.")
     last = len(chart.periods) - 1
     if last in chart.running and last not in chart.missing:
-        sentences.append(f"The {_at(chart, last)} is not complete.")
+        the = "The " if chart.scope == "week" else ""
+        sentences.append(f"{the}{_at(chart, last)} is not complete.")
     return " ".join(one for one in sentences if one)
 
 
@@ -288,12 +292,12 @@ def _one_sentence(chart: ChartData, title: str) -> str:
     one = chart.series[0]
     places = _whole_places(chart, one) or [i for i, point in enumerate(one.points) if point.value is not None]
     first, last = places[0], places[-1]
+    inside = "in the " if chart.scope == "week" else "on " if chart.scope == "day" else "in "
     if first == last:
-        return f"{title} was {one.points[first].text} in the {_at(chart, first)}."
+        return f"{title} was {one.points[first].text} {inside}{_at(chart, first)}."
     a, b = one.points[first].value or 0.0, one.points[last].value or 0.0
     verb = "rose" if b > a else "fell" if b < a else "stayed"
     most = max(places, key=lambda place: one.points[place].value or 0.0)
-    inside = "in the " if chart.scope == "week" else "on " if chart.scope == "day" else "in "
     start = f"from {one.points[first].text} {inside}{_at(chart, first)} "
     start += f"to {one.points[last].text} {inside}{_at(chart, last)}"
     if verb == "stayed":

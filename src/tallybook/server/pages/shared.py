@@ -14,12 +14,13 @@ from tallybook.server.answers import HttpAnswer, Refusal, only
 from tallybook.server.books import SharedBook
 from tallybook.server.gate import Gate
 from tallybook.server.pages.boards import BoardCard, board_cards, card_of, controls_of, known_board
-from tallybook.server.pages.builder_form import EVENT, LINE, MEASURE_WORDS, AskedSeries, BuilderForm
+from tallybook.server.pages.builder_form import EVENT, LINE, MEASURE_WORDS, AskedSeries, BuilderForm, heading
 from tallybook.server.pages.door import HTML, PageCache, page_tag, plain_request
 from tallybook.server.pages.figures import FigureNames
 from tallybook.server.pages.frame import frame_of
 from tallybook.server.pages.page import Page, PageRequest, PageWork
 from tallybook.server.pages.problem_pages import problem_page
+from tallybook.server.pages.shared_series import form_of_link, series_title, several_cards
 from tallybook.server.pages.shows import shown_period
 from tallybook.server.pages.templates import check_templates, render
 from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number, title_of
@@ -102,13 +103,13 @@ def shared_page(work: PageWork, link: SharedLink) -> Page:
     """The board or view of a link as a page without navigation."""
     board = known_board(work, link.board) if link.board else None
     controls = controls_of(work, board) if board else None
-    question = link.question
+    question = link.asked[0] if link.asked else None
     html = render(
         "shared.html",
         frame=frame_of(work),
         theme=work.ask.theme,
         title=(board.title or board.name) if board else view_title(work, link),
-        cards=board_cards(work, board, controls) if board and controls else view_cards(work, link),
+        cards=board_cards(work, board, controls) if board and controls else _view_cards(work, link),
         last=controls.last if controls else question.last if question else "",
         period=shown_period(work, controls.scope) if controls else None,
         scope=controls.scope if controls else "",
@@ -124,12 +125,18 @@ def shared_page(work: PageWork, link: SharedLink) -> Page:
 
 def view_title(work: PageWork, link: SharedLink) -> str:
     """What a view asks, in words: `Recurring revenue by month and plan`."""
+    if link.is_several:
+        form = form_of_link(link)
+        return heading([series_title(work, one) for one in form.series], form, "")
     titles = list(dict.fromkeys(title for title, _, _ in _asked_once(work, link)))
-    question = link.question
-    assert question is not None
+    question = link.asked[0]
     over = [] if question.scope == "all" else [question.scope]
     split = " and ".join([*over, *question.by])
     return f"{' and '.join(titles)}{f' by {split}' if split else ''}"
+
+
+def _view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
+    return several_cards(work, link) if link.is_several else view_cards(work, link)
 
 
 def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
@@ -142,6 +149,7 @@ def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
         asked = BuilderForm(
             series=(series,),
             by=tuple(question.by),
+            segments=tuple(question.segments),
             scope=question.scope,
             compare=question.compare or "",
             chart=form,
@@ -152,8 +160,7 @@ def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
 
 def _asked_once(work: PageWork, link: SharedLink) -> Iterator[tuple[str, AskedSeries, Question]]:
     """(title, series, question) of each number that a view asks for."""
-    question = link.question
-    assert question is not None
+    question = link.asked[0]
     where, show = tuple(question.where), question.show or ""
     if question.event is None:
         for name in dict.fromkeys(part.strip() for one in question.metrics for part in one.split(",")):

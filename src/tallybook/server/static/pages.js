@@ -116,12 +116,14 @@
   const announce = (text) => { speaker.textContent = text; };
   const addressOf = (form, submitter) => {
     const fields = new URLSearchParams();
-    for (const [name, value] of new FormData(form, submitter)) if (value !== "") fields.append(name, value);
+    // Fields of rows belong together by their places: an empty one is kept.
+    const isRow = (name) => /^(sn|sc|[wov](_[a-d])?)$/.test(name);
+    for (const [name, value] of new FormData(form, submitter)) if (value !== "" || isRow(name)) fields.append(name, value);
     return new URL(`${form.getAttribute("action").split("#")[0]}?${fields}`, location.href).href;
   };
   document.addEventListener("change", (event) => {
     const form = event.target.form;
-    if (form?.dataset.live === undefined) return;
+    if (form?.dataset.live === undefined || event.target.closest("[data-still]")) return;
     load(addressOf(form), true);
   });
   document.addEventListener("submit", (event) => {

@@ -1,0 +1,103 @@
+"""Shared views with several series or a formula: what a link says, as the form of the query builder, and its cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tallybook.core import CHART_FORMS, QueryError, Refused
+from tallybook.query import EVENT_MEASURES, Question, options_of_texts, question_options
+from tallybook.server.answers import Refusal
+from tallybook.server.pages.boards import BoardCard
+from tallybook.server.pages.builder_answer import answer_view
+from tallybook.server.pages.builder_form import (
+    EVENT,
+    LETTERS,
+    LINE,
+    MEASURE_WORDS,
+    AskedSeries,
+    BuilderForm,
+    form_of_request,
+)
+from tallybook.server.pages.page import PageRequest, PageWork
+from tallybook.server.pages.words import title_of
+from tallybook.server.shares import SharedLink
+
+ROWS = ("w", "v", "sn", "formula", "add", "remove", "drop", *(f"metrics_{letter.lower()}" for letter in LETTERS))
+"""Fields that only the form of the query builder has."""
+
+
+def view_of_fields(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What a link to an address of the query builder shows: the options of a question, or of several with a formula.
+
+    Raises QueryError for fields that are none."""
+    chart = next((text for name, text in pairs if name == "chart"), "")
+    drawn = {"chart": chart} if chart else {}
+    if not any(name in ROWS for name, _ in pairs):
+        return options_of_texts([(name, text) for name, text in pairs if name != "chart"]) | drawn
+    form = form_of_request(PageRequest(path="/q", fields=pairs), "")
+    if not form.first.metric:
+        raise QueryError("the address names no metric", hint='"/q?metrics=mrr&scope=week"', field="metrics")
+    questions = [question_options(form.question(one)) for one in form.series]
+    if not form.is_several and not form.formula:
+        return questions[0] | drawn
+    return {"series": questions, **({"formula": form.formula} if form.formula else {}), **drawn}
+
+
+def form_of_link(link: SharedLink) -> BuilderForm:
+    """A link with several series as a form. Raises QueryError for options that there are not."""
+    view: Mapping[str, Any] = link.view or {}
+    asked = link.asked
+    chart = str(view.get("chart", LINE))
+    first = asked[0]
+    return BuilderForm(
+        series=tuple(_series(LETTERS[place], one) for place, one in enumerate(asked)),
+        formula=str(view.get("formula") or ""),
+        scope=first.scope,
+        last=first.last or "",
+        from_=str(first.from_ or ""),
+        to=str(first.to or ""),
+        chart=chart if chart in CHART_FORMS else LINE,
+    )
+
+
+def _series(letter: str, question: Question) -> AskedSeries:
+    """The first number that a question asks for."""
+    where, show = tuple(question.where), question.show or ""
+    if question.event is None:
+        return AskedSeries(
+            letter=letter, metric=question.metrics[0] if question.metrics else "", where=where, show=show
+        )
+    measure = next((one for one in EVENT_MEASURES if getattr(question, one)), "count")
+    of = "" if measure == "count" else str(getattr(question, measure)[0])
+    return AskedSeries(letter=letter, metric=EVENT + question.event, where=where, measure=measure, of=of)
+
+
+def series_title(work: PageWork, one: AskedSeries) -> str:
+    """What a series is called."""
+    metric = work.metrics.get(one.metric)
+    return title_of(metric) if metric else f"{one.event}: {f'{MEASURE_WORDS[one.measure]} {one.of}'.strip().lower()}"
+
+
+def several_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
+    """The series as one card, and a card for a second unit and the formula. Each series is asked within the link."""
+    form = form_of_link(link)
+    title = " and ".join(dict.fromkeys(series_title(work, one) for one in form.series))
+    plain = BoardCard(title=title, link="", form=form.chart)
+    try:
+        results = {}
+        for one, question in zip(form.series, link.asked, strict=True):
+            results[one.letter] = replace(work, reader=link.reader_of(question)).answer(question)
+        found = answer_view(work, form, results)
+    except (Refused, QueryError) as error:
+        return [replace(plain, problem=f"{error.message[:1].upper()}{error.message[1:]}.")]
+    except Refusal as refusal:
+        return [replace(plain, problem=f"Not shown within {refusal.error.expected or 'these filters'}.")]
+    form_of_table = "table" if not found.figures else form.chart
+    first = replace(plain, table=found.table, form=form_of_table, figure=next(iter(found.figures), None))
+    others = [
+        BoardCard(title=one.chart.name, link="", form=form.chart, figure=one, chart=one.chart)
+        for one in found.figures[1:]
+    ]
+    return [first, *others]
