@@ -8,7 +8,8 @@
 
 A *step* is whatever changes the disk: a statement of a ledger transaction, its COMMIT, a points file being
 written, an fsync, a file made, renamed or deleted. It is counted before it happens. Every deed is done by a
-process of its own, forked from one that has imported everything and opened nothing (`python -m tests.crash`).
+process of its own, forked from one that has imported everything and opened nothing (this module, itself forked from
+the warm process).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import random
 import re
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +29,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 Job = dict[str, Any]
@@ -48,19 +50,23 @@ class Driver:
     """Talks to the process that forks. What it answers: exit (None when killed), signal, steps, seconds, said."""
 
     def __enter__(self) -> Driver:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        hears, writes = os.pipe()
+        reads, says = os.pipe()
+        self.process = warm.Program(["-m", "tests.crash"], {0: hears, 1: says, 2: 2}, cwd=ROOT)
+        os.close(hears)
+        os.close(says)
+        self.asks, self.answers = os.fdopen(writes, "w"), os.fdopen(reads)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.stdin.close()
+        self.asks.close()
         self.process.wait(30)
+        self.answers.close()
 
     def ask(self, order: dict[str, Any]) -> Any:
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
+        self.asks.write(json.dumps(order) + "\n")
+        self.asks.flush()
+        answer = self.answers.readline()
         assert answer, "the driver died"
         return json.loads(answer)
 

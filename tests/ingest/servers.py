@@ -1,4 +1,5 @@
-"""A `tallybook serve` as users run it, in processes of its own, and a plain HTTP client."""
+"""A `tallybook serve` in processes of its own, and a plain HTTP client. The long run starts the processes as users do, the
+everyday run forks them."""
 
 from __future__ import annotations
 
@@ -10,10 +11,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests import warm
+from tests.conftest import ROOT, SOAK
+
+FORKED = ("-m", "tests.ingest.forked_server")
 
 TOML = """
 [book]
@@ -33,7 +38,7 @@ class Server:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tallybook.toml").write_text(TOML + metrics)
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | warm.Program | None = None
         self.children: dict[str, int] = {}
         """By role: the process of the child."""
         self.address = ""
@@ -58,11 +63,9 @@ class Server:
         return found
 
     def start(self) -> Server:
-        command = [sys.executable, "-m", "tallybook", "serve", "--project", str(self.folder), "--log", "json"]
+        command = ["serve", "--project", str(self.folder.resolve()), "--log", "json"]
         command += ["--listen", f"127.0.0.1:{self.port}", "--only", "ingest,compact"]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
+        self.process = started(command) if SOAK else warm.start([*FORKED, warm.address(), *command], cwd=ROOT)
         self.children = {}
         assert self.process.stderr is not None
         while len(self.children) < 2:
@@ -142,6 +145,17 @@ class Server:
             return answer.status, json.loads(raw) if raw else None, {k.lower(): v for k, v in answer.getheaders()}
         finally:
             connection.close()
+
+
+def started(command: Sequence[str]) -> subprocess.Popen[str]:
+    """A `tallybook` that is started, with its imports, as users start it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tallybook", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def is_running(pid: int) -> bool:
