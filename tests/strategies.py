@@ -57,8 +57,8 @@ from tests.oracle import (
     parts_of,
     start_of_day,
 )
-from tests.oracle_days import Fiscal
-from tests.oracle_goals import GoalSpec
+from tests.oracle.dates import Fiscal
+from tests.oracle.goals import GoalSpec
 
 # ---------------------------------------------------------------------------------------- zones and days
 

@@ -17,12 +17,13 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import product
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
-from tests import oracle, oracle_goals
+from tests import oracle
 from tests.conftest import sampled
 from tests.oracle import (
     DAY,
@@ -48,8 +49,8 @@ from tests.oracle import (
     differences,
     near,
 )
-from tests.oracle_days import Fiscal, days_before, same_day, shift_of
-from tests.oracle_goals import GoalSpec, goal_differences
+from tests.oracle.dates import Fiscal, days_before, same_day, shift_of
+from tests.oracle.goals import GoalSpec, goal_differences
 from tests.strategies import Life, World, worlds
 
 UTC_BOOK = BookSpec("UTC")
@@ -371,7 +372,7 @@ def test_each_day_takes_its_own_hours(timezone: str, day: str, hours: float) -> 
 def test_a_clock_put_back_over_midnight_starts_no_day_twice() -> None:
     """St. John's went from 00:01 back to 23:01 until 2011."""
     second_2330 = datetime(2010, 11, 7, 3, 0, tzinfo=UTC)
-    assert second_2330.astimezone(oracle.ZoneInfo("America/St_Johns")).strftime("%d %H:%M") == "06 23:30"
+    assert second_2330.astimezone(ZoneInfo("America/St_Johns")).strftime("%d %H:%M") == "06 23:30"
     assert oracle.day_of(second_2330, "America/St_Johns") == date(2010, 11, 7)
 
 
@@ -1182,7 +1183,7 @@ def before_midnight(moment: Any, timezone: str) -> date:
 def one_offset_all_year(moment: Any, timezone: str) -> date:
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         return DAY_OF(moment, timezone)
-    winter = datetime(2020, 1, 15, tzinfo=oracle.ZoneInfo(timezone)).utcoffset()
+    winter = datetime(2020, 1, 15, tzinfo=ZoneInfo(timezone)).utcoffset()
     assert winter is not None
     return (moment + winter).date()
 
@@ -1253,32 +1254,32 @@ def turned(goal: GoalSpec, value: Value, line: Value) -> bool | None:
     return MEETS(replace(goal, at_most=not goal.at_most), value, line)
 
 
-LINE, MEETS = oracle_goals.line_of, GoalSpec.meets
+LINE, MEETS = oracle.goals.line_of, GoalSpec.meets
 JOINED, RENAME, MOVE = oracle.joined, Life.rename, Life.move
-WINDOW_START, CHANGE = oracle.window_start, oracle.Answer.change
+WINDOW_START, CHANGE = oracle.dates.window_start, oracle.Answer.change
 OVER_DAYS, DAY_OF = oracle.over_days, oracle.day_of
 ADMITS, KEY = oracle.Answer.admits, oracle.Answer.key
 FIND_FACTS, HOLDS = oracle.Judge.find_facts, oracle.Judge.holds
 MISTAKES: dict[str, tuple[Any, str, Any]] = {
-    "days without rows are no days": (oracle, "over_days", without_zeros),
-    "midnight belongs to the day before": (oracle, "day_of", before_midnight),
-    "one offset from UTC all year": (oracle, "day_of", one_offset_all_year),
+    "days without rows are no days": (oracle.cells, "over_days", without_zeros),
+    "midnight belongs to the day before": (oracle.judge, "day_of", before_midnight),
+    "one offset from UTC all year": (oracle.judge, "day_of", one_offset_all_year),
     "not equal drops nulls": (oracle.Answer, "admits", blind_to_nulls),
     "'a' is 'A' is 'a '": (oracle.Answer, "key", blind_to_case),
     "carried a day too far": (oracle.Judge, "find_facts", carried_further),
     "ended at midnight is ended the day before": (oracle.Judge, "holds", open_at_its_end),
     "the metric's where is ignored": (oracle.Judge, "admitted", lambda judge, spec, table: table.rows),
     "old days are restated": (oracle.Judge, "table", restated),
-    "every received value counts": (oracle, "latest", lambda rows, spec: list(rows)),
-    "percentiles are not interpolated": (oracle, "percentile", rounded_to_a_rank),
-    "a month's end is a day like others": (oracle, "compared_days", by_the_day_alone),
-    "a window has a day too many": (oracle, "window_start", a_day_longer),
+    "every received value counts": (oracle.judge, "latest", lambda rows, spec: list(rows)),
+    "percentiles are not interpolated": (oracle.aggregates, "percentile", rounded_to_a_rank),
+    "a month's end is a day like others": (oracle.answers, "compared_days", by_the_day_alone),
+    "a window has a day too many": (oracle.answers, "window_start", a_day_longer),
     "the change is of what is now": (oracle.Answer, "change", of_what_is_now),
     "others are all": (oracle.Answer, "everyone", lambda answer, periods: set()),
-    "the pace is of all days that are over": (oracle_goals, "line_of", paced_by_the_calendar),
+    "the pace is of all days that are over": (oracle.goals, "line_of", paced_by_the_calendar),
     "a limit is a target": (GoalSpec, "meets", turned),
-    "no sum decides early": (oracle_goals, "decided_early", lambda goal, kind, met, *, all_collected: ""),
-    "facts without an account are left out": (oracle, "joined", only_with_an_account),
+    "no sum decides early": (oracle.goals, "decided_early", lambda goal, kind, met, *, all_collected: ""),
+    "facts without an account are left out": (oracle.judge, "joined", only_with_an_account),
     "what changed is not looked for": (Life, "late", lambda life, name, step, now: []),
     "what is forgotten stays": (Life, "forget", lambda life, name: None),
     "a renamed metric begins again": (Life, "rename", begun_again),
@@ -1286,7 +1287,7 @@ MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "change is since the first asked day": (
         oracle.Span,
         "before",
-        property(lambda span: oracle.days_before(span.asked.first, 1)),
+        property(lambda span: days_before(span.asked.first, 1)),
     ),
 }
 
@@ -1307,7 +1308,7 @@ def answers(judge: oracle.Judge, world: World) -> dict[int, Any]:
 def standings_of(judge: oracle.Judge, world: World) -> dict[int, Any]:
     """How far each goal is, on each of the days."""
     asked = enumerate(product(world.goals, world.goal_days(judge.closed_until)))
-    return {number: tried(oracle_goals.standing, judge, goal, day) for number, (goal, day) in asked}
+    return {number: tried(oracle.goals.standing, judge, goal, day) for number, (goal, day) in asked}
 
 
 def tried(judged: Callable[..., Any], *asked: Any) -> Any:
@@ -1328,7 +1329,7 @@ def test_worlds_find_out_a_judge_who_makes_a_mistake(mistake: str, monkeypatch: 
     """If a few hundred worlds did not tell this mistake, they could not tell it of a book either."""
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda runner, data: None)
     owner, name, wrong = MISTAKES[mistake]
-    found_by = standings_of if owner in (oracle_goals, GoalSpec) else answers
+    found_by = standings_of if owner in (oracle.goals, GoalSpec) else answers
 
     @settings(max_examples=600, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
     @given(world=worlds("duckdb"))

@@ -1,7 +1,7 @@
 """Whatever the rows, the definitions and the history: the book's answers are those of the judge.
 
 Each example is a world of `strategies.py`: it is put into a real database, the book runs and reruns over it,
-and each question is answered twice, by the book and by `oracle.py` from the raw rows. How many there
+and each question is answered twice, by the book and by `tests/oracle` from the raw rows. How many there
 are on each database is in `conftest.py` (WORLDS); the first line of a run prints it with the seed.
 
 A failure is first made small. It reads: the question as one types it, what is wrong row by row, the metrics
@@ -60,7 +60,7 @@ from tests.oracle import (
     end_of_day,
     evidence,
 )
-from tests.oracle_goals import GoalSpec, goal_differences, standing
+from tests.oracle.goals import GoalSpec, goal_differences, standing
 from tests.strategies import (
     ZONES,
     Change,

@@ -1,6 +1,6 @@
 """Windows, comparisons and "other": every number is what the judge finds over the raw rows of just those days.
 
-The judge (tests/oracle.py) knows nothing of windows or comparisons. It is asked about each stretch of days alone; which
+The judge (tests/oracle) knows nothing of windows or comparisons. It is asked about each stretch of days alone; which
 days those must be is worked out here, with dateutil and plain arithmetic.
 """
 
