@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tallybook.cli import invoke
+from tallybook.server.metric_shows import added_up, mean_of
 from tests.server.served import Served, own, served
 
 __all__ = ["own", "served"]
@@ -143,3 +145,12 @@ def test_why_of_a_filtered_key_counts_nothing_of_other_series(own: Served) -> No
 def test_nothing_is_read_without_a_key(own: Served, path: str) -> None:
     own.peer = ("10.1.2.3", 1)
     assert own.ask("GET", path).status == 401
+
+
+@pytest.mark.parametrize(
+    ("values", "total", "mean"),
+    [([1, 2, 6], 9, 3.0), ([Decimal("0.10"), Decimal("0.20")], Decimal("0.30"), 0.15), ([0.1, 0.2], 0.3, 0.15)],
+)
+def test_what_a_refused_show_would_give_has_the_type_of_the_daily_values(values: Any, total: Any, mean: float) -> None:
+    assert (added_up(values), type(added_up(values))) == (total, type(total))
+    assert mean_of(values) == mean

@@ -99,7 +99,20 @@ def _would_be(name: str, show: str | None, plain: Question, ask: Answers) -> Any
     known = [row[name] for row in daily.data if row[name] is not None]
     if not known:
         return None
-    if all(isinstance(value, int) for value in known) and show == ADDED:
-        return sum(known)
-    total = sum((Decimal(str(value)) for value in known), Decimal())
-    return total if show == ADDED else float(total) / len(known)
+    return added_up(known) if show == ADDED else mean_of(known)
+
+
+# -- the numbers of shows that are refused ---------------------------------------------------------
+
+
+def added_up(values: Sequence[Any]) -> int | Decimal | float:
+    """The sum of daily values, of the type that they have."""
+    total = sum((Decimal(str(value)) for value in values), Decimal())
+    if all(isinstance(value, int) for value in values):
+        return int(total)
+    return total if isinstance(values[0], Decimal) else float(total)
+
+
+def mean_of(values: Sequence[Any]) -> float:
+    """The mean of daily values."""
+    return float(sum((Decimal(str(value)) for value in values), Decimal()) / len(values))

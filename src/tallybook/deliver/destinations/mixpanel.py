@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from tallybook.core import DELIVER, DestinationKind
 from tallybook.deliver.destinations.sent_events import (
     EventService,
-    basic,
     event_id,
+    event_kind,
     event_name,
-    event_options,
     moment_of,
     properties_of,
     who_of,
@@ -22,39 +20,17 @@ from tallybook.deliver.outgoing.failures import ARRIVED, HttpReply, SendVerdict,
 
 if TYPE_CHECKING:
     from tallybook.deliver.destinations.outbox import OutboxTask
-    from tallybook.deliver.outgoing.channel import OutgoingRequest
     from tallybook.storage import OutboxRow
 
 
 class Mixpanel(EventService):
     """`$insert_id` is the id of the item: Mixpanel takes each once. `key` is the token of the project."""
 
-    kind = DestinationKind(
-        name="mixpanel",
-        noun="Mixpanel",
-        place="event",
-        uses=(DELIVER,),
-        outbox=True,
-        options=event_options("Mixpanel", "https://api.mixpanel.com"),
-    )
+    kind = event_kind("mixpanel", "Mixpanel", "https://api.mixpanel.com")
+    path: ClassVar[str] = "/import?strict=1"
 
-    def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
-        from tallybook.deliver.outgoing.channel import OutgoingRequest
-
-        events: list[dict[str, Any]] = [
-            {
-                "event": event_name(row, task),
-                "properties": {
-                    **properties_of(row),
-                    "time": int(moment_of(row, task).timestamp() * 1000),
-                    "distinct_id": who_of(row),
-                    "$insert_id": event_id(row),
-                },
-            }
-            for row in rows
-        ]
-        body = msgspec.json.encode(events)
-        return OutgoingRequest(method="POST", path="/import?strict=1", body=body, headers=basic(task.options["key"]))
+    def content(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Any:
+        return [_event(row, task) for row in rows]
 
     def verdict(self, answer: HttpReply, rows: Sequence[OutboxRow], task: OutboxTask) -> SendVerdict:
         """With strict=1 a request of which some events are wrong is 400, and the others are taken."""
@@ -66,6 +42,16 @@ class Mixpanel(EventService):
         return SendVerdict(
             outcome=ARRIVED, said=verdict.said, status=answer.status, seconds=answer.seconds, refused=refused
         )
+
+
+def _event(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
+    properties = {
+        **properties_of(row),
+        "time": int(moment_of(row, task).timestamp() * 1000),
+        "distinct_id": who_of(row),
+        "$insert_id": event_id(row),
+    }
+    return {"event": event_name(row, task), "properties": properties}
 
 
 def _wrong_events(answer: HttpReply) -> dict[str, str]:

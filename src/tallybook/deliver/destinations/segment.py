@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
-from tallybook.core import DELIVER, DestinationKind
 from tallybook.deliver.destinations.sent_events import (
     EventService,
-    basic,
     event_id,
+    event_kind,
     event_name,
-    event_options,
     moment_of,
     properties_of,
     who_of,
@@ -21,35 +17,25 @@ from tallybook.deliver.destinations.sent_events import (
 
 if TYPE_CHECKING:
     from tallybook.deliver.destinations.outbox import OutboxTask
-    from tallybook.deliver.outgoing.channel import OutgoingRequest
     from tallybook.storage import OutboxRow
 
 
 class Segment(EventService):
     """`messageId` is the id of the item: Segment takes each once."""
 
-    kind = DestinationKind(
-        name="segment",
-        noun="Segment",
-        place="event",
-        uses=(DELIVER,),
-        outbox=True,
-        options=event_options("Segment", "https://api.segment.io"),
-    )
+    kind = event_kind("segment", "Segment", "https://api.segment.io")
+    path: ClassVar[str] = "/v1/batch"
 
-    def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
-        from tallybook.deliver.outgoing.channel import OutgoingRequest
+    def content(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Any:
+        return {"batch": [_message(row, task) for row in rows]}
 
-        batch: list[dict[str, Any]] = [
-            {
-                "type": "track",
-                "messageId": event_id(row),
-                "event": event_name(row, task),
-                "userId": who_of(row),
-                "timestamp": moment_of(row, task).isoformat(),
-                "properties": properties_of(row),
-            }
-            for row in rows
-        ]
-        body = msgspec.json.encode({"batch": batch})
-        return OutgoingRequest(method="POST", path="/v1/batch", body=body, headers=basic(task.options["key"]))
+
+def _message(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
+    return {
+        "type": "track",
+        "messageId": event_id(row),
+        "event": event_name(row, task),
+        "userId": who_of(row),
+        "timestamp": moment_of(row, task).isoformat(),
+        "properties": properties_of(row),
+    }

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from tallybook.config import choice_of, read_span_of_days, read_text, read_time_of_day, read_url, whole_number
-from tallybook.core import Delivery, Option, OptionProblem
+from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem
 from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask, SharedRate
 from tallybook.deliver.outgoing.failures import ARRIVED, SendVerdict
 from tallybook.storage import RESTATED, OutboxItem, OutboxRow, hash_of_body, item_key
@@ -22,11 +22,18 @@ from tallybook.storage import RESTATED, OutboxItem, OutboxRow, hash_of_body, ite
 if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
     from tallybook.deliver.outgoing.addresses import Target
-    from tallybook.deliver.outgoing.channel import Channel
+    from tallybook.deliver.outgoing.channel import Channel, OutgoingRequest
 
 EVENT, CORRECTED = "event", "corrected"
 ALERT = "alert"
 _NAME = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+def event_kind(name: str, noun: str, api: str) -> DestinationKind:
+    """The descriptor of a service that takes events at `api`."""
+    return DestinationKind(
+        name=name, noun=noun, place="event", uses=(DELIVER,), outbox=True, options=event_options(noun, api)
+    )
 
 
 def event_options(noun: str, api: str) -> tuple[Option, ...]:
@@ -93,12 +100,22 @@ def _sending_options() -> tuple[Option, ...]:
 
 
 class EventService(OutboxDestination):
-    """A service that takes events with ids of ours."""
+    """A service that takes events with ids of ours. `content` makes the JSON of a request of several."""
 
     is_additive: ClassVar[bool] = True
-
+    path: ClassVar[str]
+    """Where the service takes events."""
     batch: ClassVar[int] = 100
     """Events of a request."""
+
+    def content(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Any:
+        raise NotImplementedError
+
+    def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
+        from tallybook.deliver.outgoing.channel import OutgoingRequest
+
+        body, headers = msgspec.json.encode(self.content(rows, task)), basic(task.options["key"])
+        return OutgoingRequest(method="POST", path=self.path, body=body, headers=headers)
 
     def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
         options = self.kind.with_defaults(delivery.options)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from tallybook.core import LEVEL, SHOWS, Column, Metric, QueryError, Refused, Result
 from tallybook.query import Question
+from tallybook.server.metric_shows import added_up, mean_of
 from tallybook.server.pages.page import PageWork
 from tallybook.server.pages.words import Shown, number, period_phrase, show_name, title_of
 
@@ -38,7 +38,7 @@ class ShowChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownPeriod:
-    """The period whose numbers stand beside the choices."""
+    """The period whose numbers are beside the choices."""
 
     start: date
     end: date
@@ -142,23 +142,21 @@ def _refused(
     if not known:
         return []
     column = daily.metric_columns[0]
-    total = sum((Decimal(str(value)) for _, value in known), Decimal())
     if wrong == "average":
-        return [_wrong_average(metric, period, total / len(known), column, right)]
-    return [_wrong_total(metric, period, known, total, column, right, is_level=is_level)]
+        return [_wrong_average(metric, period, mean_of([value for _, value in known]), column, right)]
+    return [_wrong_total(metric, period, known, column, right, is_level=is_level)]
 
 
 def _wrong_total(
     metric: Metric,
     period: ShownPeriod,
     known: Sequence[tuple[date, Any]],
-    total: Decimal,
     column: Column,
     right: Sequence[ShowChoice],
     *,
     is_level: bool,
 ) -> ShowChoice:
-    title, shown = title_of(metric), _like(total, known[0][1], column)
+    title, shown = title_of(metric), number(added_up([value for _, value in known]), column, brief=True)
     average = next((one for one in right if one.show == "average"), None)
     beside = f" The daily average: {average.value}." if average else ""
     if is_level:
@@ -180,9 +178,9 @@ def _wrong_total(
 
 
 def _wrong_average(
-    metric: Metric, period: ShownPeriod, mean: Decimal, column: Column, right: Sequence[ShowChoice]
+    metric: Metric, period: ShownPeriod, mean: float, column: Column, right: Sequence[ShowChoice]
 ) -> ShowChoice:
-    shown = number(float(mean), column, brief=True)
+    shown = number(mean, column, brief=True)
     whole = next((one for one in right if one.show == metric.default_show), None)
     beside = f" Over all facts of the {period.scope}: {whole.value}." if whole else ""
     return ShowChoice(
@@ -193,9 +191,3 @@ def _wrong_average(
         refused="Days with many facts and days with few would count the same. "
         f"The mean of the daily values of the {period.phrase}: {shown}.{beside}",
     )
-
-
-def _like(total: Decimal, example: Any, column: Column) -> Shown:
-    """A sum of values, written like one of them."""
-    value: Any = int(total) if isinstance(example, int) else total if isinstance(example, Decimal) else float(total)
-    return number(value, column, brief=True)
