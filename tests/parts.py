@@ -182,6 +182,7 @@ FILES = {
     "test_row_keys.py": "deliver",
     "test_safe.py": "kills",
     "test_schedule.py": "scale",
+    "test_scheduler_promises.py": "scale",
     "test_schedulers.py": "scale",
     "test_schemathesis.py": "right",
     "test_scores.py": "scale",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import warm
+from tests import installed as packages, warm
 from tests.house.test_docs import DOCS, ROOT, blocks
 
 Tallybook = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,16 +32,9 @@ def files() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def installed(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which pip installed the example."""
-    project, target = tmp_path_factory.mktemp("tally-csv"), tmp_path_factory.mktemp("installed")
-    for name in ("tally_csv.py", "pyproject.toml"):
-        (project / name).write_text(files[name])
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = subprocess.run([*pip, "--target", str(target), str(project)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert list(target.glob("tally_csv-*.dist-info/entry_points.txt"))
-    return target
+def installed() -> Path:
+    """The folder into which the example is installed."""
+    return packages.installed("tally_csv")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from tallybook.core.adapters.destinations import DESTINATIONS
 from tallybook.core.adapters.protocols import PROTOCOLS
+from tallybook.core.adapters.schedulers import SCHEDULERS
 from tallybook.deliver.destinations.base import FileDestination
 from tests.places import FILES, SERVERS, Chdb, Place, named
 
@@ -35,13 +36,13 @@ def refuse_unknown(adapter: str | None) -> None:
     if adapter is None or ":" in adapter:
         return
     files = [name for name in DESTINATIONS.names() if issubclass(DESTINATIONS.adapter(name), FileDestination)]
-    known = sorted({*files, *PROTOCOLS.names(), *(harness.kind for harness in SOURCES)})
+    known = sorted({*files, *PROTOCOLS.names(), *SCHEDULERS.names(), *(harness.kind for harness in SOURCES)})
     if adapter in known:
         return
     raise pytest.UsageError(
         f"--adapter {adapter}: no suite of tests/conformance runs on it; seen in this environment: {', '.join(known)}. "
         "A package has to be installed beside this checkout, or be on PYTHONPATH with its metadata. A source needs a "
-        "harness: --adapter package.module:Harness. Schedulers have no suite here."
+        "harness: --adapter package.module:Harness"
     )
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from tallybook.core import Delivery
 from tallybook.deliver.deliveries import _as_fingerprinted
-from tests import warm
+from tests import installed as packages, warm
 from tests.house.test_docs import DOCS, ROOT, blocks
 
 Tallybook = Callable[..., subprocess.CompletedProcess[str]]
@@ -45,16 +45,9 @@ def files() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def installed(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which pip installed the example."""
-    project, target = tmp_path_factory.mktemp("extras"), tmp_path_factory.mktemp("installed")
-    for name in ("tally_jsonl.py", "tally_anacron.py", "pyproject.toml"):
-        (project / name).write_text(files[name])
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = subprocess.run([*pip, "--target", str(target), str(project)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert list(target.glob("tally_extras-*.dist-info/entry_points.txt"))
-    return target
+def installed() -> Path:
+    """The folder into which the example is installed."""
+    return packages.installed("tally_extras")
 
 
 @pytest.fixture

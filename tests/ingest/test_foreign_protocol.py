@@ -14,7 +14,7 @@ import pytest
 
 from tallybook.core import EventRequest, ProtocolKind
 from tallybook.ingest import EventProtocol
-from tests.house.test_docs import DOCS, blocks
+from tests.installed import installed
 
 LINES = [
     '10.0.0.1 - ann [01/Mar/2026:10:00:00 +0100] "GET /pricing?x=1 HTTP/1.1" 200 512',
@@ -48,17 +48,8 @@ commit.close()
 
 
 def test_a_protocol_of_another_package_is_found_and_its_events_are_stored_once(tmp_path: Path) -> None:
-    project, target = tmp_path / "protocol", tmp_path / "installed"
-    project.mkdir()
-    for block in blocks(DOCS / "extending.md"):
-        name = block.said("file") or ""
-        if name.startswith("protocol/"):
-            (project / name.removeprefix("protocol/")).write_text(block.text)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = subprocess.run([*pip, "--target", str(target), str(project)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
     command = [sys.executable, "-c", STORES, str(tmp_path / "book"), "\n".join(LINES)]
-    env = {**os.environ, "PYTHONPATH": str(target)}
+    env = {**os.environ, "PYTHONPATH": str(installed("tally_access_log"))}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
     assert done.returncode == 0, done.stderr
     rejected, _, *lines = map(json.loads, done.stdout.splitlines())

@@ -52,10 +52,7 @@ def schedule(terminal: Terminal, scheduler: str, at: time | None, out: Path | No
     Times are in the book's zone. For a scheduler without time zones they are in UTC, and never too early. Variables of
     tallybook.toml appear by name only, never with their values."""
     if utc and not SCHEDULERS.kind(scheduler).takes_utc:
-        able = " and ".join(kind.name for kind in SCHEDULERS.kinds() if kind.takes_utc)
-        raise QueryError(
-            f"--utc applies to {able} only; the time for {scheduler} is correct without it", hint="remove --utc"
-        )
+        raise _utc_refused(scheduler)
     project = terminal.book().project
     job = job_of(
         project,
@@ -73,6 +70,18 @@ def schedule(terminal: Terminal, scheduler: str, at: time | None, out: Path | No
         _write(out / file.name, file.text)
         terminal.out(f"wrote {out / file.name}; its first lines say how to install it")
     return DONE
+
+
+def _utc_refused(scheduler: str) -> QueryError:
+    """The error for `--utc` with a scheduler that does not support it."""
+    able = " and ".join(kind.name for kind in SCHEDULERS.kinds() if kind.takes_utc)
+    package = SCHEDULERS.distribution(scheduler)
+    without = (
+        f"the scheduler {scheduler} of {package} does not support it"
+        if package
+        else f"the time of {scheduler} is correct without it"
+    )
+    return QueryError(f"--utc applies to {able} only; {without}", hint="remove --utc")
 
 
 def _user() -> str:
