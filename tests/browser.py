@@ -4,14 +4,16 @@
         web_page.goto(address)
         assert web_page.problems == []      # errors of the console and of the page, violations of its policy
 
-`chromium` is started once for the tests of a module, `web_page` is a page of its own, without cookies, for each test.
-While a module has a Chromium, `asyncio.run` does not work in the tests' thread: servers run in a process or a thread of
+`chromium` is started once for the tests of a process, `web_page` is a page of its own, without cookies, for each test.
+While a module uses it, `asyncio.run` does not work in the tests' thread: servers run in a process or a thread of
 their own. Tests skip where Chromium or Playwright cannot be had, unless TALLYBOOK_TEST_SERVERS=required."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,8 +36,16 @@ TIMEOUT_MILLISECONDS = 15_000
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium(started_chromium: tuple[Browser, asyncio.AbstractEventLoop]) -> Iterator[Browser]:
     """A Chromium without a window."""
+    browser, loop = started_chromium
+    with running(loop):
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def started_chromium() -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+    """The browser, and the event loop of Playwright, which runs in this thread only for modules that use it."""
     try:
         from playwright.sync_api import sync_playwright
 
@@ -46,8 +56,21 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(str(why))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, headless=True, args=list(OPTIONS))
-        yield browser
+        loop = asyncio.get_running_loop()
+        with running(None):
+            yield browser, loop
         browser.close()
+
+
+@contextmanager
+def running(loop: asyncio.AbstractEventLoop | None) -> Iterator[None]:
+    """This loop, or none, is the one that runs in this thread."""
+    before = asyncio._get_running_loop()
+    asyncio._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(before)
 
 
 @pytest.fixture

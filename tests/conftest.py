@@ -27,8 +27,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import engines, reused, servers
-from tests.browser import chromium, web_context, web_page  # noqa: F401  # fixtures
+from tests.browser import chromium, started_chromium, web_context, web_page  # noqa: F401  # fixtures
 from tests.parts import PARTS, part_of
+from tests.replicas import pair_of_servers, replicated  # noqa: F401  # fixtures
 from tests.soak import SoakReport
 
 T = TypeVar("T")

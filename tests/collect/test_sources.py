@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,6 +47,7 @@ from tests.places import (
     numbers,
 )  # fmt: skip
 from tests.projects import Project
+from tests.replicas import Replicated, wait_for
 
 place = pytest.fixture(params=[*FILES, Chdb, *SERVERS], ids=named)(make_place)
 file_place = pytest.fixture(params=FILES, ids=named)(make_place)
@@ -627,90 +627,52 @@ def test_a_duckdb_file_that_another_process_writes_to_is_told_as_such(
 # -------------------------------------------------------------------------------------------------- a replica
 
 
-@contextmanager
-def replica_of(own: OwnServer) -> Iterator[servers.Server]:
-    """A second PostgreSQL that replays what the first one writes."""
-    programs = servers.programs("postgresql")
-    basebackup = Path(programs["postgres"]).with_name("pg_basebackup")
-    if not basebackup.exists():
-        pytest.skip("pg_basebackup is not installed")
-    home = own.home.with_name("replica")
-    home.mkdir()
-    account = servers.account_for("postgres")
-    if account:
-        shutil.chown(home, account)
-    log = home / "log"
-    port = servers.free_port()
-    source = f"host={own.server.host} port={own.server.port} user={own.server.user} password={own.server.password}"
-    with log.open("wb") as output:
-        servers.must(
-            servers.popen(
-                [basebackup, "-D", home / "data", "-R", "--checkpoint=fast", "-d", source], account, home, output
-            )
-        )
-        words = [programs["postgres"], "-D", home / "data", "-c", f"port={port}", "-c", "listen_addresses=127.0.0.1",
-                 "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "fsync=off"]  # fmt: skip
-        process = servers.popen(words, account, home, output)
-    replica = replace(own.server, port=port, log=str(log))
-    try:
-        servers.wait_until_it_answers(process, replica)
-        yield replica
-    finally:
-        servers.stop(process)
-
-
-def test_a_lagging_replica_covers_nothing_past_what_it_replayed(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    request.getfixturevalue("postgresql_server")  # skips where it cannot be had
+def test_a_lagging_replica_covers_nothing_past_what_it_replayed(replicated: Replicated, tmp_path: Path) -> None:
     today = datetime.now(UTC).date()
-    with own_server("postgresql") as own:
-        name = own.server.create_database()
-        with closing(own.server.connect(name)) as primary, replica_of(own) as replica:
-            primary.execute("create table visits (happened timestamptz)")
-            primary.execute("insert into visits select now() - n * interval '1 day' from generate_series(1, 5) n")
-            project = replica_project(tmp_path, replica.url(name), today)
-            with closing(replica.connect(name)) as second:
-                wait_for(
-                    lambda: second.execute("select count(*) from pg_tables where tablename = 'visits'").fetchone()[0]
-                )
-                wait_for(lambda: second.execute("select count(*) from visits").fetchone()[0] == 5)
-                second.execute("select pg_wal_replay_pause()")
-                wait_for(lambda: second.execute("select pg_get_wal_replay_pause_state()").fetchone()[0] == "paused")
-                primary.execute("insert into visits select now() - interval '1 day' from generate_series(1, 90)")
+    name, replica = replicated.create_database(), replicated.replica
+    with closing(replicated.primary.connect(name)) as primary:
+        primary.execute("create table visits (happened timestamptz)")
+        primary.execute("insert into visits select now() - n * interval '1 day' from generate_series(1, 5) n")
+        project = replica_project(tmp_path, replica.url(name), today)
+        with closing(replica.connect(name)) as second:
+            wait_for(lambda: second.execute("select count(*) from pg_tables where tablename = 'visits'").fetchone()[0])
+            wait_for(lambda: second.execute("select count(*) from visits").fetchone()[0] == 5)
+            second.execute("select pg_wal_replay_pause()")
+            wait_for(lambda: second.execute("select pg_get_wal_replay_pause_state()").fetchone()[0] == "paused")
+            primary.execute("insert into visits select now() - interval '1 day' from generate_series(1, 90)")
 
-                # Two days later by our clock the replica still stands where it was paused.
-                ahead = datetime.now(UTC) + 2 * ONE_DAY
-                report = run_at(project, ahead)
-                assert report.metrics[0].error is None
-                assert report.metrics[0].last == today - ONE_DAY
-                assert report.metrics[0].not_ready
-                assert "is known only until" in report.metrics[0].notes[0]
-                assert count_of(project, ahead, today - ONE_DAY) == 1
-                assert count_of(project, ahead, today) is None
+            # Two days later by our clock the replica still stands where it was paused.
+            ahead = datetime.now(UTC) + 2 * ONE_DAY
+            report = run_at(project, ahead)
+            assert report.metrics[0].error is None
+            assert report.metrics[0].last == today - ONE_DAY
+            assert report.metrics[0].not_ready
+            assert "is known only until" in report.metrics[0].notes[0]
+            assert count_of(project, ahead, today - ONE_DAY) == 1
+            assert count_of(project, ahead, today) is None
 
-                second.execute("select pg_wal_replay_resume()")
-                primary.execute("insert into visits values (now())")
-                wait_for(lambda: second.execute("select count(*) from visits").fetchone()[0] == 96)
-                run_at(project, ahead)
-                assert count_of(project, ahead, today - ONE_DAY) == 91
-                assert count_of(project, ahead, today) is None, "the replica's own time is still today"
+            second.execute("select pg_wal_replay_resume()")
+            primary.execute("insert into visits values (now())")
+            wait_for(lambda: second.execute("select count(*) from visits").fetchone()[0] == 96)
+            run_at(project, ahead)
+            assert count_of(project, ahead, today - ONE_DAY) == 91
+            assert count_of(project, ahead, today) is None, "the replica's own time is still today"
 
 
-def test_a_replica_of_an_idle_primary_is_known_as_long_as_it_hears_of_it(request: pytest.FixtureRequest) -> None:
+def test_a_replica_of_an_idle_primary_is_known_as_long_as_it_hears_of_it(replicated: Replicated) -> None:
     """Whoever may not see that (no pg_read_all_stats) knows only the time of the last transaction."""
-    request.getfixturevalue("postgresql_server")
-    with own_server("postgresql") as own:
-        name = own.server.create_database()
-        with closing(own.server.connect(name)) as primary, replica_of(own) as replica:
-            primary.execute("create role plain login password 'plain'")
-            written = primary.execute("select clock_timestamp()").fetchone()[0]
-            with closing(replica.connect(name)) as second:
-                wait_for(lambda: second.execute("select count(*) from pg_roles where rolname = 'plain'").fetchone()[0])
-                second.execute("alter system set wal_receiver_timeout = '500ms'")  # how often it asks, nearly
-                second.execute("select pg_reload_conf()")
-            url = replica.url(name)
-            wait_for(lambda: known_until(url) > written + timedelta(seconds=2))
-            assert known_until(url) <= datetime.now(UTC)
-            assert known_until(replica.url(name, user="plain", password="plain")) < written + timedelta(seconds=2)
+    name, replica = replicated.create_database(), replicated.replica
+    with closing(replicated.primary.connect(name)) as primary:
+        primary.execute("create role plain login password 'plain'")
+        written = primary.execute("select clock_timestamp()").fetchone()[0]
+        with closing(replica.connect(name)) as second:
+            wait_for(lambda: second.execute("select count(*) from pg_roles where rolname = 'plain'").fetchone()[0])
+            second.execute("alter system set wal_receiver_timeout = '500ms'")  # how often it asks, nearly
+            second.execute("select pg_reload_conf()")
+        url = replica.url(name)
+        wait_for(lambda: known_until(url) > written + timedelta(seconds=2))
+        assert known_until(url) <= datetime.now(UTC)
+        assert known_until(replica.url(name, user="plain", password="plain")) < written + timedelta(seconds=2)
 
 
 def known_until(url: str) -> datetime:
@@ -737,13 +699,6 @@ def run_at(folder: Path, now: datetime) -> Any:
 def count_of(folder: Path, now: datetime, day: date) -> int | None:
     with tallybook.open(folder, now=lambda: now) as book:
         return book.query("visits", from_=day, to=day).rows()[0]["visits"]
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_a_distinct_count_of_what_it_is_split_by_stands_beside_another(postgresql_url: str, tmp_path: Path) -> None:

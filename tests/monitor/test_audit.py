@@ -18,10 +18,10 @@ import tallybook
 from tallybook.collect.sources.sqlite import SqliteReader
 from tallybook.core.errors import SourceUnavailable
 from tallybook.monitor.recount import choose
-from tests.collect.test_sources import own_server, replica_of, wait_for
 from tests.conftest import COSTLY, DATABASES, SOAK, sampled
 from tests.projects import Project, project, sampled_everywhere
 from tests.query.test_why import said
+from tests.replicas import wait_for
 
 __all__ = ["project"]
 
@@ -323,34 +323,32 @@ def test_a_replica_of_another_kind_is_refused_and_its_password_not_shown(project
     assert "s3cret-word" not in str(vars(problem))
 
 
-def test_a_replica_that_is_behind_what_the_book_holds_is_refused(request, tmp_path):
-    request.getfixturevalue("postgresql_server")
-    with own_server("postgresql") as own:
-        name = own.server.create_database()
-        with closing(own.server.connect(name)) as primary, replica_of(own) as replica:
-            primary.execute("create table visits (happened timestamptz)")
-            primary.execute("insert into visits select now() - n * interval '1 day' from generate_series(1, 9) n")
-            first = datetime.now(UTC).date() - timedelta(days=8)
-            (tmp_path / "tallybook.toml").write_text(
-                f'[book]\nstart = "{first}"\n[sources.app]\nurl = "{own.server.url(name)}"\nreplica = "{replica.url(name)}"\n'
-                '[metrics.visits]\ntable = "visits"\ntime = "happened"\nmeasure = "count(*)"\n'
-            )
-            with closing(replica.connect(name)) as second:
-                wait_for(lambda: second.execute("select count(*) from pg_tables where tablename = 'visits'").fetchone()[0])  # fmt: skip
-                second.execute("select pg_wal_replay_pause()")
-                wait_for(lambda: second.execute("select pg_get_wal_replay_pause_state()").fetchone()[0] == "paused")
-                primary.execute("insert into visits select now() - interval '6 days' from generate_series(1, 90)")
-                with tallybook.open(tmp_path) as book:
-                    assert book.run().exit_code == 0
-                    with pytest.raises(SourceUnavailable, match="the replica of app is known until") as told:
-                        book.audit(sample=ALL)
-                    assert "leave `replica` out of [sources.app]" in told.value.hint
-                second.execute("select pg_wal_replay_resume()")
-                primary.execute("insert into visits values (now())")
-                wait_for(lambda: second.execute("select count(*) from visits").fetchone()[0] == 100)
-                with tallybook.open(tmp_path) as book:
-                    found = book.audit(sample=ALL)
-                assert (len(found.counted), found.drifted) == (5, [])
+def test_a_replica_that_is_behind_what_the_book_holds_is_refused(replicated, tmp_path):
+    name, replica = replicated.create_database(), replicated.replica
+    with closing(replicated.primary.connect(name)) as primary:
+        primary.execute("create table visits (happened timestamptz)")
+        primary.execute("insert into visits select now() - n * interval '1 day' from generate_series(1, 9) n")
+        first = datetime.now(UTC).date() - timedelta(days=8)
+        (tmp_path / "tallybook.toml").write_text(
+            f'[book]\nstart = "{first}"\n[sources.app]\nurl = "{replicated.primary.url(name)}"\nreplica = "{replica.url(name)}"\n'
+            '[metrics.visits]\ntable = "visits"\ntime = "happened"\nmeasure = "count(*)"\n'
+        )
+        with closing(replica.connect(name)) as second:
+            wait_for(lambda: second.execute("select count(*) from pg_tables where tablename = 'visits'").fetchone()[0])  # fmt: skip
+            second.execute("select pg_wal_replay_pause()")
+            wait_for(lambda: second.execute("select pg_get_wal_replay_pause_state()").fetchone()[0] == "paused")
+            primary.execute("insert into visits select now() - interval '6 days' from generate_series(1, 90)")
+            with tallybook.open(tmp_path) as book:
+                assert book.run().exit_code == 0
+                with pytest.raises(SourceUnavailable, match="the replica of app is known until") as told:
+                    book.audit(sample=ALL)
+                assert "leave `replica` out of [sources.app]" in told.value.hint
+            second.execute("select pg_wal_replay_resume()")
+            primary.execute("insert into visits values (now())")
+            wait_for(lambda: second.execute("select count(*) from visits").fetchone()[0] == 100)
+            with tallybook.open(tmp_path) as book:
+                found = book.audit(sample=ALL)
+            assert (len(found.counted), found.drifted) == (5, [])
 
 
 # ------------------------------------------------------------------------------------------------ the command
