@@ -279,7 +279,7 @@ def test_when_it_was_made_is_told_by_the_caller():
 
 def test_more_rows_than_a_sheet_holds_are_refused():
     answer = result(SIGNUPS, data=[row("2026-01-01", signups=1)] * MAX_ROWS)
-    with pytest.raises(DestinationError, match="a sheet holds 1,048,576 rows") as told:
+    with pytest.raises(DestinationError, match="a sheet has room for 1,048,576 rows") as told:
         refuse_what_does_not_fit(answer, Path("x.xlsx"))
     assert told.value.hint.endswith("or write x.parquet")
 

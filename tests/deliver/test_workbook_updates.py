@@ -208,7 +208,7 @@ def test_long_has_a_row_for_each_metric(people):
 
 def test_another_layout_in_the_same_tab_is_refused(people):
     made = put(people, grid({"signups": [1]}))
-    with pytest.raises(DestinationError, match="holds the layout columns"):
+    with pytest.raises(DestinationError, match="has the layout columns"):
         put(made, grid({"signups": [1]}, layout="long"))
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """`texts` are the strings without docstrings; `imports` are top-level packages, imported at once or later."""
+    """`texts` are the strings without docstrings, `docs` the docstrings; `imports` are top-level packages, imported at once or
+    later."""
 
     classes: tuple[str, ...]
     functions: tuple[tuple[str, int], ...]  # name, lines
     constants: tuple[str, ...]
     texts: tuple[str, ...]
+    docs: tuple[str, ...]
     imports: frozenset[str]
 
 
@@ -44,8 +46,15 @@ def _facts(tree: ast.Module) -> ModuleFacts:
         functions=tuple((node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions),
         constants=tuple(target.id for target in assigned if isinstance(target, ast.Name)),
         texts=tuple(node.value for node in texts if isinstance(node.value, str)),
+        docs=tuple(_docstrings(nodes)),
         imports=frozenset(_imported(nodes)),
     )
+
+
+def _docstrings(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
 
 
 def _imported(nodes: list[ast.AST]) -> Iterator[str]:

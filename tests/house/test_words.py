@@ -55,6 +55,16 @@ PHRASES_LEFT: dict[str, int] = {
     "src/tallybook/storage/sql_leases.py": 1,
 }
 """Files and pages that still have such phrases, with their number. This list may only shrink."""
+PLAIN_ROOMS = ("ingest", "act", "client", "deliver", "server")
+"""Rooms whose docstrings, comments and messages were read once more, word by word."""
+WORDS = re.compile(
+    r"\b(?:told|tells?(?! the format)|stands?|stood|anew|alone|apart|holds?|there (?:is|are) none|looked at|at work"
+    r"|(?:is|are|was) said|of what)\b",
+    re.IGNORECASE,
+)
+"""What the prose of these rooms does not say."""
+CODE = re.compile(r"`[^`]*`")
+COMMENT = re.compile(r"(?m)^\s*# (.*)$|  # (.*)$")
 GENERATED = ("docs/reference-cli.md", "docs/reference-toml.md", "docs/reference-errors.md", "docs/glossary.md")
 
 
@@ -88,3 +98,13 @@ def test_messages_and_pages_are_read_once() -> None:
     counts = Counter({path: sum(len(PHRASES.findall(text)) for text in module.texts) for path, module in modules()})
     counts.update({path: len(PHRASES.findall(text)) for path, text in pages()})
     assert +(counts - Counter(PHRASES_LEFT)) == {}, "rewrite these"
+
+
+def test_the_prose_of_plain_rooms_is_read_once() -> None:
+    found = []
+    for path, module in modules():
+        if path.split("/")[2] in PLAIN_ROOMS:
+            comments = ("".join(pair) for pair in COMMENT.findall((ROOT / path).read_text(encoding="utf-8")))
+            prose = (CODE.sub("", text) for text in (*module.docs, *comments, *(t for t in module.texts if " " in t)))
+            found += [f"{path}: {text.strip()[:100]}" for text in prose if WORDS.search(text)]
+    assert found == [], "rewrite these"

@@ -197,7 +197,7 @@ class _Deciding:
             self.found.firings.append(self.firing(edge, FIRED))
 
     def cooling(self, rule: Rule, kind: str, entity: str) -> Firing | None:
-        """The firing after which an entity is left alone for a while."""
+        """The firing after which an entity gets no other one for a while."""
         if not rule.cool_down:
             return None
         several = self.context.past.get((kind, entity), ())

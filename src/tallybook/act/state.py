@@ -23,7 +23,7 @@ STATE_NAMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class EntityState:
-    """A state. `since`: from when a held condition counts; `paused`: since when it is unknown while it is held."""
+    """A state. `since`: from when a condition that must last counts; `paused`: since when it is unknown."""
 
     code: int = OUT
     since: datetime | None = None

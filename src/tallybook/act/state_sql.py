@@ -101,7 +101,7 @@ class StepSql:
 
     @property
     def counted(self) -> str:
-        """From when a held condition counts, without the time in which it was unknown."""
+        """From when a condition that must last counts, without the time in which it was unknown."""
         since, paused = (f"s.{identifier(name)}" for name in (self.columns.since, self.columns.paused))
         return f"({since} + coalesce({self.instant} - {paused}, INTERVAL 0 SECOND))"
 

@@ -34,7 +34,7 @@ class RuleTrial:
     last: date
     inside: list[str] = field(default_factory=list)
     entered: list[Firing] = field(default_factory=list)
-    """Every entry that the caps let pass, also those that wait and those that are held out."""
+    """Every entry that the caps let pass, also those that wait and those of the control group."""
     stopped: dict[str, int] = field(default_factory=dict)
     """By reason, entries that the caps stopped."""
     unknown: dict[date, str] = field(default_factory=dict)

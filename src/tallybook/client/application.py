@@ -26,7 +26,7 @@ IDLE_SECONDS = 10.0
 """Between two looks for what other processes left in the spill folder."""
 EXIT_SECONDS = 5.0
 SETTLE_SECONDS = 30.0
-"""Between two compactions of what was stored without a server."""
+"""Seconds between two compactions of events that were stored without a server."""
 
 
 class Client:
@@ -198,14 +198,14 @@ class Client:
         report = self._ended(timeout)
         if report.lost:
             raise EventsLost(
-                f"{report.lost} of what was tracked is not stored: {report}",
+                f"{report.lost} tracked events and changes are not stored: {report}",
                 report,
                 hint="give the client a spill folder, a larger max_queue, or close(timeout=…) more time",
             )
         return report
 
     def report(self) -> SendReport:
-        """What became of what was tracked until now."""
+        """Counts of the events and changes tracked until now, by outcome."""
         return self._tally.report(self._waiting(), is_kept=self._spill is not None)
 
     def __enter__(self) -> Self:
@@ -233,7 +233,7 @@ class Client:
             return
         report = self._ended(EXIT_SECONDS)
         if report.lost:
-            LOG.error("tallybook: %d of what was tracked is not stored: %s", report.lost, report)
+            LOG.error("tallybook: %d tracked events and changes are not stored: %s", report.lost, report)
 
     def _ended(self, timeout: float) -> SendReport:
         """The last report. Nothing is taken after it is begun, so that nothing is missing in it."""
@@ -248,7 +248,7 @@ class Client:
         with self._changed:
             self._closed.set()
             self._changed.notify_all()
-        # An engine must not be at work in the thread while the interpreter ends: that aborts the process.
+        # An engine must not run in the thread while the interpreter ends: that aborts the process.
         seconds = 60 if self._place.kind == BOOK else 1
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(seconds)

@@ -46,7 +46,7 @@ def forget(client: OpenClient) -> None:
 
 
 def is_frozen_between_calls() -> bool:
-    """Whether threads of this process stand still unless a call is being answered, as in AWS Lambda."""
+    """Whether threads of this process are frozen unless a call is being answered, as in AWS Lambda."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 

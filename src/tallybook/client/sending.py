@@ -141,7 +141,7 @@ def _settled_count(answer: TransportAnswer) -> int:
 
 
 def _words_of(answer: TransportAnswer) -> str:
-    """What the server says of a refusal."""
+    """The server's reason for a refusal."""
     body = answer.body if isinstance(answer.body, dict) else {}
     message = body.get("message") or body.get("detail") or "without a reason"
     return f"the server answered {answer.status}: {message}"[:500]

@@ -1,4 +1,4 @@
-"""What became of what an application tracked: counts, and the reasons for what is not stored."""
+"""Counts of the events and changes that an application tracked, by outcome, with the reasons for what is not stored."""
 
 from __future__ import annotations
 

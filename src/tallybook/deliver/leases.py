@@ -16,7 +16,7 @@ RENEWED_EVERY = LEASE_SECONDS / 4
 
 
 class HeldLease:
-    """A lease of one delivery that is renewed while it is held."""
+    """A lease of one delivery that is renewed while it is needed."""
 
     def __init__(self, ledger: Ledger, lease: Lease, clock: Callable[[], datetime]) -> None:
         self.ledger, self.lease, self.clock = ledger, lease, clock
@@ -36,7 +36,7 @@ class HeldLease:
         """Renew it until it is released. Runs in a thread of its own."""
         while not self._stop.wait(RENEWED_EVERY):
             began = time.monotonic()
-            # A ledger that is held too long: the next turn may do better, and `check` knows how old the last one is.
+            # The ledger is locked for too long: the next turn may do better, and `check` knows how old the last one is.
             with suppress(TallybookError):
                 if not self.ledger.renew(self.lease, now=self.clock(), seconds=LEASE_SECONDS):
                     self._is_lost = True

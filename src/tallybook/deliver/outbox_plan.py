@@ -1,8 +1,8 @@
 """Plans the items of a delivery with an outbox: those of new days, and of days that changed since they were planned.
 
 Days are planned one after another, each in one transaction with its items. Days that no run touched since the last
-planned version are not read again. A day whose items hash alike is left alone; otherwise its rows are compared with
-those at the version that was planned, and only the rows that differ make items."""
+planned version are not read again. A day whose items have the same hash is skipped; otherwise its rows are compared
+with those at the version that was planned, and only the rows that differ make items."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class OutboxPlanning:
         *,
         is_backfill: bool = False,
     ) -> None:
-        """`is_backfill`: every day of the question is looked at, also days before those that were planned."""
+        """`is_backfill`: every day of the question is read, also days before those that were planned."""
         self.is_backfill = is_backfill
         self.context, self.task, self.destination, self.lease = context, task, destination, lease
         self.delivery, self.outbox = task.delivery, task.outbox

@@ -1,7 +1,7 @@
 """Sends the items of one delivery: so many requests at the same time, each item `sending` before its request begins.
 
-Whatever a request brings is settled in the ledger together with the others of its batch. A receiver that fails is left
-alone for a while, longer each time; meanwhile one single item asks whether it is back."""
+Whatever a request brings is settled in the ledger together with the others of its batch. A receiver that fails is sent
+nothing for a while, longer each time; then one single item asks whether it is back."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class OutboxSending:
         return due is not None and datetime.fromisoformat(due) <= self._now()
 
     def _prepared(self) -> bool:
-        """Whether the destination found the other side fit. What is wrong there waits, and is said."""
+        """Whether the destination found the other side fit. Items that do not fit wait, and the report says so."""
         try:
             self.destination.prepare(self.task, self._channel())
         except DestinationUnavailable as error:
@@ -267,7 +267,7 @@ class OutboxSending:
         return Settled(item=row.item, state=PLANNED, answer=said, next=self._now() + timedelta(seconds=wait))
 
     def _note_failure(self, verdict: SendVerdict) -> None:
-        """Leave the receiver alone for a while."""
+        """Send the receiver nothing for a while."""
         if self.done.again is None:
             self._failures += 1
         attempts = min(self._failures, len(self.destination.patience.waits))

@@ -56,7 +56,7 @@ class BookTransport:
         decoded = decode_row(row, self.rules)
         if decoded.error is not None:
             return TransportAnswer(status=decoded.error.status, body=decoded.error.as_json())
-        # Like a worker of the server: rejected events are kept in the log too, to be looked at and replayed.
+        # Like a worker of the server: rejected events are kept in the log too, to be read and replayed.
         sender = self._sender()
         sender.log.append([row])
         sender.waiting += len(body)

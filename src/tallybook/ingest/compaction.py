@@ -70,7 +70,7 @@ class _LogBatch:
 
 
 class ReceiptOrder:
-    """The order of what is stored: receipts of one log do not go back, also where a clock was set back, and each event
+    """The order of stored events: receipts of one log do not go back, also where a clock was set back, and each event
     has a number of its own for those that were received at the same time."""
 
     def __init__(self, latest: Mapping[str, datetime], commit: int) -> None:
@@ -92,7 +92,7 @@ class _Days:
 
     def day_of(self, at: datetime) -> date:
         since = at - _EPOCH
-        if since.days < 0:  # Zones were not whole quarters apart before 1973.
+        if since.days < 0:  # Before 1973 zones did not differ by whole quarters of an hour.
             return calendar.day_of(at, self.zone)
         quarter = since.days * 96 + since.seconds // 900
         found = self.known.get(quarter)
@@ -230,7 +230,7 @@ class Compactor:
         return with_events(decoded, good, rejected)
 
     def publish(self, known: EventsSnapshot, change: EventCommit) -> None:
-        """Commit a change of what was known. Raises Conflict."""
+        """Commit a change of the known identities. Raises Conflict."""
         gone = [run for run in known.runs if run.path in change.gone_runs]
         self.events.commit(known.number, change, now=self.clock())
         for run in gone:

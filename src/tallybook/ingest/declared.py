@@ -1,4 +1,4 @@
-"""Events held against `[events.NAME]`: required properties, their types, and the texts that they may have."""
+"""Events checked against `[events.NAME]`: required properties, their types, and the texts that they may have."""
 
 from __future__ import annotations
 

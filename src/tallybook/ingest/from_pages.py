@@ -24,7 +24,7 @@ def page_rejections(
 
 
 def _wrong(event: Event, page: Mapping[str, Any], settings: EventSettings) -> tuple[str, str] | None:
-    """(field, reason) of what a page may not send."""
+    """(field, reason) for content that a page may not send."""
     if event.name not in settings.declared:
         return "event", "a browser key sends only declared events: add [events.NAME] to tallybook.toml"
     if page.get("names") == ANYBODY:

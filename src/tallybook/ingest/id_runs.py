@@ -15,7 +15,7 @@ MAX_RUNS = 12
 
 
 def id_hash(key: str, id_: str) -> bytes:
-    """128 bits that stand for an id of a key."""
+    """The 128 bits by which an id of a key is known."""
     return hashlib.blake2b(f"{key}\0{id_}".encode(), digest_size=16).digest()
 
 

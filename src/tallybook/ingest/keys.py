@@ -49,7 +49,7 @@ class KeyTerms:
 
 
 def create_key(events: EventLedger, name: str, terms: KeyTerms | tuple[str, ...], *, now: datetime) -> str:
-    """Make a key and return its text, which is kept nowhere. `terms` may be the scopes alone."""
+    """Make a key and return its text, which is kept nowhere. `terms` may be only the scopes."""
     if not isinstance(terms, KeyTerms):
         terms = KeyTerms(scopes=terms)
     _check(name, terms, now)

@@ -13,7 +13,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class LogRow:
-    """One request. `headers` is a JSON object of what its decoding depends on; `n` is its place in the log."""
+    """One request. `headers` is a JSON object of the headers on which its decoding depends; `n` is its
+    place in the log."""
 
     received: datetime
     key: str
@@ -46,7 +47,7 @@ class EventLog(Protocol):
     name: str
 
     def append(self, rows: Sequence[LogRow]) -> list[int]:
-        """Write rows and have the disk hold them; their places. Raises LogFull or LogFailed."""
+        """Write rows to the disk and return their places. Raises LogFull or LogFailed."""
 
     def read(self, after: int, max_bytes: int) -> list[LogRow]:
         """Rows whose place is greater than `after`, in order, until their bodies have `max_bytes`; at least one row
@@ -82,7 +83,7 @@ class LogFolder(Protocol):
         """Whether a living process may still append to a log."""
 
     def byte_count(self) -> int:
-        """The size of what waits to be compacted."""
+        """The size of the rows that wait to be compacted."""
 
     def beat(self) -> None:
         """Show that the writer of the newest log lives, where it does not show by itself. Called every few seconds."""

@@ -35,7 +35,7 @@ _INSERT = "INSERT INTO requests (n, received, key, protocol, path, headers, body
 
 
 class SqliteLog:
-    """One file. Its writer holds a lock on the file beside it, NAME.lock, for as long as it lives."""
+    """One file. Its writer keeps a lock on the file beside it, NAME.lock, while it runs."""
 
     def __init__(self, path: Path, *, writing: bool) -> None:
         self.path, self.name = path, path.name

@@ -21,8 +21,8 @@ from tallybook.storage import EventLedger, IdRun
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatMarks:
-    """What tells that events without an id were sent before: the hash of all that a request has for one user, account
-    and time, and the hash of these three."""
+    """The marks of events without an id, by which repeats are recognized: the hash of all that a request has for one
+    user, account and time, and the hash of these three."""
 
     content: bytes
     slot: bytes
@@ -42,7 +42,7 @@ class FoundEvent:
 
 @dataclass(kw_only=True)
 class NewEvents:
-    """The events that are stored, what is said of users, and the hashes by which both are recognized later."""
+    """The events that are stored, the changes of users, and the hashes by which both are recognized later."""
 
     stored: list[StoredEvent] = field(default_factory=list)
     said: SaidOfUsers = field(default_factory=SaidOfUsers)

@@ -115,7 +115,7 @@ def _page(events: EventLedger, question: EventQuestion) -> EventPage:
         more = not newest and len(hits) > question.limit
         chosen = hits[-question.limit :] if newest else hits[: question.limit]
         shown = _shown(engine, events, chosen)
-    # Without more everything until this commit was looked at, also what did not match.
+    # Without more, everything until this commit was read, also what did not match.
     cursor = _cursor(chosen[-1].place if more else _Place(end, _FIRST, "", ""))
     until = min(snapshot.sealed.values(), default=None)
     return EventPage(events=shown, cursor=cursor, until=until, more=more)

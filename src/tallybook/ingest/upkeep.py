@@ -43,7 +43,7 @@ MAX_MERGED_BYTES = 32_000_000
 GRACE = timedelta(hours=1)
 """A file that was merged is kept so long: a run may be reading it."""
 STRAY_SECONDS = 24 * 3600
-"""A file that no ledger names is deleted when it is older: a compaction may be at work on it."""
+"""A file that no ledger names is deleted when it is older: a compaction may be writing it."""
 
 
 class Upkeep:

@@ -17,7 +17,7 @@ FLUSH_SECONDS = 0.25
 
 
 class AccessLog:
-    """Lines are written by a thread of their own: whoever does not read them holds up no request."""
+    """Lines are written by a thread of their own: a reader that is slow delays no request."""
 
     def __init__(self, descriptor: int = 1) -> None:
         self.descriptor = descriptor

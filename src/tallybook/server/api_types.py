@@ -101,7 +101,8 @@ class StoredEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class EventPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Stored events in the order of their commits. `cursor` begins the next page, also of what is stored later."""
+    """Stored events in the order of their commits. `cursor` begins the next page, which may have
+    events that are stored later."""
 
     events: list[StoredEventBody]
     cursor: str

@@ -135,7 +135,7 @@ class AssistantTools:
         from_day: FromDay = None,
         to_day: ToDay = None,
     ) -> CoverageForAssistant:
-        """Tell which days of metrics are collected, and list the gaps with the command that collects them."""
+        """Say which days of metrics are collected, and list the gaps with the command that collects them."""
 
         def read_for_assistant(book: Book, reader: AnswerReader) -> CoverageForAssistant:
             return CoverageForAssistant(metrics=json_of(coverage_of(book, reader, list(metrics), from_day, to_day)))
@@ -158,7 +158,7 @@ class AssistantTools:
 
 
 def in_words(problem: RequestError) -> str:
-    """What an assistant is told instead of an answer."""
+    """The reason that an assistant gets instead of an answer."""
     if problem.code != "refused":
         return f"{problem.message}. {problem.more.get('hint', problem.expected)}".strip()
     lines = [f"Refused, because there is no right answer: {problem.message}."]

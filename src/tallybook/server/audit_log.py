@@ -74,7 +74,7 @@ class AuditLog:
 
     def _work(self) -> None:
         while not self.stop.wait(FLUSH_SECONDS):
-            # A full disk holds up no reader; the lines are lost, as their number would be.
+            # A full disk delays no reader; the lines are lost, as their number would be.
             with suppress(OSError):
                 self.flush()
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the book says beside answers, over HTTP: metrics, why, coverage, runs, goals, alerts, status. The JSON of each
+"""The book over HTTP, beside answers: metrics, why, coverage, runs, goals, alerts, status. The JSON of each
 is that of its command."""
 
 from __future__ import annotations

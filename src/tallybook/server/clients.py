@@ -66,7 +66,7 @@ class RequestClient:
     address: str
     scheme: str
     is_local: bool
-    """It is on this machine, and no proxy stands between."""
+    """It is on this machine, and no proxy is between."""
     may_bring_keys: bool
     is_loopback: bool = False
     """The socket is one of this machine, and the other end no named proxy. A Unix socket is none: others may connect to

@@ -60,7 +60,7 @@ class EngagementDoor:
         return _private(HttpAnswer(204))
 
     def viewer(self, request: Request) -> Viewer:
-        """Whom the signed identity names. Without one, or with an expired one, nothing is said about anybody."""
+        """Whom the signed identity names. Without one, or with an expired one, there are no messages for anybody."""
         try:
             identity = identity_of(request, self.clock())
         except Refusal:

@@ -1,6 +1,6 @@
 """`/mcp`: the tools of assistants over Streamable HTTP, for readers with a key or a login.
 
-Each request stands for itself: there are no sessions, so any worker answers it, and no stream stays open."""
+Each request is complete: there are no sessions, so any worker answers it, and no stream stays open."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ RESTART_SECONDS = 1.0
 
 @dataclass
 class Child:
-    """A process of one role. `number` tells several of a role apart."""
+    """A process of one role. `number` distinguishes several of a role."""
 
     role: str
     number: int

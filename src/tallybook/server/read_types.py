@@ -18,7 +18,7 @@ ShowName = Annotated[str, Meta(extra_json_schema={"enum": list(SHOWS)})]
 
 
 class QueryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename=lambda name: name.rstrip("_")):
-    """A question: the options of `tallybook query` by name. A text stands for a list of one."""
+    """A question: the options of `tallybook query` by name. A text is a list of one."""
 
     metrics: Texts = UNSET
     scope: ScopeName | UnsetType | None = UNSET

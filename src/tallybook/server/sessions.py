@@ -1,4 +1,4 @@
-"""Signing in on a page: a cookie that stands for a read key, for two weeks.
+"""Signing in on a page: a cookie in place of a read key, for two weeks.
 
 The cookie has the name of the key and is signed with the hash of its text, which only the ledger knows. So it needs no
 table, every worker reads it, and it ends when the key is revoked, rotated or expires."""
@@ -38,7 +38,7 @@ def no_cookie(*, is_secure: bool) -> str:
 
 
 def session_key(request: Request, keys: KeyRing, now: datetime) -> ApiKey | None:
-    """The key that the cookie of a request stands for; None without a valid one. Raises KeysUnknown."""
+    """The key for which the cookie of a request was given; None without a valid one. Raises KeysUnknown."""
     text = _sent(request)
     payload = read_unsigned(text) if text else None
     if payload is None or payload.get("use") != _USE or not isinstance(until := payload.get("until"), int):

@@ -52,7 +52,7 @@ def check_installed() -> None:
 
 
 def event_ledger(place: BookLocation) -> EventLedger:
-    """The tables and files of events of a book, which is made where there is none."""
+    """The tables and files of events of a book, which is made if it is not there."""
     store = open_store(place)
     return EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
 

@@ -49,7 +49,7 @@ class Csv(FileDestination):
                 example="false",
                 default=True,
                 help=(
-                    "in a CSV file a single quote stands before text that a spreadsheet would run as a formula, "
+                    "in a CSV file a single quote is written before text that a spreadsheet would run as a formula, "
                     "also before `-1`"
                 ),
             ),

@@ -67,7 +67,7 @@ def arranged(result: Result, layout: str) -> Grid:
 
 
 def split_totals(result: Result) -> tuple[Result, Result | None]:
-    """The answer without its totals, and the totals alone, so that no sum counts them twice."""
+    """The answer without its totals, and only the totals, so that no sum counts them twice."""
     import msgspec
 
     if not result.has_totals:
@@ -149,7 +149,7 @@ def _long(result: Result) -> Grid:
 
 
 def _unit(row: Row, column: Column) -> str | None:
-    """The unit of a value: that of its column, or of the dimension that holds it."""
+    """The unit of a value: that of its column, or the value of the dimension that names it."""
     found: str | None = row.get(column.unit_from) if column.unit_from else column.unit
     return found
 

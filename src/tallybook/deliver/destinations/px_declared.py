@@ -166,7 +166,7 @@ def _property_problems(delivery: Delivery, options: Mapping[str, Any]) -> Iterat
     if twice := next((one for one in names if folded.count(one.casefold()) > 1), None):
         yield OptionProblem(
             key="properties",
-            message=f"two properties are called {twice!r}, which PX does not tell apart by case",
+            message=f"two properties are called {twice!r}, and PX ignores case",
             expected="another name",
             paste=f'properties = {{ {twice} = "{twice}2" }}',
         )

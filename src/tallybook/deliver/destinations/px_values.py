@@ -249,7 +249,7 @@ def event_body(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
     found = json.loads(row.body)
     properties = found["properties"]
     if row.kind == CORRECTION:
-        # Two corrections from one value to another are two events, which must be told from each other.
+        # Two corrections from one value to another are two events, which need different ids.
         properties = {**properties, "correction": row.version}
     body = {
         "eventName": found["event"],

@@ -35,7 +35,7 @@ MAX_SUBSCRIPTIONS = 1000
 
 
 class RestHooks(Destination):
-    """The declaration of what can be subscribed to. It sends nothing itself."""
+    """The declaration of rows to which others can subscribe. It sends nothing itself."""
 
     kind = DestinationKind(
         name=NAME,
@@ -137,7 +137,7 @@ def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: s
 
 
 def unsubscribe(context: DeliveryContext, id_: str) -> bool:
-    """End a subscription. False where there is none."""
+    """End a subscription. False without one."""
     return HookLedger(context.ledger).end(id_, "unsubscribed", now=context.clock())  # type: ignore[arg-type]
 
 

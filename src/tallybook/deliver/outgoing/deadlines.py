@@ -13,7 +13,7 @@ IDLE_SECONDS = 5.0
 
 
 class Deadlines:
-    """Calls `stop` of what takes too long. Usable from several threads and in children of a fork."""
+    """Calls `stop` of each exchange that takes too long. Usable from several threads and in children of a fork."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

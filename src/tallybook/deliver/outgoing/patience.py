@@ -1,5 +1,5 @@
-"""How long a receiver that failed is left alone: longer after each attempt, with a random part, so that many senders do
-not come back at the same time."""
+"""How long a receiver that failed is sent nothing: longer after each attempt, with a random part, so that many
+senders do not come back at the same time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RetryWaits:
     waits: tuple[float, ...] = (5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 
     def wait(self, attempts: int, retry_after: float | None, chance: random.Random) -> float | None:
-        """Seconds until the next attempt, after so many; None when there is none. Never shorter than the receiver asks
+        """Seconds until the next attempt, after so many; None after the last. Never shorter than the receiver asks
         for."""
         if attempts > len(self.waits):
             return None

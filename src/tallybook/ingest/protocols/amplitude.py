@@ -183,7 +183,7 @@ def _user(
 def _groups(
     event: Mapping[str, Any], time: Any, id_: Any, sent_at: Any, request: EventRequest
 ) -> Iterator[SentEntity | Unreadable]:
-    """The account that an event says something of."""
+    """The account whose attributes an event sets."""
     groups = as_object(event.get("groups"))
     if not groups and event.get("group_type") is not None:
         groups = {str(event["group_type"]): event.get("group_value")}

@@ -18,7 +18,7 @@ def is_account_type(group_type: Any, request: EventRequest) -> bool:
 
 
 def account_in(groups: Any, request: EventRequest) -> Any:
-    """The account among groups by type; None where there is none, or several of its type."""
+    """The account among groups by type; None without one, or with several of its type."""
     if not isinstance(groups, dict):
         return None
     named = request.rules.settings.groups

@@ -161,7 +161,7 @@ def _account(properties: Mapping[str, Any], request: EventRequest) -> Any:
 
 
 def _profile(kind: str, one: Mapping[str, Any], request: EventRequest) -> Iterator[SentItem]:
-    """What is said of a user or an account."""
+    """The changes of a user or an account."""
     if kind == ACCOUNTS:
         if not is_account_type(one.get("$group_key"), request):
             yield other_group(one.get("$group_key"))

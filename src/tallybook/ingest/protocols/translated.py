@@ -54,7 +54,7 @@ class SentEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class SentEntity:
-    """What is said of a user or an account. `body` is what `PUT /v1/users/{id}` takes; `account` is the user's."""
+    """A change of a user or an account. `body` is what `PUT /v1/users/{id}` takes; `account` is the user's."""
 
     kind: str
     id: Any
@@ -226,8 +226,8 @@ def corrected(time: Any, sent_at: Any, request: EventRequest) -> tuple[Any, str 
 
 
 def instant_of(value: Any, request: EventRequest) -> datetime | None:
-    """The instant of a text with a zone, or of a number of seconds, milli-, micro- or nanoseconds since 1970, told by
-    its size. None for what is none."""
+    """The instant of a text with a zone, or of a number of seconds, milli-, micro- or nanoseconds since 1970,
+    recognized by its size. None for what is none."""
     if isinstance(value, str):
         text = value.strip()
         try:

@@ -154,7 +154,7 @@ class _Drawing:
         return found
 
     def compared(self) -> list[str]:
-        """The line of what a single series is compared with; of a part of a period a short bar."""
+        """The line with which a single series is compared; of a part of a period a short bar."""
         if len(self.chart.series) != 1:
             return []
         points = self.chart.series[0].points
@@ -285,7 +285,7 @@ class _Drawing:
         return found
 
     def ends(self) -> list[str]:
-        """The names of several series at their right ends, moved apart where they would overlap."""
+        """The names of several series at their right ends, moved where they would overlap."""
         if len(self.chart.series) < 2 or self.size.end < 60:
             return []
         wanted = sorted(self._end_places(), key=lambda one: one[0])

@@ -1,1 +1,1 @@
-"""The web pages: one module for each, over `Book` alone. Templates are in `server/templates`."""
+"""The web pages: one module for each, only over `Book`. Templates are in `server/templates`."""

@@ -43,7 +43,7 @@ class WrongField:
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedAnswer:
-    """Instead of an answer: why there is none, and what to ask instead."""
+    """Why there is no answer, and what to ask instead."""
 
     title: str
     why: str

@@ -186,7 +186,7 @@ def several_table(form: BuilderForm, results: Mapping[str, Result], values: Mapp
 
 
 def behind(form: BuilderForm, result: Result, row: Row) -> str:
-    """The address of what a number is made of: its finer periods, or the facts of its day."""
+    """The address of the parts of a number: its finer periods, or the facts of its day."""
     if row["period"] is None:
         return ""
     first = form.first

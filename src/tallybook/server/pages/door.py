@@ -219,7 +219,7 @@ def plain_request(request: Request) -> PageRequest:
 
 
 def cookie_of(request: Request, name: str) -> str:
-    """The value of a cookie; empty where there is none."""
+    """The value of a cookie; empty without one."""
     try:
         found = SimpleCookie(request.headers.get("cookie", "")).get(name)
     except CookieError:

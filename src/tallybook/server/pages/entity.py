@@ -45,7 +45,7 @@ SPANS = {"day": "60 days", "week": "27 weeks", "month": "14 months"}
 
 
 def entity_page(work: PageWork, kind: str, entity: str) -> Page:
-    """The page of one user or account. Raises QueryError where there is none."""
+    """The page of one user or account. Raises QueryError for an unknown one."""
     refuse_bound(work)
     answers = work.book.entities(kind)
     details = answers.show(entity)

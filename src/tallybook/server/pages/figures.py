@@ -68,7 +68,7 @@ class FigureOptions:
     goals: Sequence[ChartGoal] = ()
     odd_days: frozenset[date] = frozenset()
     link: Callable[[Row], str] | None = None
-    """The address of what is behind a row."""
+    """The address of the facts behind a row."""
     values: Sequence[Any] = ()
     """All values of the table: those of the chart are written the same way."""
 

@@ -121,7 +121,7 @@ def sort_key(sorts: Sequence[tuple[str, bool]], id_field: str) -> Callable[[Mapp
 
 
 def field_of(record: Mapping[str, Any], path: str) -> Any:
-    """The value of a field such as `customAttributes.plan`; None where there is none."""
+    """The value of a field such as `customAttributes.plan`; None without one."""
     if path.startswith("customAttributes."):
         return (record.get("customAttributes") or {}).get(path.removeprefix("customAttributes."))
     value: Any = record

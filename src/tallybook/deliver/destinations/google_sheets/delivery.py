@@ -161,7 +161,7 @@ def _hints(outcomes: list[SheetOutcome]) -> list[str]:
             said.append(f"So it is with {len(outcome.strays) - 3} more rows of {outcome.tab!r}.")
         if outcome.twice:
             said.append(
-                f"Rows of {outcome.tab!r} are there twice and are left alone: "
+                f"Rows of {outcome.tab!r} are there twice and are not changed: "
                 f"{', '.join(str(r + 1) for r in outcome.twice[:5])}."
             )
     return said

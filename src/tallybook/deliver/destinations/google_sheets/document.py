@@ -333,7 +333,7 @@ def _outcome(change: TabChange, overview: Json, place: TabPlace, *, made: bool) 
     )
 
 
-# What is told of cells: days as days, never as the numbers that a sheet makes of them.
+# Messages show days as days, never as the numbers that a sheet makes of them.
 
 
 def _readable(line: Line) -> Key:

@@ -1,4 +1,4 @@
-"""A tab of a Google Sheet as it stands: what was entered where, and which places are ours.
+"""A tab of a Google Sheet as it is now: what was entered where, and which places are ours.
 
 Places are known by developer metadata, which stays with its row or column wherever people move it; never by the
 title of the tab, a letter or a heading. Plain values in, a `Tab` out: no request is made here.
@@ -9,7 +9,7 @@ title of the tab, a letter or a heading. Plain values in, a `Tab` out: no reques
     tallybook.stamp      on the tab       the latest batches, each with an id of its own: "<number>#<token>"
     tallybook.next       on the document  the document in which it goes on, when it is full
 
-They are short, because a document holds 30,000 characters of metadata.
+They are short, because a document has room for 30,000 characters of metadata.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Tab:
-    """`cells[row][column]` as entered, counted from 0 and cut behind the last that holds something. Of a large tab
+    """`cells[row][column]` as entered, counted from 0 and cut after the last that is not empty. Of a large tab
     they are those that a delivery must know."""
 
     id: int
@@ -103,7 +103,7 @@ def entered(value: Value) -> Cell:
     if len(value) > MAX_CELL_CHARACTERS:
         raise DestinationError(
             f"a text of {len(value):,} characters begins {value[:30]!r}; "
-            f"a cell of Google Sheets holds {MAX_CELL_CHARACTERS:,}",
+            f"a cell of Google Sheets has room for {MAX_CELL_CHARACTERS:,}",
             hint="leave the dimension out of `by`, or shorten it in `sql`",
         )
     return value

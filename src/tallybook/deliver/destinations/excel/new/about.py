@@ -54,7 +54,7 @@ def _legend(pages: Pages) -> list[tuple[str, str]]:
     if any(row[metric] is None for row in rows for metric in metrics):
         legend.append(("Empty cells", "Not collected, or it cannot be known. Never zero; a comment says why."))
     if any(loses_digits(row[m]) for row in rows for m in metrics if row[m] is not None):
-        legend.append(("More than 15 digits", "A sheet keeps 15 digits; the comment holds all of them."))
+        legend.append(("More than 15 digits", "A sheet keeps 15 digits; the comment has all of them."))
     if pages.comments > MAX_COMMENTS:
         legend.append(("Comments", f"The first {MAX_COMMENTS:,} of {pages.comments:,}."))
     return legend

@@ -21,7 +21,7 @@ from tallybook.core import (
 from tallybook.deliver.destinations.excel.new.pages import CHART_DATA, CHARTS, GREY, METRICS, Pages, clean_text
 from tallybook.deliver.destinations.excel.new.table import TableLayout, excel_format
 
-MAX_SERIES = 8  # lines that one chart can show and people can still tell apart
+MAX_SERIES = 8  # lines that one chart can show and people can still distinguish
 MAX_MARKERS = 62
 MAX_LABELS = 13
 """Dates below a chart that fit side by side."""
@@ -185,7 +185,7 @@ def native_chart(pages: Pages, drawing: NativeChart) -> Any:
 
 
 def _kind(drawing: NativeChart) -> str:
-    """Amounts of a period stand as columns, states and averages run as lines."""
+    """Amounts of a period are columns; states and averages are lines."""
     column, points = drawing.column, max((len(s.rows) for s in drawing.series), default=0)
     amounts = column.show in ("total", "change") and column.type != "float"
     single = len({series.label for series in drawing.series}) == 1
@@ -219,7 +219,7 @@ def _drawn(row: Row | None, metric: str) -> float | None:
 
 def _period_axis(result: Result, kind: str) -> dict[str, Any]:
     """A true time axis, where a missing period leaves its place empty. The columns of weeks and quarters
-    would be a day and a month wide on it, so they stand on an axis of names."""
+    would be a day and a month wide on it, so their axis is one of names."""
     scope = result.scope
     fiscal = result.calendar.moves(scope)
     on_names = fiscal or scope == "all" or (kind == "column" and scope in ("week", "quarter"))

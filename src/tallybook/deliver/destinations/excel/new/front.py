@@ -77,7 +77,7 @@ def _last_values(rows: Sequence[Row], column: Column) -> tuple[Value, ...]:
 
 
 def _trend(values: Sequence[Number | None]) -> str | None:
-    """A bar for each period, from zero or the smallest value to the largest; a blank where there is none."""
+    """A bar for each period, from zero or the smallest value to the largest; a blank without one."""
     known = [float(value) for value in values if value is not None]
     if not known:
         return None
@@ -180,7 +180,7 @@ def chart_data_name(name: str) -> str:
 
 
 def with_grown_charts(made: bytes, name: str) -> bytes:
-    """The workbook with its charts over all rows of what they draw."""
+    """The workbook with its charts over all rows of their columns."""
     package = Package(made)
     book = Workbook(package)
     area, charts = book.area(f"{chart_data_name(name)}.period"), book.part_of(CHARTS)

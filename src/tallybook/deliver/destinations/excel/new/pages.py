@@ -14,7 +14,7 @@ MAX_ROWS, MAX_COLUMNS, MAX_TEXT = 1_048_576, 16_384, 32_767
 MAX_COMMENTS = 1_000  # each is a drawing; a workbook with many thousands opens slowly
 METRICS, CHARTS, TOTALS, ABOUT, CHART_DATA = "Metrics", "Charts", "Totals", "About", "Chart data"
 GREY = "#8A8A8A"
-# In a workbook some instant must stand; without one from the caller it is that of every file in the zip.
+# A workbook must have some instant; without one from the caller it is that of every file in the zip.
 NO_INSTANT = datetime(1980, 1, 1, tzinfo=UTC)
 
 
@@ -83,7 +83,7 @@ class Pages:
 
 
 def clean_text(text: str) -> str:
-    """What a workbook's XML can hold, no longer than a cell; the rest shows as �."""
+    """The text as a workbook's XML can have it, no longer than a cell; other characters show as �."""
     text = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
     # The limit counts UTF-16 units.
     return text if len(text.encode("utf-16-le")) // 2 <= MAX_TEXT else text[: MAX_TEXT // 2] + "…"

@@ -13,7 +13,7 @@ DATES = {"month": "mmm yyyy", "year": "yyyy"}
 
 
 class TableLayout(NamedTuple):
-    """Where it stands: rows 1 to `last` below the header row 0."""
+    """Its place: rows 1 to `last` below the header row 0."""
 
     rows: list[Row]
     heads: list[str]
@@ -33,7 +33,7 @@ def write_table(pages: Pages, sheet: Any, rows: list[Row]) -> TableLayout:
 
 
 def _head_format(pages: Pages, column: Column | None) -> Any:
-    """Headings stand as what is below them: numbers right, the rest left."""
+    """Headings are aligned as the cells below them: numbers right, the rest left."""
     align = "right" if column is not None and column.role == "metric" else "left"
     indent = 1 if column is None else 0
     return pages.format(bold=True, bg_color="#EEF2F7", bottom=1, bottom_color=GREY, align=align, indent=indent)

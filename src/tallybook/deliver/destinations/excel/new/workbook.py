@@ -2,12 +2,12 @@
 
     Metrics     a row per period and series, a column per metric; filters, real dates, number formats
     Charts      one native chart per metric
-    Totals      the totals rows, when the question asked for them: apart, so that no sum counts them twice
+    Totals      the totals rows, when the question asked for them: separate, so that no sum counts them twice
     About       how it was computed, scope, time zone, book version
     Chart data  hidden: what the charts of a breakdown draw, a column per series
 
 Nothing in it is a formula or a link, whatever the text looks like. What is not known is an empty cell whose
-comment says why. Excel keeps 15 digits of a number: where there are more, a comment holds all of them."""
+comment says why. Excel keeps 15 digits of a number: where there are more, a comment has all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def refuse_what_does_not_fit(result: Result, path: Path | None = None) -> None:
     rows, columns = len(result.data) + 1, len(result.columns) + 4
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         raise DestinationError(
-            f"a sheet holds {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; the result has {rows:,} and {columns:,}",
+            f"a sheet has room for {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; "
+            f"the result has {rows:,} and {columns:,}",
             hint=(
                 "ask at a wider scope or with fewer dimensions, or write "
                 f"{path.with_suffix('.parquet') if path else 'a Parquet file'}"

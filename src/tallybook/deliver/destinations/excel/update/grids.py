@@ -1,6 +1,6 @@
 """Puts a grid into a workbook that is there: late data corrects its cell, new rows and columns take the next ones.
 
-Where our cells are stands in the workbook itself, in names (`board.revenue`): they follow when people rename the
+The workbook itself says where our cells are, in names (`board.revenue`): they follow when people rename the
 tab, insert rows above or move a column. Cells that are not ours are never written over; where the grid needs their
 place, the delivery is refused and says which cell it is."""
 
@@ -84,7 +84,7 @@ class WorkbookPlace:
 
 
 def updated(data: bytes, grids: list[tuple[WorkbookPlace, Grid]]) -> bytes | None:
-    """The workbook with the grids in their places; None when they stand there already.
+    """The workbook with the grids in their places; None when they are there already.
 
     Raises DestinationError for a file that is no workbook, and where cells of others are in the way."""
     with damage_reported():

@@ -31,7 +31,7 @@ class LinePlaces(OurCells):
                 columns[f.id] = right
         if max(columns.values()) > MAX_COLUMNS or self.old.head + len(self.grid.lines) > MAX_ROWS:
             raise DestinationError(
-                f"a sheet holds {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; the delivery needs more",
+                f"a sheet has room for {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; the delivery needs more",
                 hint="deliver at a wider scope, with fewer dimensions, or as Parquet",
             )
         return columns
@@ -51,7 +51,7 @@ class LinePlaces(OurCells):
         if any(f.id not in self.old.columns for f in keys):
             raise DestinationError(
                 f"tab {self.tab!r} is now split by other dimensions, and people wrote beside its rows: their notes "
-                "would stand beside other numbers",
+                "would be beside other numbers",
                 hint="deliver to another tab, or delete the notes",
             )
         written, since = self._written_keys(keys), self._window
@@ -177,6 +177,6 @@ class LinePlaces(OurCells):
     def _in_the_way(self, what: str, do: str) -> DestinationError:
         needs = Area(self.old.head, min(self.columns.values()), self.bottom, max(self.columns.values()))
         return DestinationError(
-            f"tab {self.tab!r}: {what} is not ours and stands where the delivery needs to write ({needs})",
+            f"tab {self.tab!r}: {what} is not ours and is where the delivery needs to write ({needs})",
             hint=f"{do}, or deliver to another tab: [deliveries.{self.place.name}] tab = …",
         )

@@ -31,7 +31,7 @@ class Ours:
     columns: dict[str, int] = field(default_factory=dict)
     periods: range = range(0)
     retired: set[int] = field(default_factory=set)
-    """Columns of what is not delivered any more."""
+    """Columns that are not delivered any more."""
 
     @property
     def rows(self) -> range:
@@ -72,7 +72,7 @@ class OurCells:
     # where it is
 
     def _where(self) -> tuple[str, Ours]:
-        """The sheet and the places that the names say; the declared tab where there are none."""
+        """The sheet and the places that the names say; without names, the declared tab."""
         ids = {field_name(f.id): f.id for f in self.grid.fields if f.day is None}
         found = {}
         for written in self.book.names(self.prefix):
@@ -116,7 +116,7 @@ class OurCells:
         was = "across" if PERIODS in there else "long" if "metric" in there else "columns" if "period" in there else ""
         if self.old.columns and was != self.grid.layout:
             raise DestinationError(
-                f"tab {self.tab!r} holds the layout {was}; the delivery is now laid out {self.grid.layout}",
+                f"tab {self.tab!r} has the layout {was}; the delivery is now laid out {self.grid.layout}",
                 hint="delete the tab in the workbook, or deliver to another tab",
             )
 
