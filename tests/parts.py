@@ -123,6 +123,7 @@ FILES = {
     "test_known_answers.py": "right",
     "test_large_tables.py": "scale",
     "test_late.py": "kills",
+    "test_late_attributes.py": "right",
     "test_ledgers.py": "kills",
     "test_local_times.py": "scale",
     "test_locales.py": "scale",

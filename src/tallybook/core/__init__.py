@@ -187,6 +187,7 @@ __getattr__, __dir__ = opened(
             "PushedAttribute",
             "SET",
             "SETTLED_AFTER",
+            "are_near",
             "SET_ONCE",
             "UNSET",
             "USERS",

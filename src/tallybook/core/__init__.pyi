@@ -178,6 +178,7 @@ from tallybook.core.entities import (
     USERS as USERS,
     AttributeChange as AttributeChange,
     PushedAttribute as PushedAttribute,
+    are_near as are_near,
 )
 from tallybook.core.errors import (
     BUG as BUG,

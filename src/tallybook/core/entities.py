@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 ACCOUNTS, USERS = "accounts", "users"
@@ -26,7 +26,7 @@ ENTITY_FUTURE = timedelta(hours=24)
 ENTITY_COLUMNS = ("id", "account", "deleted")
 """Columns that every entity has. No attribute has such a name."""
 SETTLED_AFTER = timedelta(days=30)
-"""Changes that were received longer ago are one value; a change that arrives later still counts after them."""
+"""Changes that were received longer ago are kept as few, which leave the same; their ids are no longer known."""
 ATTRIBUTE_DIMENSION = re.compile(
     r"(?P<kind>accounts|users)\.(?P<name>[^@\[\]]+)(?P<day>@day)?(?:\[(?P<bins>[^\]]*)\])?"
 )
@@ -45,12 +45,14 @@ class AttributeChange:
     received: str
     id: str = ""
     origin: str = PUSHED
+    first: tuple[str, str, str] | None = None
+    """(time, receipt, id) of the first of several changes that are one by now; the rest is of the last of them."""
 
     @property
     def order(self) -> tuple[str, str, str, int, str]:
         """Changes are applied in this order: a total one."""
         text = json.dumps(self.value, sort_keys=True, ensure_ascii=False, default=str)
-        return (self.time, self.received, self.id, ACTIONS.index(self.action), text)
+        return (*(self.first or (self.time, self.received, self.id)), ACTIONS.index(self.action), text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +61,49 @@ class PushedAttribute:
 
     changes: tuple[AttributeChange, ...] = ()
 
+    @classmethod
+    def of(cls, changes: Iterable[AttributeChange]) -> PushedAttribute:
+        """What some changes leave, in whatever order they are given."""
+        left: list[AttributeChange] = []
+        for one in sorted(changes, key=lambda one: one.order):
+            if not any(_is_same(one, other) for other in left):
+                left.append(one)
+        return cls(changes=_relevant(left))
+
+    def knows(self, change: AttributeChange) -> bool:
+        """Whether a change is here already, and nothing is new when it is sent again."""
+        return any(_is_same(one, change) and one.order <= change.order for one in self.changes)
+
     def after(self, change: AttributeChange) -> PushedAttribute:
-        """With one more change. The same changes in any order, some of them twice, leave the same."""
-        known = {_same(one): one for one in self.changes}
-        twin = known.get(_same(change))
-        if twin is None or change.order < twin.order:
-            known[_same(change)] = change
-        return PushedAttribute(changes=_relevant(sorted(known.values(), key=lambda one: one.order)))
+        """With one more change. The same changes in any order, some of them twice, leave the same, except those of
+        which `is_among_settled` is true."""
+        if self.knows(change):
+            return self
+        others = [one for one in self.changes if not _is_same(one, change)]
+        return PushedAttribute(changes=_relevant(sorted([*others, change], key=lambda one: one.order)))
+
+    def is_among_settled(self, change: AttributeChange) -> bool:
+        """Whether only the history knows what a change leaves, because it lies among changes that are one by now: a
+        value that is set in the middle of a sum."""
+        if change.action not in (SET, UNSET):
+            return False
+        if any(one.action in (SET, UNSET) and one.order > change.order for one in self.changes):
+            return False
+        return any(
+            one.first is not None
+            and change.time <= one.time
+            and (change.action == UNSET or (one.action == ADD and one.first[0] <= change.time))
+            for one in self.changes
+        )
 
     def settled(self, before: str) -> PushedAttribute:
-        """With the changes that were received before a stamp as one value."""
+        """The same with few changes in the place of those that were received before a stamp."""
         count = 0
         while count < len(self.changes) and self.changes[count].received < before:
             count += 1
         if count < 2:
             return self
-        old, rest = self.changes[:count], self.changes[count:]
-        value, last = value_after(old), old[-1]
-        one = replace(last, action=UNSET if value is None else SET, value=value, id="")
-        return PushedAttribute(changes=(one, *rest))
+        return PushedAttribute(changes=(*_summed(self.changes[:count]), *self.changes[count:]))
 
     @property
     def value(self) -> Any:
@@ -110,18 +136,58 @@ def value_after(changes: Iterable[AttributeChange]) -> Any:
     return value
 
 
-def _same(change: AttributeChange) -> tuple[object, ...]:
-    """Changes with the same key are one change that was sent again; it counts as first received."""
-    if change.action == ADD:
-        return (ADD, change.id) if change.id else change.order
-    return (change.action, change.time, change.id, json.dumps(change.value, default=str))
+def _is_same(one: AttributeChange, other: AttributeChange) -> bool:
+    """Whether two changes are one that was sent again; it counts as first received. An id of additions is known for
+    SETTLED_AFTER of receipt."""
+    if one.action != other.action or one.id != other.id or one.first is not None or other.first is not None:
+        return False
+    if one.action != ADD:
+        return one.time == other.time and _text(one.value) == _text(other.value)
+    return are_near(one.received, other.received) if one.id else one.order == other.order
+
+
+def are_near(received: str, other: str) -> bool:
+    """Whether an id of two receipts is one: within SETTLED_AFTER."""
+    return received == other or abs(datetime.fromisoformat(received) - datetime.fromisoformat(other)) <= SETTLED_AFTER
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str)
 
 
 def _relevant(changes: list[AttributeChange]) -> tuple[AttributeChange, ...]:
     """Without the changes that the last `set` or `unset` hides; of `add` the ids are kept, so that a repetition with a
     later time is recognized."""
     last = max((place for place, one in enumerate(changes) if one.action in (SET, UNSET)), default=0)
-    return tuple(one for place, one in enumerate(changes) if place >= last or (one.action == ADD and one.id))
+    kept = (one.action == ADD and one.id != "" for one in changes)
+    return tuple(
+        one for place, (one, is_kept) in enumerate(zip(changes, kept, strict=True)) if place >= last or is_kept
+    )
+
+
+def _summed(changes: Sequence[AttributeChange]) -> list[AttributeChange]:
+    """At most four changes that leave the same as those given, also when an earlier one arrives later: the last `set`
+    or `unset`, the first `set_once` that counts after it, one for all others, and one for all additions."""
+    last = max((place for place, one in enumerate(changes) if one.action in (SET, UNSET)), default=-1)
+    base, rest = list(changes[max(last, 0) : last + 1]), changes[last + 1 :]
+    is_empty = not base or base[0].value is None
+    effective = list(rest[:1]) if is_empty and rest and rest[0].action == SET_ONCE else []
+    others = [one for one in rest if one.action == SET_ONCE and one not in effective]
+    added = [one for one in rest if one.action == ADD]
+    left = [*base, *effective, *_as_one(others, others[-1].value if others else None), *_as_one(added, _total(added))]
+    return sorted(left, key=lambda one: one.order)
+
+
+def _as_one(changes: Sequence[AttributeChange], value: Any) -> list[AttributeChange]:
+    """Several changes of one action as one, which is as of the last of them."""
+    if len(changes) < 2:
+        return list(changes)
+    last = max(changes, key=lambda one: (one.time, one.received))
+    return [replace(last, id="", value=value, first=changes[0].order[:3])]
+
+
+def _total(changes: Sequence[AttributeChange]) -> Any:
+    return sum(one.value for one in changes)
 
 
 def _is_number(value: Any) -> bool:

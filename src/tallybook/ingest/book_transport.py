@@ -37,7 +37,7 @@ class BookTransport:
         self.clock, self.zone = clock, catalog.book.timezone
         self.rules = EventRules(settings=catalog.events, zone=self.zone)
         self.events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
-        self.entities = EntityLedger(self.events.ledger)
+        self.entities = EntityLedger(self.events.ledger, self.events.files)
         self.logs = logs_to_write(project.place, self.events, catalog.serve.durable)
         self.sender: LocalSender | None = None
 

@@ -36,6 +36,7 @@ from tallybook.storage import (
     REJECTED,
     Conflict,
     ConsumedLog,
+    EntityHistory,
     EventCommit,
     EventFile,
     EventLedger,
@@ -297,7 +298,8 @@ class Compactor:
         if new.said.messages:
             now, links = self.clock(), [link for _, _, link in new.said.links]
             days = days_of_users(self.events, known.files, links)
-            change.within = lambda db, number: new.said.apply(db, number, now, days)
+            history = EntityHistory(self.events.ledger, self.events.files)
+            change.within = lambda db, number: new.said.apply(db, number, now, days, history)
         return change
 
     def _rejected(self, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]) -> EventFile:

@@ -12,6 +12,7 @@ from tallybook.ingest.id_runs import id_hash
 from tallybook.ingest.log import LogRow
 from tallybook.storage import (
     REJECTED,
+    EntityHistory,
     EventFile,
     EventLedger,
     IdentityLinks,
@@ -83,7 +84,14 @@ class SaidOfUsers:
     def links(self) -> list[tuple[str, datetime, IdentityLink]]:
         return [(one.key, one.received, link) for one in self.messages for link in one.links]
 
-    def apply(self, db: Transaction, number: int, now: datetime, linked_days: Iterable[tuple[str, date]]) -> None:
+    def apply(
+        self,
+        db: Transaction,
+        number: int,
+        now: datetime,
+        linked_days: Iterable[tuple[str, date]],
+        history: EntityHistory,
+    ) -> None:
         """Change users, accounts and links in the transaction of a commit of events. `linked_days`: (event, day) of the
         events whose users the links change."""
         for kind in ENTITY_KINDS:
@@ -93,7 +101,7 @@ class SaidOfUsers:
                     if change.kind == kind:
                         sent.setdefault(change.id, []).extend(change.changes)
             if sent:
-                apply_pushed(db, kind, sent, now=now)
+                apply_pushed(db, kind, sent, history=history, now=now)
         apply_links(db, NewLinks(links=self.links, days=linked_days), number=number)
 
 

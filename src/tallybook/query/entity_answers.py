@@ -109,7 +109,7 @@ class EntityAnswers:
 
     @property
     def ledger(self) -> EntityLedger:
-        return EntityLedger(self.reader.store.ledger)  # type: ignore[arg-type]
+        return EntityLedger(self.reader.store.ledger, self.reader.store.files)  # type: ignore[arg-type]
 
     # -- lists -----------------------------------------------------------------------------------------
 

@@ -277,7 +277,7 @@ class BookReader:
         """The dimensions of a question that no metric stores."""
         if not (names := attributes_of(self.project.catalog, question)) or not self.there:
             return {}
-        ledger = EntityLedger(self.store.ledger)  # type: ignore[arg-type]
+        ledger = EntityLedger(self.store.ledger, self.store.files)  # type: ignore[arg-type]
         history = EntityHistory(self.store.ledger, self.store.files)  # type: ignore[arg-type]
         snapshots = EntitySnapshots.of(self.project.place, ledger)
         return attribute_dimensions(

@@ -137,7 +137,7 @@ class _Entities:
 
     @property
     def ledger(self) -> EntityLedger:
-        return EntityLedger(self.service.reader.store.ledger)  # type: ignore[arg-type]
+        return EntityLedger(self.service.reader.store.ledger, self.service.reader.store.files)  # type: ignore[arg-type]
 
     @property
     def history(self) -> EntityHistory:

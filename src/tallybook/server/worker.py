@@ -194,7 +194,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
     def compactor() -> Compactor:
         return Compactor(events, logs, zone=plan.rules.zone, clock=plan.clock, settings=plan.rules.settings)
 
-    px = PxDoor(EntityLedger(events.ledger), events, plan.clock)
+    px = PxDoor(EntityLedger(events.ledger, events.files), events, plan.clock)
     app = EventsApp(
         commit,
         watch.keys,
@@ -203,7 +203,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
         problem=lambda: watch.problem,
         reads=EventReads(events=events, compactor=compactor),
         rules=plan.rules,
-        entities=EntityDoor(EntityLedger(events.ledger), plan.clock),
+        entities=EntityDoor(EntityLedger(events.ledger, events.files), plan.clock),
         first_doors=[px],
         doors=_doors(plan),
         watching=Watching(

@@ -123,14 +123,13 @@ class EntityHistory:
 
     def moment(self, kind: str, entity_id: str | None = None) -> HistoryMoment:
         """What is there now, of one entity or of all."""
-        asked, values = "", [kind]
-        if entity_id is not None:
-            asked, values = " AND id = ?", [kind, entity_id]
         with self.ledger._reading() as db:
-            number = int(db.execute("SELECT coalesce(max(number), 0) FROM entity_commits").fetchone()[0])
-            names = ", ".join(CHANGE_TYPES)
-            rows = db.execute(f"SELECT {names} FROM attribute_changes WHERE kind = ?{asked}", values).fetchall()
-            return HistoryMoment(number, files_of(db, kind), sorted((tuple(row) for row in rows), key=_key))
+            return _moment(db, kind, entity_id)
+
+    def rows_within(self, db: Transaction, kind: str, entity_id: str) -> list[HistoryRow]:
+        """The changes of one entity as a transaction sees them, in the order of their times."""
+        with ExitStack() as stack:
+            return [history_row(row) for row in self.merged(stack, _moment(db, kind, entity_id), entity_id)]
 
     def merged(self, stack: ExitStack, moment: HistoryMoment, entity_id: str | None = None) -> Iterator[ChangeRow]:
         """The rows of files and of the ledger in one order."""
@@ -157,6 +156,16 @@ def files_of(db: Transaction, kind: str) -> list[ChangesFile]:
         f"SELECT {', '.join(FILE_COLUMNS)} FROM attribute_files WHERE kind = ? AND removed IS NULL ORDER BY first, path"
     )
     return [ChangesFile(**dict(zip(FILE_COLUMNS, row, strict=True))) for row in db.execute(asked, [kind]).fetchall()]
+
+
+def _moment(db: Transaction, kind: str, entity_id: str | None) -> HistoryMoment:
+    asked, values = "", [kind]
+    if entity_id is not None:
+        asked, values = " AND id = ?", [kind, entity_id]
+    number = int(db.execute("SELECT coalesce(max(number), 0) FROM entity_commits").fetchone()[0])
+    names = ", ".join(CHANGE_TYPES)
+    rows = db.execute(f"SELECT {names} FROM attribute_changes WHERE kind = ?{asked}", values).fetchall()
+    return HistoryMoment(number, files_of(db, kind), sorted((tuple(row) for row in rows), key=_key))
 
 
 def _key(row: ChangeRow) -> ChangeRow:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from tallybook.core import PUSHED, SETTLED_AFTER, UNSET, AttributeChange
+from tallybook.core import ADD, PUSHED, SETTLED_AFTER, UNSET, AttributeChange, are_near
 from tallybook.storage.entity_records import DELETED, REVIVED, STATE, Entity, EntityRecord, HistoryRow
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
@@ -23,10 +24,26 @@ def entities_at(rows: Iterable[HistoryRow], until: str) -> dict[str, Entity]:
 def entity_states(rows: Iterable[HistoryRow], until: str) -> Iterator[tuple[HistoryRow, Entity]]:
     """Each change with the entity after it, as `entities_at`. An entity changes further while it is read."""
     found: dict[str, Entity] = {}
+    added: dict[tuple[str, str, str], str] = {}
     for row in rows:
         if row.time < until:
-            found[row.id] = _after(found.get(row.id), row)
+            found[row.id] = _after(found.get(row.id), row, added)
             yield row, found[row.id]
+
+
+def pushed_changes(rows: Iterable[HistoryRow], name: str) -> list[AttributeChange]:
+    """All changes of one pushed attribute of one entity that still count, from its changes in the order of time."""
+    found: list[AttributeChange] = []
+    for row in rows:
+        for attribute, action, value, message, time in row.changes:
+            if action == STATE:
+                record = msgspec.convert(value["record"], EntityRecord)
+                found = list(record.attribute(name).changes)
+            elif action == REVIVED and not value:
+                found = []
+            elif row.origin == PUSHED and attribute == name:
+                found.append(_change(row, attribute, action, value, message, time))
+    return found
 
 
 def state_row(entity: Entity, *, time: str, received: str) -> HistoryRow:
@@ -45,7 +62,8 @@ def history_floor(db: Transaction, kind: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _after(entity: Entity | None, row: HistoryRow) -> Entity:
+def _after(entity: Entity | None, row: HistoryRow, added: dict[tuple[str, str, str], str]) -> Entity:
+    """`added`: by (id, attribute, message) of additions, when they were received."""
     record = entity.record if entity else EntityRecord()
     deleted = entity.deleted if entity else None
     for attribute, action, value, message, time in row.changes:
@@ -56,13 +74,33 @@ def _after(entity: Entity | None, row: HistoryRow) -> Entity:
         elif action == REVIVED:
             deleted, record = None, record.revived(keeps_pushed=bool(value))
         elif row.origin == PUSHED:
-            change = AttributeChange(
-                attribute=attribute, action=action, value=value, time=time, received=row.received, id=message
-            )
-            record.keep(attribute, record.attribute(attribute).after(change).settled(_settled_before(row.received)))
+            change = _change(row, attribute, action, value, message, time)
+            if not _is_repeated(row.id, change, added):
+                after = record.attribute(attribute).after(change)
+                # A change that counts from later than its own time may be followed by one that is older.
+                is_last = time == row.time
+                record.keep(attribute, after.settled(_settled_before(row.received)) if is_last else after)
         else:
             _collected(record, row, attribute, None if action == UNSET else value)
     return Entity(id=row.id, record=record, version=0, deleted=deleted)
+
+
+def _change(row: HistoryRow, attribute: str, action: str, value: Any, message: str, time: str) -> AttributeChange:
+    return AttributeChange(
+        attribute=attribute, action=action, value=value, time=time, received=row.received, id=message
+    )
+
+
+def _is_repeated(entity_id: str, change: AttributeChange, added: dict[tuple[str, str, str], str]) -> bool:
+    """Whether an addition has the id of one before; its own is noted."""
+    if change.action != ADD or not change.id:
+        return False
+    key = (entity_id, change.attribute, change.id)
+    before = added.setdefault(key, change.received)
+    if before == change.received:
+        return False
+    added[key] = max(before, change.received) if are_near(before, change.received) else change.received
+    return are_near(before, change.received)
 
 
 def _settled_before(received: str) -> str:

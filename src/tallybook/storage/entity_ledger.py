@@ -11,8 +11,19 @@ from typing import Any
 
 import msgspec
 
-from tallybook.core import PUSHED, SET, SETTLED_AFTER, UNSET, AttributeChange, fitted, json_decoder, property_type
-from tallybook.storage.entity_history import history_floor
+from tallybook.core import (
+    PUSHED,
+    SET,
+    SETTLED_AFTER,
+    UNSET,
+    AttributeChange,
+    PushedAttribute,
+    fitted,
+    json_decoder,
+    property_type,
+)
+from tallybook.storage.entity_changes import EntityHistory
+from tallybook.storage.entity_history import history_floor, pushed_changes
 from tallybook.storage.entity_records import (
     DELETED,
     REVIVED,
@@ -23,6 +34,7 @@ from tallybook.storage.entity_records import (
     EntityRecord,
     HistoryChange,
 )
+from tallybook.storage.files import BadFile, Files
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
@@ -38,8 +50,10 @@ LOOKUP = 500
 class EntityLedger:
     """The tables of users and accounts in a ledger. Every method is one transaction."""
 
-    def __init__(self, ledger: SqlLedger) -> None:
+    def __init__(self, ledger: SqlLedger, files: Files | None = None) -> None:
+        """`files`: those of the book, for what changes entities."""
         self.ledger = ledger
+        self.history = EntityHistory(ledger, files) if files is not None else None
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -113,7 +127,7 @@ class EntityLedger:
     def push(self, kind: str, sent: Mapping[str, Sequence[AttributeChange]], *, now: datetime) -> EntityChanges:
         """Apply changes of attributes by id; entities that are not there are made."""
         with self.ledger._writing() as db:
-            return apply_pushed(db, kind, sent, now=now)
+            return apply_pushed(db, kind, sent, history=self.history, now=now)
 
     def push_if(
         self, kind: str, entity_id: str, changes: Sequence[AttributeChange], *, is_there: bool, now: datetime
@@ -124,7 +138,7 @@ class EntityLedger:
             found = _entities(db, kind, [entity_id]).get(entity_id)
             if (found is not None and found.deleted is None) != is_there:
                 return False
-            apply_pushed(db, kind, {entity_id: changes}, now=now)
+            apply_pushed(db, kind, {entity_id: changes}, history=self.history, now=now)
             return True
 
     def collect(
@@ -143,8 +157,7 @@ class EntityLedger:
             writing = _Writing(db, kind, now)
             for id_, entity in writing.read(list(rows)):
                 record = writing.record_of(entity)
-                time = times.get(id_, writing.stamp)
-                changes = writing.collect(record, source, rows[id_], time)
+                time, changes = writing.collect(record, source, rows[id_], times.get(id_, writing.stamp))
                 if entity is None or changes or entity.deleted:
                     writing.keep(id_, record)
                     writing.note_revived(id_, entity, source, run)
@@ -178,14 +191,19 @@ class EntityLedger:
 
 
 def apply_pushed(
-    db: Transaction, kind: str, sent: Mapping[str, Sequence[AttributeChange]], *, now: datetime
+    db: Transaction,
+    kind: str,
+    sent: Mapping[str, Sequence[AttributeChange]],
+    *,
+    history: EntityHistory | None,
+    now: datetime,
 ) -> EntityChanges:
     """Apply changes of attributes by id, in a transaction that does more; entities that are not there are made."""
-    writing = _Writing(db, kind, now)
+    writing = _Writing(db, kind, now, history)
     for id_, entity in writing.read(list(sent)):
         record = writing.record_of(entity)
         other = dict(record.other)
-        done = [kept for one in sent[id_] if (kept := writing.push(record, one)) is not None]
+        done = writing.push(id_, record, sent[id_])
         if entity is None or done or entity.deleted or record.other != other:
             writing.keep(id_, record)
             writing.note_pushed(id_, record, entity, done)
@@ -195,8 +213,8 @@ def apply_pushed(
 class _Writing:
     """One commit while it is made."""
 
-    def __init__(self, db: Transaction, kind: str, now: datetime) -> None:
-        self.db, self.kind, self.now, self.stamp = db, kind, now, stamp_of(now)
+    def __init__(self, db: Transaction, kind: str, now: datetime, past: EntityHistory | None = None) -> None:
+        self.db, self.kind, self.now, self.stamp, self.past = db, kind, now, stamp_of(now), past
         self.number = _number(db) + 1
         self.types = _types(db, kind)
         self.known = set(self.types)
@@ -227,38 +245,71 @@ class _Writing:
         """Whether an entity was deleted so lately that it comes back with what was pushed before."""
         return entity.deleted is not None and datetime.fromisoformat(entity.deleted) >= self.now - REVIVED_WITHIN
 
-    def push(self, record: EntityRecord, change: AttributeChange) -> AttributeChange | None:
-        """Apply one change. What was applied; None where it is known already, or has another type."""
-        name, value = self._typed(record, change.attribute, change.value)
-        if value is None and change.value is not None:
-            return None
-        before = record.attribute(name)
-        change = replace(change, attribute=name, value=value)
-        after = before.after(change).settled(stamp_of(self.now - SETTLED_AFTER))
-        if after == before:
-            return None
-        record.keep(name, after)
-        return change
+    def push(self, entity_id: str, record: EntityRecord, sent: Sequence[AttributeChange]) -> list[AttributeChange]:
+        """Apply changes. Those that were applied: not what is known already, or has another type."""
+        done: list[AttributeChange] = []
+        for given in sent:
+            name, value = self._typed(record, given.attribute, given.value)
+            if value is None and given.value is not None:
+                continue
+            before, change = record.attribute(name), replace(given, attribute=name, value=value)
+            if before.knows(change) or change in done:
+                continue
+            if before.is_among_settled(change):
+                after = self._from_history(entity_id, record, [*done, change], before)
+            else:
+                after = before.after(change)
+            if after == before and self._is_noted(entity_id, record, change):
+                continue
+            after = after.settled(stamp_of(self.now - SETTLED_AFTER))
+            if after != before:
+                record.keep(name, after)
+            done.append(change)
+        return done
 
-    def collect(self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str) -> list[HistoryChange]:
-        """Apply a row that was read. Its changes."""
-        changes: list[HistoryChange] = []
+    def _from_history(
+        self, entity_id: str, record: EntityRecord, new: Sequence[AttributeChange], before: PushedAttribute
+    ) -> PushedAttribute:
+        """What all changes of an attribute leave, the last of `new` among them."""
+        name = new[-1].attribute
+        own = [one for one in new if one.attribute == name]
+        try:
+            rows = self.past.rows_within(self.db, self.kind, entity_id) if self.past else []
+        except BadFile:
+            # The doctor names the file. All that is sent must not wait for it.
+            rows = []
+        known = pushed_changes(rows, name)
+        return PushedAttribute.of([*known, *own]) if known else before.after(new[-1])
+
+    def _is_noted(self, entity_id: str, record: EntityRecord, change: AttributeChange) -> bool:
+        """Whether a change that others hide is in the recent history, so that it is not noted at each repetition."""
+        asked = "SELECT changes FROM attribute_changes WHERE kind = ? AND id = ? AND time = ? AND origin = ?"
+        time = max(change.time, record.begun, self.floor)
+        rows = self.db.execute(asked, [self.kind, entity_id, time, PUSHED]).fetchall()
+        return any(_noted(change) in msgspec.json.decode(body, type=list[HistoryChange]) for (body,) in rows)
+
+    def collect(
+        self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str
+    ) -> tuple[str, list[HistoryChange]]:
+        """Apply a row that was read. (the time from which it counts, its changes)."""
         is_new = record.source != source
         if is_new:
             record.source, record.values, record.since, record.read = source, {}, {}, (time, self.stamp)
-        for spelled, given in values.items():
-            name, value = self._typed(record, spelled, given)
-            if name in record.values and record.values[name] == value:
-                continue
-            changes.append((name, UNSET if value is None else SET, value, "", time))
-            if not is_new:
-                record.since[name] = (time, self.stamp)
-            record.values[name] = value
-        for name in set(record.values) - set(values):
-            changes.append((name, UNSET, None, "", time))
+        typed = dict(self._typed(record, spelled, given) for spelled, given in values.items())
+        gone = [name for name in record.values if name not in typed]
+        changed = [name for name in typed if name not in record.values or record.values[name] != typed[name]] + gone
+        # What is read later counts later, also where the table was set back to an older state.
+        time = max([time, *(record.since.get(name, record.read)[0] for name in changed if name in record.values)])
+        for name in gone:
             del record.values[name]
             record.since.pop(name, None)
-        return changes
+        for name in changed:
+            if name in typed:
+                record.values[name] = typed[name]
+                if not is_new:
+                    record.since[name] = (time, self.stamp)
+        left = {name: typed.get(name) for name in changed}
+        return time, [(name, UNSET if value is None else SET, value, "", time) for name, value in left.items()]
 
     def _typed(self, record: EntityRecord, spelled: str, value: Any) -> tuple[str, Any]:
         """(the name of an attribute as it was first written, the value as its type has it; None where it has another
@@ -291,9 +342,7 @@ class _Writing:
         self.note_revived(entity_id, before, PUSHED, None)
         by_time: dict[str, list[HistoryChange]] = {}
         for one in done:
-            by_time.setdefault(max(one.time, record.begun), []).append(
-                (one.attribute, one.action, one.value, one.id, one.time)
-            )
+            by_time.setdefault(max(one.time, record.begun), []).append(_noted(one))
         for time, changes in by_time.items():
             self.note(entity_id, time, PUSHED, None, changes)
         if before is None and not done:
@@ -336,6 +385,10 @@ class _Writing:
             asked = "UPDATE attribute_schema SET conflicts = conflicts + ? WHERE kind = ? AND attribute = ?"
             self.db.execute(asked, [count, self.kind, name])
         return self.done
+
+
+def _noted(change: AttributeChange) -> HistoryChange:
+    return (change.attribute, change.action, change.value, change.id, change.time)
 
 
 def _number(db: Transaction) -> int:

@@ -26,6 +26,7 @@ class StoredChange(msgspec.Struct, frozen=True, array_like=True):
     received: str
     id: str
     origin: str
+    first: tuple[str, str, str] | None = None
 
 
 class EntityRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
