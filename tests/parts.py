@@ -133,6 +133,7 @@ FILES = {
     "test_many_metrics.py": "scale",
     "test_messy_tables.py": "deliver",
     "test_moving.py": "kills",
+    "test_moved_events.py": "kills",
     "test_mutants.py": "mutants",
     "test_near_misses.py": "scale",
     "test_number_bounds.py": "right",

@@ -69,7 +69,7 @@ __getattr__, __dir__ = opened(
             "VersionSnapshot",
             "kept_under",
         ),
-        "ledger_files": ("private_folder",),
+        "ledger_files": ("LedgerFiles", "private_folder"),
         "lost": ("Losses",),
         "message_ledger": ("MessageLedger", "MessageState"),
         "outbox_ledger": ("OutboxLedger",),

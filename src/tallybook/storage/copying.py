@@ -21,6 +21,7 @@ from tallybook.storage.folder import Store
 from tallybook.storage.ledger import Conflict, PointsFile, Tables
 from tallybook.storage.ledger_files import LedgerFiles
 from tallybook.storage.places import BookLocation, open_store
+from tallybook.storage.sole_copies import next_step
 from tallybook.storage.tables import COLUMNS, EPOCH
 
 ATTEMPTS = 3
@@ -126,7 +127,8 @@ def _existing_files(source: Store, rows: Tables) -> tuple[list[PointsFile], list
     problems = source.problems(files)
     for path, bad in problems.items():
         if path in current:
-            raise BadFile(bad.file, f"{bad.reason}, so that the book cannot be copied", hint=bad.hint)
+            hint = next_step(source, bad.file) if bad.file in of_events else bad.hint
+            raise BadFile(bad.file, f"{bad.reason}, so that the book cannot be copied", hint=hint)
     missing = [file for file in files if file.path in problems]
     gone = {file.path for file in missing}
     kept = [file for file in files if file.path not in gone]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from tallybook.core import SCHEMAS, count_phrase, schema_of
 from tallybook.storage.clocks import taken_back
-from tallybook.storage.entity_changes import EntityHistory
 from tallybook.storage.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
 from tallybook.storage.folder import Store
 from tallybook.storage.ledger import LOST, PointsFile, VersionSnapshot
 from tallybook.storage.retention import STRAY_HOURS
+from tallybook.storage.sole_copies import sole_copy_problems
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,7 +32,7 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, z
     if not found:
         found += _uncovered_points(store, engine, snapshot)
     found += _missing_older(store, snapshot)
-    found += EntityHistory(store.ledger, store.files).problems()  # type: ignore[arg-type]
+    found += sole_copy_problems(store)
     found += [f"{said}: tallybook run" for said in taken_back(store.ledger, now=now, zone=zone).in_words()]
     strays = store.strays(older_than_hours=STRAY_HOURS)
     if strays:

@@ -16,7 +16,7 @@ from tallybook.core import ENTITY_KINDS
 from tallybook.storage.engines.duckdb import connect, literal
 from tallybook.storage.entity_history import history_floor
 from tallybook.storage.entity_records import HistoryRow
-from tallybook.storage.files import BadFile, Files, engine_path
+from tallybook.storage.files import Files, engine_path
 from tallybook.storage.ledger import PointsFile
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.transaction import Transaction
@@ -107,19 +107,6 @@ class EntityHistory:
         """The files that are read today, of one kind or of both."""
         with self.ledger._reading() as db:
             return [file for one in ENTITY_KINDS if kind in (None, one) for file in files_of(db, one)]
-
-    def problems(self) -> list[str]:
-        """What is wrong with the files, in words; empty when all is well."""
-        found, files = [], self.current()
-        missing = {file.path for file in self.files.missing([one.stored for one in files])}
-        for one in files:
-            try:
-                if one.path in missing:
-                    raise BadFile(one.stored, "is missing")
-                self.files.path(one.stored)
-            except BadFile as bad:
-                found.append(f"{bad.message}: restore it from a backup; changes of attributes are kept nowhere else")
-        return found
 
     def moment(self, kind: str, entity_id: str | None = None) -> HistoryMoment:
         """What is there now, of one entity or of all."""

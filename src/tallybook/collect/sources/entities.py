@@ -70,6 +70,9 @@ class EntitiesSource(DuckdbSource):
         finally:
             store.ledger.close()
 
+    def opened(self) -> duckdb.DuckDBPyConnection:
+        return self._connect() if self.settings.in_ledger else super().opened()
+
     def database(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 

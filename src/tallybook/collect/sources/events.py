@@ -77,6 +77,8 @@ class EventsSource(DuckdbSource):
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self.found: EventsSnapshot | None = None
+        self.folder = f"{self.path.rstrip('/')}/events/"
+        """Where the files of events are."""
         self.relations: dict[str, str] = {}
         """The name of the relation of each event: names that differ only in case need two."""
         self.recorded: set[int] = set()
@@ -103,14 +105,19 @@ class EventsSource(DuckdbSource):
         assert self.found is not None
         return self.found
 
+    def opened(self) -> duckdb.DuckDBPyConnection:
+        return self._connect() if self.settings.in_ledger else super().opened()
+
     def database(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        from tallybook.storage import IdentityLinks
+        from tallybook.storage import IdentityLinks, LedgerFiles
 
         with self.ledger() as ledger:
             self.found = ledger.snapshot()
             paths = {file.path: ledger.local_path(file) for file in self.found.files if file.event}
+            if isinstance(ledger.files, LedgerFiles):
+                self.folder = f"{ledger.files.folder}/"
             links = [(one.alias, one.canonical) for one in IdentityLinks(ledger.ledger).every()]
         connection = duckdb.connect(config=CONFIG)
         connection.execute("SET TimeZone = 'UTC'")
@@ -130,7 +137,7 @@ class EventsSource(DuckdbSource):
         return connection
 
     def reachable(self) -> Sequence[str]:
-        return [f"{self.path.rstrip('/')}/events/"]
+        return [self.folder]
 
     def close(self) -> None:
         super().close()
