@@ -19,7 +19,7 @@ from tallybook.storage.engines.duckdb import (
 )
 from tallybook.storage.entity_changes import EntityHistory as EntityHistory
 from tallybook.storage.entity_history import entities_at as entities_at, entity_states as entity_states
-from tallybook.storage.entity_ledger import EntityLedger as EntityLedger, apply_pushed as apply_pushed
+from tallybook.storage.entity_ledger import EntityLedger as EntityLedger
 from tallybook.storage.entity_months import EntityMonths as EntityMonths
 from tallybook.storage.entity_records import (
     AttributeType as AttributeType,
@@ -27,6 +27,7 @@ from tallybook.storage.entity_records import (
     Entity as Entity,
     HistoryRow as HistoryRow,
 )
+from tallybook.storage.entity_writing import apply_pushed as apply_pushed
 from tallybook.storage.event_day_tables import day_path as day_path, gaps_of as gaps_of, not_kept as not_kept
 from tallybook.storage.event_ledger import (
     PROPERTY_PREFIX as PROPERTY_PREFIX,

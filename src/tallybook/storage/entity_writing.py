@@ -1,0 +1,223 @@
+"""One commit of users and accounts while it is made: what changes is applied, noted in the history, and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tallybook.core import PUSHED, SET, SETTLED_AFTER, UNSET, AttributeChange, PushedAttribute, fitted, property_type
+from tallybook.storage.entity_changes import EntityHistory
+from tallybook.storage.entity_history import history_floor, pushed_changes
+from tallybook.storage.entity_records import REVIVED, AttributeType, Entity, EntityChanges, EntityRecord, HistoryChange
+from tallybook.storage.entity_rows import LOOKUP, attribute_types, entities_by_id, entity_number
+from tallybook.storage.files import BadFile
+from tallybook.storage.stored_rows import stamp_of
+from tallybook.storage.transaction import Transaction
+
+REVIVED_WITHIN = timedelta(days=7)
+"""A deleted entity that comes back within this time has its attributes again."""
+
+
+def apply_pushed(
+    db: Transaction,
+    kind: str,
+    sent: Mapping[str, Sequence[AttributeChange]],
+    *,
+    history: EntityHistory | None,
+    now: datetime,
+) -> EntityChanges:
+    """Apply changes of attributes by id, in a transaction that does more; entities that are not there are made."""
+    writing = EntityWriting(db, kind, now, history)
+    for id_, entity in writing.read(list(sent)):
+        record = writing.record_of(entity)
+        other = dict(record.other)
+        done = writing.push(id_, record, sent[id_])
+        if entity is None or done or entity.deleted or record.other != other:
+            writing.keep(id_, record)
+            writing.note_pushed(id_, record, entity, done)
+    return writing.finish()
+
+
+class EntityWriting:
+    """One commit while it is made."""
+
+    def __init__(self, db: Transaction, kind: str, now: datetime, past: EntityHistory | None = None) -> None:
+        self.db, self.kind, self.now, self.stamp, self.past = db, kind, now, stamp_of(now), past
+        self.number = entity_number(db) + 1
+        self.types = attribute_types(db, kind)
+        self.known = set(self.types)
+        self.floor = history_floor(db, kind) or ""
+        self.done = EntityChanges(number=self.number - 1)
+        self.rows: list[tuple[Any, ...]] = []
+        self.history: list[tuple[Any, ...]] = []
+
+    def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Entity | None]]:
+        """(id, entity) of each id."""
+        for start in range(0, len(ids), LOOKUP):
+            some = ids[start : start + LOOKUP]
+            found = entities_by_id(self.db, self.kind, some)
+            for id_ in some:
+                yield id_, found.get(id_)
+
+    def record_of(self, entity: Entity | None) -> EntityRecord:
+        """The record to change."""
+        if entity is None:
+            return EntityRecord()
+        if not entity.deleted:
+            return entity.record
+        record = entity.record.revived(keeps_pushed=self._is_recent(entity))
+        record.begun = self.stamp
+        return record
+
+    def _is_recent(self, entity: Entity) -> bool:
+        """Whether an entity was deleted so lately that it comes back with what was pushed before."""
+        return entity.deleted is not None and datetime.fromisoformat(entity.deleted) >= self.now - REVIVED_WITHIN
+
+    def push(self, entity_id: str, record: EntityRecord, sent: Sequence[AttributeChange]) -> list[AttributeChange]:
+        """Apply changes. Those that were applied: not what is known already, or has another type."""
+        done: list[AttributeChange] = []
+        for given in sent:
+            name, value = self._typed(record, given.attribute, given.value)
+            if value is None and given.value is not None:
+                continue
+            before, change = record.attribute(name), replace(given, attribute=name, value=value)
+            if before.knows(change) or change in done:
+                continue
+            if before.is_among_settled(change):
+                after = self._from_history(entity_id, record, [*done, change], before)
+            else:
+                after = before.after(change)
+            if after == before and self._is_noted(entity_id, record, change):
+                continue
+            after = after.settled(stamp_of(self.now - SETTLED_AFTER))
+            if after != before:
+                record.keep(name, after)
+            done.append(change)
+        return done
+
+    def _from_history(
+        self, entity_id: str, record: EntityRecord, new: Sequence[AttributeChange], before: PushedAttribute
+    ) -> PushedAttribute:
+        """What all changes of an attribute leave, the last of `new` among them."""
+        name = new[-1].attribute
+        own = [one for one in new if one.attribute == name]
+        try:
+            rows = self.past.rows_within(self.db, self.kind, entity_id) if self.past else []
+        except BadFile:
+            # The doctor names the file. All that is sent must not wait for it.
+            rows = []
+        known = pushed_changes(rows, name)
+        return PushedAttribute.of([*known, *own]) if known else before.after(new[-1])
+
+    def _is_noted(self, entity_id: str, record: EntityRecord, change: AttributeChange) -> bool:
+        """Whether a change that others hide is in the recent history, so that it is not noted at each repetition."""
+        asked = "SELECT changes FROM attribute_changes WHERE kind = ? AND id = ? AND time = ? AND origin = ?"
+        time = max(change.time, record.begun, self.floor)
+        rows = self.db.execute(asked, [self.kind, entity_id, time, PUSHED]).fetchall()
+        return any(_noted(change) in msgspec.json.decode(body, type=list[HistoryChange]) for (body,) in rows)
+
+    def collect(
+        self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str
+    ) -> tuple[str, list[HistoryChange]]:
+        """Apply a row that was read. (the time from which it counts, its changes)."""
+        is_new = record.source != source
+        if is_new:
+            record.source, record.values, record.since, record.read = source, {}, {}, (time, self.stamp)
+        typed = dict(self._typed(record, spelled, given) for spelled, given in values.items())
+        gone = [name for name in record.values if name not in typed]
+        changed = [name for name in typed if name not in record.values or record.values[name] != typed[name]] + gone
+        # What is read later counts later, also where the table was set back to an older state.
+        time = max([time, *(record.since.get(name, record.read)[0] for name in changed if name in record.values)])
+        for name in gone:
+            del record.values[name]
+            record.since.pop(name, None)
+        for name in changed:
+            if name in typed:
+                record.values[name] = typed[name]
+                if not is_new:
+                    record.since[name] = (time, self.stamp)
+        left = {name: typed.get(name) for name in changed}
+        return time, [(name, UNSET if value is None else SET, value, "", time) for name, value in left.items()]
+
+    def _typed(self, record: EntityRecord, spelled: str, value: Any) -> tuple[str, Any]:
+        """(the name of an attribute as it was first written, the value as its type has it; None where it has another
+        type, and then it is kept beside)."""
+        folded = spelled.casefold()
+        pinned = self.types.get(folded)
+        if value is None:
+            return (pinned.spelled if pinned else spelled), None
+        found = property_type(value)
+        if pinned is None and found is not None:
+            pinned = self.types[folded] = AttributeType(name=folded, type=found, spelled=spelled)
+        name = pinned.spelled if pinned else spelled
+        fitting = fitted(value, pinned.type) if pinned else None
+        if fitting is None:
+            record.other[name] = value
+            self.done.conflicts[folded] = self.done.conflicts.get(folded, 0) + 1
+        elif isinstance(fitting, datetime):
+            fitting = stamp_of(fitting)
+        return name, fitting
+
+    def keep(self, entity_id: str, record: EntityRecord, deleted: str | None = None) -> None:
+        """Keep the current row of an entity."""
+        row = msgspec.json.encode(record).decode()
+        self.rows.append((self.kind, entity_id, row, self.number, deleted))
+
+    def note_pushed(
+        self, entity_id: str, record: EntityRecord, before: Entity | None, done: Sequence[AttributeChange]
+    ) -> None:
+        """Keep pushed changes in the history, those of one time together."""
+        self.note_revived(entity_id, before, PUSHED, None)
+        by_time: dict[str, list[HistoryChange]] = {}
+        for one in done:
+            by_time.setdefault(max(one.time, record.begun), []).append(_noted(one))
+        for time, changes in by_time.items():
+            self.note(entity_id, time, PUSHED, None, changes)
+        if before is None and not done:
+            self.note(entity_id, self.stamp, PUSHED, None, [])
+
+    def note_revived(self, entity_id: str, before: Entity | None, origin: str, run: int | None) -> None:
+        """Keep in the history that a deleted entity is there again."""
+        if before is not None and before.deleted:
+            self.note(entity_id, self.stamp, origin, run, [("", REVIVED, self._is_recent(before), "", self.stamp)])
+
+    def note(self, entity_id: str, time: str, origin: str, run: int | None, changes: Sequence[HistoryChange]) -> None:
+        """Keep changes in the history."""
+        body = msgspec.json.encode(changes).decode()
+        place = len(self.history)
+        time = max(time, self.floor)
+        self.history.append((self.kind, entity_id, self.number, place, time, self.stamp, origin, run, body))
+
+    def finish(self) -> EntityChanges:
+        """Write what was collected in this commit. Without a change there is no commit."""
+        new = [self.types[name] for name in self.types if name not in self.known]
+        if self.rows or self.done.conflicts:
+            self.db.execute("INSERT INTO entity_commits (number, at) VALUES (?, ?)", [self.number, self.stamp])
+            self.done.number, self.done.changed = self.number, len(self.rows)
+        for start in range(0, len(self.rows), LOOKUP):
+            some = self.rows[start : start + LOOKUP]
+            marks = ", ".join("?" * len(some))
+            ids = [row[1] for row in some]
+            self.db.execute(f"DELETE FROM entities WHERE kind = ? AND id IN ({marks})", [self.kind, *ids])
+        self.db.executemany("INSERT INTO entities (kind, id, row, version, deleted) VALUES (?, ?, ?, ?, ?)", self.rows)
+        self.db.executemany(
+            "INSERT INTO attribute_changes (kind, id, number, place, time, received, origin, run, changes) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self.history,
+        )
+        self.db.executemany(
+            "INSERT INTO attribute_schema (kind, attribute, type, since, spelled, conflicts) VALUES (?, ?, ?, ?, ?, 0)",
+            [(self.kind, one.name, one.type, self.number, one.spelled) for one in new],
+        )
+        for name, count in self.done.conflicts.items():
+            asked = "UPDATE attribute_schema SET conflicts = conflicts + ? WHERE kind = ? AND attribute = ?"
+            self.db.execute(asked, [count, self.kind, name])
+        return self.done
+
+
+def _noted(change: AttributeChange) -> HistoryChange:
+    return (change.attribute, change.action, change.value, change.id, change.time)
