@@ -53,6 +53,7 @@ FILES = {
     "test_duckdb_in_memory.py": "right",
     "test_entity_pages.py": "deliver",
     "test_foreign_schedulers.py": "scale",
+    "test_kept_points.py": "right",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",
     "test_merged_together.py": "right",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,3 +90,31 @@ def test_metrics_that_are_merged_together_have_the_numbers_of_each_alone(
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["period"], row.get("plan"), bool(row.get("total"))
+
+
+def test_amounts_in_cents_are_divided_once_also_where_they_are_operands(tmp_path: Path) -> None:
+    made = Project(tmp_path / "book", f"sqlite:///{tmp_path}/app.db", now="2024-01-08T12:00")
+    made.table("sales (day date, cents int, fee int)", [("2024-01-01", 1050, 50), ("2024-01-02", 2000, 100)])
+    cents = """
+        [metrics.{name}]
+        table = "sales"
+        time = "day"
+        measure = "sum({column})"
+        unit = "EUR"
+        minor_units = true
+    """
+    derived = """
+        [metrics.share]
+        measure = "fees / revenue"
+
+        [metrics.net]
+        measure = "revenue - fees"
+    """
+    made.declare(cents.format(name="revenue", column="cents") + cents.format(name="fees", column="fee") + derived)
+    made.run()
+    (row,) = made.rows("revenue", "fees", "net", "share", scope="week")
+    found = [float(row[name]) for name in ("revenue", "fees", "net", "share")]
+    assert found == pytest.approx([30.5, 1.5, 29.0, 1.5 / 30.5])
+    (row,) = made.rows("net", "revenue", scope="week")
+    assert (float(row["net"]), float(row["revenue"])) == (29.0, 30.5)
+    made.close()

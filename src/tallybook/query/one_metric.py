@@ -8,7 +8,19 @@ from datetime import date
 from typing import Any
 
 from tallybook.core import FLOAT, UNIQUES, StoredDefinition, plus_days
-from tallybook.query.cells import Cell, Key, Solved, between, mean_of, merged, minus, only_finite, plain, why_lost
+from tallybook.query.cells import (
+    Cell,
+    Key,
+    Solved,
+    between,
+    copied,
+    mean_of,
+    merged,
+    minus,
+    only_finite,
+    plain,
+    why_lost,
+)
 from tallybook.query.context import Coverage
 from tallybook.query.currencies import in_major_units
 from tallybook.query.merge import Parts
@@ -87,7 +99,7 @@ class OneMetric(MetricPeriods):
             return self._bounded()
         own = self.context.coverage.get(self.name, Coverage())
         if self.merged_total is not None and own.stretches == self.coverage.stretches and self.coverage.only is None:
-            return dict(self.merged_total)
+            return copied(self.merged_total)
         return self._cells(self._narrowed(), self._totals)
 
     def _narrowed(self) -> Parts:

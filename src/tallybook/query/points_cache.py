@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -34,6 +34,7 @@ class CachedPoints:
     """The additive points of a version in two tables of the engine, {ADDITIVE or TOTALS: its name}."""
 
     key: CacheKey
+    files: Sequence[PointsFile]
     tables: dict[str, str]
     questions: int = 0
     """That may still read them."""
@@ -109,8 +110,11 @@ class PointsCache:
             if self._making or not again or not files or sum(f.rows for f in files) > MAX_CACHED_ROWS:
                 return None
             self._making = True
+            before = self._kept
+            if before is not None:
+                before.questions += 1
         try:
-            made = self._made(key, files)
+            made = self._made(key, files, before)
             with self._lock:
                 old = self._kept
                 self._kept = None if self._forgotten else made
@@ -119,6 +123,8 @@ class PointsCache:
             return None
         finally:
             self._making = False
+            if before is not None:
+                self._release(before)
         self._drop_unused(old)
         return made
 
@@ -136,22 +142,66 @@ class PointsCache:
             for name in kept.tables.values():
                 engine.execute(f"DROP TABLE IF EXISTS {name}")
 
-    def _made(self, key: CacheKey, files: Sequence[PointsFile]) -> CachedPoints:
+    def _made(self, key: CacheKey, files: Sequence[PointsFile], before: CachedPoints | None = None) -> CachedPoints:
+        """The tables of some files. What `before` has of the same files is copied, and only other files are read."""
         number, names = next(_NUMBERS), ", ".join(column_names(ADDITIVE))
-        kept = CachedPoints(key=key, tables={kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}, questions=1)
+        tables = {kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}
+        kept = CachedPoints(key=key, files=files, tables=tables, questions=1)
+        change = changed_files(before.files, files) if before is not None else None
         with closing(self.connect()) as engine:
-            engine.execute(
-                f"CREATE TABLE {kept.tables[ADDITIVE]} AS SELECT {names} FROM {self.scan(files)} "
-                "ORDER BY metric, definition, slot, day"
-            ).fetchall()
-            widened(lambda wide: _make_totals(engine, kept, wide))
+            if before is None or change is None:
+                self._load(engine, tables, names, files)
+                return kept
+            fresh = {kind: f"fresh_{kind}_{number}" for kind in tables}
+            self._load(engine, fresh, names, change.read)
+            for kind, table in tables.items():
+                old = f"SELECT * FROM {before.tables[kind]} WHERE {change.stays}"
+                engine.execute(f"CREATE TABLE {table} AS {old} UNION ALL BY NAME FROM {fresh[kind]}").fetchall()
+                engine.execute(f"DROP TABLE {fresh[kind]}").fetchall()
         return kept
 
+    def _load(
+        self, engine: duckdb.DuckDBPyConnection, tables: Mapping[str, str], names: str, files: Sequence[PointsFile]
+    ) -> None:
+        engine.execute(
+            f"CREATE TABLE {tables[ADDITIVE]} AS SELECT {names} FROM {self.scan(files)} "
+            "ORDER BY metric, definition, slot, day"
+        ).fetchall()
+        widened(lambda wide: _make_totals(engine, tables, wide))
 
-def _make_totals(engine: duckdb.DuckDBPyConnection, kept: CachedPoints, wide: bool) -> None:
+
+@dataclass(frozen=True)
+class FilesChange:
+    """How the points of some files become those of others. `stays`: SQL for the days whose points stay as they are;
+    `read`: the files of all other days."""
+
+    stays: str
+    read: Sequence[PointsFile]
+
+
+def changed_files(before: Sequence[PointsFile], now: Sequence[PointsFile]) -> FilesChange | None:
+    """What to read of the files of a version, where the points of those before it are there. None where that is all or
+    nothing, or much.
+
+    A file that has days in common with one that is gone is read again: points do not say which file they are from."""
+    paths = {one.path for one in now}
+    gone = [one for one in before if one.path not in paths]
+    known = {one.path for one in before}
+    fresh = [one for one in now if one.path not in known]
+    same = [one for one in now if one.path in known]
+    while again := [one for one in same if any(one.first <= g.last and one.last >= g.first for g in gone)]:
+        gone, fresh = [*gone, *again], [*fresh, *again]
+        same = [one for one in same if one not in again]
+    if not fresh or not same or 2 * sum(one.rows for one in fresh) > sum(one.rows for one in now):
+        return None
+    days = [f"day NOT BETWEEN DATE '{one.first}' AND DATE '{one.last}'" for one in gone]
+    return FilesChange(stays=" AND ".join(days) or "TRUE", read=fresh)
+
+
+def _make_totals(engine: duckdb.DuckDBPyConnection, tables: Mapping[str, str], wide: bool) -> None:
     """The additive points without their dimensions: one row for each slot and day, but for those of squares, which
     have a K of their own; with `wide` all as they are."""
-    keys, points, table = "metric, definition, slot, day", kept.tables[ADDITIVE], kept.tables[TOTALS]
+    keys, points, table = "metric, definition, slot, day", tables[ADDITIVE], tables[TOTALS]
     merged = ",\n  ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in MERGE[ADDITIVE])
     steps = Steps()
     squares = f"SELECT {keys}, {', '.join(MERGE[ADDITIVE])}, k\nFROM {points}"
