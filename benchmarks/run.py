@@ -36,6 +36,7 @@ BENCHMARKS = (
     "ingest",
     "entities",
     "rules",
+    "outbox",
     "init_tables",
     "pages",
 )

@@ -183,3 +183,22 @@ def test_a_receiver_that_hangs_delays_nobody(faulty, monkeypatch):
     assert "within 0.5 seconds" in reports["slow"].error
     assert reports["hook"].seconds < reports["slow"].seconds
     silent.close()
+
+
+def test_a_day_that_takes_several_transactions_is_sent_when_it_is_planned_whole(faulty, monkeypatch):
+    from tallybook.deliver import outbox_plan
+    from tallybook.storage import OutboxPlan
+
+    receiver, made = faulty
+    monkeypatch.setattr(outbox_plan, "ROWS_AT_ONCE", 1)
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(OutboxPlan, "day", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            made.book.deliver()
+    outbox, ledger = OutboxLedger(made.book.store.ledger), made.book.store.ledger
+    assert outbox.counts() == {"hook": {"planned": 1}}
+    lease = ledger.acquire("deliver hook", now=made.now, seconds=60)
+    assert outbox.claim("hook", lease, now=made.now, limit=9) == []
+    ledger.release(lease)
+    assert [one.rows for one in made.book.deliver()] == [len(ITEMS)]
+    assert (values(receiver.taken), len(receiver.taken)) == (ITEMS, len(ITEMS))

@@ -267,6 +267,7 @@ def test_a_ledger_of_number_6_gets_the_tables_of_the_outbox(tmp_path):
     with sqlite3.connect(path) as db:
         for name in tables.ACTION_TABLES:
             db.execute(f"DROP TABLE {name}")
+        db.execute("DROP INDEX entities_by_version")
         db.execute("PRAGMA user_version = 6")
     db.close()
     ledger = SqliteLedger(path)

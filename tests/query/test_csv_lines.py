@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import product
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import event, given, strategies as st
 
-from tallybook.core.result.plain import plain_number
-from tallybook.query.lines import _number
+from tallybook.core.result.plain import csv_text, plain_number
+from tallybook.query.lines import USUAL_TEXT, _number
 from tallybook.storage.engines.duckdb import connect, literal
 from tests.conftest import COSTLY, sampled
 from tests.projects import Project, project
@@ -207,3 +208,10 @@ def test_floats_have_all_their_digits() -> None:
     odd = engine.execute(f"SELECT {_number('v', 'float')} FROM (VALUES ('nan'::DOUBLE), ('-inf'::DOUBLE), (NULL)) x(v)")
     assert [text for (text,) in odd.fetchall()] == ["", "", ""]
     assert literal("a'b") == "'a''b'"
+
+
+def test_texts_that_are_not_looked_at_one_by_one_need_no_quotes_and_no_guard():
+    signs = [*map(chr, range(128)), "\u00a0", "\u3000", "\uff1d", "\u2028"]
+    usual = [text for one in signs for other in ["", *signs] if re.fullmatch(USUAL_TEXT, text := one + other)]
+    assert len(usual) > 1000
+    assert [text for text in usual if csv_text(text, guard=True) != text] == []

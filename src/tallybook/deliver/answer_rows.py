@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tallybook.core import Result
@@ -22,8 +22,7 @@ class RowNames:
     metrics: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerRow:
+class AnswerRow(NamedTuple):
     """A row of an answer. `period` is ISO; dimensions are texts or None; `values` are numbers with all their digits, as
     JSON writes them, or None where a value is not known."""
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 DAYS_AT_ONCE = 31
 """Days that are read together."""
-ROWS_AT_ONCE = 50_000
+ROWS_AT_ONCE = 20_000
 """Items of one day that are planned in one transaction."""
 
 
@@ -247,24 +247,29 @@ class OutboxPlanning:
         while True:
             following = list(itertools.islice(items, ROWS_AT_ONCE)) if len(chunk) == ROWS_AT_ONCE else []
             with self.outbox.planning(name, self.lease, now=self.task.clock()) as plan:
-                self._put(plan, chunk, is_held=bool(following) or not is_first)
+                if following and is_first:
+                    plan.hold(day)
+                self._put(plan, chunk)
                 if not following and (fold is None or fold.hash != total.hash):
                     plan.day(day, version=version, hash_=total.hash)
                 if not following and not is_first:
-                    plan.release(day)
+                    plan.release()
             if not following:
                 break
             chunk, is_first = following, False
         self.done.days += 1
 
-    def _put(self, plan: OutboxPlan, items: list[OutboxItem], *, is_held: bool) -> None:
+    def _put(self, plan: OutboxPlan, items: list[OutboxItem]) -> None:
+        self.done.items += len(items)
+        version = self.task.version
+        if self._changes is None:
+            plan.put(items, version=version)
+            return
         plan.drop(one.key for one in items if one.is_withdrawn)
         there = [one for one in items if not one.is_withdrawn]
-        plan.put((one for one in there if one.kind != RESTATED), version=self.task.version, is_held=is_held)
-        plan.refuse((one for one in there if one.kind == RESTATED), version=self.task.version)
-        if self._changes is not None:
-            plan.lose(self._changes.day, self._changes.lost, self._changes.returned)
-        self.done.items += len(items)
+        plan.put((one for one in there if one.kind != RESTATED), version=version)
+        plan.refuse((one for one in there if one.kind == RESTATED), version=version)
+        plan.lose(self._changes.day, self._changes.lost, self._changes.returned)
 
     def _items_of_day(
         self, day: date, rows: Iterator[AnswerRow], fold: FoldedDay | None, total: DaySum

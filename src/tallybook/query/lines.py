@@ -18,6 +18,8 @@ from tallybook.storage import literal, widened
 FLAGS = ("complete", "days", "days_expected", "approximate")
 CELLS = "csv_cells"
 """The temporary table of the values, one row for each line."""
+USUAL_TEXT = r"[A-Za-z0-9_]([A-Za-z0-9_ .:/@#|-]*[A-Za-z0-9_.:/@#|-])?"
+"""Texts that `csv_text` leaves as they are. Others are looked at one by one."""
 MAX_SMALL = 1e15
 """Whole numbers below it are exact enough as DOUBLE: off by less than a half. The text of a BIGINT is nine times faster
 than that of a HUGEINT."""
@@ -169,7 +171,8 @@ def _head(query: Query, start: date) -> str:
 
 def _texts(context: QueryContext, column: str, guard: bool) -> str:
     """A relation of the values of a dimension: the field of each with its comma, and its place in the order."""
-    values = context.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL")
+    unusual = f"NOT regexp_full_match({column}, {literal(USUAL_TEXT)})"
+    values = context.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL AND {unusual}")
     other = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}
     numbered = (
         f"SELECT {column} AS value, row_number() OVER (ORDER BY {column} NULLS LAST) AS place "

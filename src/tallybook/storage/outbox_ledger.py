@@ -204,7 +204,9 @@ class OutboxLedger:
         stamp = stamp_of(now)
         with self.ledger._writing() as db:
             check_lease(db, lease)
-            due, values = "delivery = ? AND state = ? AND next <= ?", [delivery, PLANNED, stamp]
+            held = "SELECT 1 FROM outbox_deliveries d WHERE d.delivery = outbox.delivery AND d.held = outbox.day"
+            due = f"delivery = ? AND state = ? AND next <= ? AND NOT EXISTS ({held})"
+            values = [delivery, PLANNED, stamp]
             found = db.execute(f"SELECT {ROW} FROM outbox WHERE {due} ORDER BY next, item LIMIT {limit}", values)
             rows = {row[1]: OutboxRow(*row) for row in found.fetchall()}
             more = [item for row in list(rows.values()) for item in siblings(row) if item not in rows]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 
 PLANNED, SENDING, SENT, REFUSED_ITEM, UNKNOWN_OUTCOME = "planned", "sending", "sent", "refused", "unknown"
 """States of an item: to be sent; a request with it is on its way; arrived; never to be sent by itself; nobody knows."""
@@ -27,7 +26,11 @@ def hash_of_body(body: str) -> str:
 
 def item_key(kind: str, metric: str, day: str, entity: str = "", series: str = "") -> str:
     """The name of an item: `kind:metric:day:entity:series`. A colon or a percent sign inside a part is escaped."""
-    return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in (kind, metric, day, entity, series))
+    key = f"{kind}{metric}{day}{entity}{series}"
+    if ":" in key or "%" in key:
+        parts = [part.replace("%", "%25").replace(":", "%3A") for part in (kind, metric, day, entity, series)]
+        return ":".join(parts)
+    return f"{kind}:{metric}:{day}:{entity}:{series}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class ReceiverHealth:
     stopped: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class OutboxItem:
     """One thing to send. `key`: see `item_key`; `day` is ISO, empty of attributes; `body` is what is sent, as JSON, and
     what its hash is of. An empty body withdraws an item that was planned and never arrived."""
@@ -49,10 +52,13 @@ class OutboxItem:
     key: str
     day: str
     body: str
+    _hash: str = field(default="", init=False, repr=False, compare=False)
 
-    @cached_property
+    @property
     def hash(self) -> str:
-        return hash_of_body(self.body)
+        if not self._hash:
+            self._hash = hash_of_body(self.body)
+        return self._hash
 
     @property
     def kind(self) -> str:

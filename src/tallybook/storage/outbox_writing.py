@@ -22,8 +22,6 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 ROW = "delivery, item, hash, state, attempts, next, at, answer, day, version, body"
-NEVER_DUE = "9999-12-31T00:00:00.000000Z"
-"""The time of items of a day that is not planned whole yet."""
 MAX_TRACED = 200
 """Requests of each delivery that are kept for `deliveries show`."""
 MAX_ANSWER_CHARACTERS = 500
@@ -35,35 +33,43 @@ class OutboxPlan:
     def __init__(self, db: Transaction, delivery: str, now: datetime) -> None:
         self.db, self.delivery, self.stamp = db, delivery, stamp_of(now)
 
-    def put(self, items: Iterable[OutboxItem], *, version: int, is_held: bool = False) -> None:
+    def put(self, items: Iterable[OutboxItem], *, version: int) -> None:
         """Plan items. One that is planned, refused or sent with other content gets the new content; one whose outcome
-        is not known stays as it is. With `is_held` nothing is sent before `release`."""
+        is not known stays as it is."""
         replaced = (
             f"hash = excluded.hash, state = '{PLANNED}', attempts = 0, next = excluded.next, at = excluded.at, "
             "answer = '', version = excluded.version, body = excluded.body "
             f"WHERE outbox.hash <> excluded.hash AND outbox.state NOT IN ('{SENDING}', '{UNKNOWN_OUTCOME}')"
         )
-        self._insert(items, version, f"DO UPDATE SET {replaced}", NEVER_DUE if is_held else self.stamp)
+        self._insert(items, version, f"DO UPDATE SET {replaced}")
 
-    def release(self, day: date) -> None:
-        """Let the items of a day be sent that were held until all of them are planned."""
+    def hold(self, day: date) -> None:
+        """Let nothing of a day be sent before `release`: it is planned in several transactions."""
         self.db.execute(
-            f"UPDATE outbox SET next = ? WHERE delivery = ? AND state = '{PLANNED}' AND next = ? AND day = ?",
-            [self.stamp, self.delivery, NEVER_DUE, str(day)],
+            "INSERT INTO outbox_deliveries (delivery, version, entities, question, at, held) "
+            "VALUES (?, 0, 0, '', ?, ?) "
+            "ON CONFLICT (delivery) DO UPDATE SET held = excluded.held",
+            [self.delivery, self.stamp, str(day)],
         )
+
+    def release(self) -> None:
+        """Let the day be sent that was held."""
+        self.db.execute("UPDATE outbox_deliveries SET held = NULL WHERE delivery = ?", [self.delivery])
 
     def put_new(self, items: Iterable[OutboxItem], *, version: int) -> int:
         """Plan items that are not in the outbox yet. How many."""
         count = "SELECT count(*) FROM outbox WHERE delivery = ?"
         before = self.db.execute(count, [self.delivery]).fetchone()[0]
-        self._insert(items, version, "DO NOTHING", self.stamp)
+        self._insert(items, version, "DO NOTHING")
         return int(self.db.execute(count, [self.delivery]).fetchone()[0] - before)
 
-    def _insert(self, items: Iterable[OutboxItem], version: int, conflict: str, after: str) -> None:
+    def _insert(self, items: Iterable[OutboxItem], version: int, conflict: str) -> None:
+        delivery, stamp = self.delivery, self.stamp
+        in_order = sorted(items, key=lambda one: one.key)  # neighbors in the table, so its pages are written once
         self.db.executemany(
             f"INSERT INTO outbox ({ROW}) VALUES (?, ?, ?, '{PLANNED}', 0, ?, ?, '', ?, ?, ?) "
             f"ON CONFLICT (delivery, item) {conflict}",
-            ((self.delivery, one.key, one.hash, after, self.stamp, one.day, version, one.body) for one in items),
+            ((delivery, one.key, one.hash, stamp, stamp, one.day, version, one.body) for one in in_order),
         )
 
     def lose(self, day: date, items: Iterable[str], returned: Iterable[str]) -> None:

@@ -134,7 +134,7 @@ CREATE TABLE outbox_attributes (
 CREATE TABLE outbox_deliveries (
     delivery {text} PRIMARY KEY, version {number} NOT NULL, entities {number} NOT NULL, question {text} NOT NULL,
     at {instant} NOT NULL, stopped {text} NOT NULL DEFAULT '', failures {number} NOT NULL DEFAULT 0,
-    again {instant}, said {text} NOT NULL DEFAULT '');
+    again {instant}, said {text} NOT NULL DEFAULT '', held {text});
 CREATE TABLE outbox_pace (
     place {text} PRIMARY KEY, day {text} NOT NULL, requests {number} NOT NULL, slot {number} NOT NULL);
 CREATE TABLE outbox_trace (
@@ -256,7 +256,18 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "outbox_gone": ("delivery", "day", "item"),
     "outbox_wanted": ("delivery", "entity", "number", "body"),
     "outbox_attributes": ("delivery", "entity", "attribute", "hash", "at"),
-    "outbox_deliveries": ("delivery", "version", "entities", "question", "at", "stopped", "failures", "again", "said"),
+    "outbox_deliveries": (
+        "delivery",
+        "version",
+        "entities",
+        "question",
+        "at",
+        "stopped",
+        "failures",
+        "again",
+        "said",
+        "held",
+    ),
     "outbox_pace": ("place", "day", "requests", "slot"),
     "outbox_trace": ("delivery", "number", "at", "items", "first", "outcome", "status", "seconds", "answer"),
     "outbox_subscriptions": ("id", "delivery", "target", "key", "created", "ended", "why"),
