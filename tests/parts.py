@@ -20,6 +20,7 @@ FILES = {
     "test_access.py": "events",
     "test_acknowledgement.py": "events",
     "test_adapter_mistakes.py": "scale",
+    "test_adapter_option.py": "scale",
     "test_alert_exchange.py": "deliver",
     "test_alerts.py": "deliver",
     "test_any_date.py": "right",
