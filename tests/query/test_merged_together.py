@@ -118,3 +118,91 @@ def test_amounts_in_cents_are_divided_once_also_where_they_are_operands(tmp_path
     (row,) = made.rows("net", "revenue", scope="week")
     assert (float(row["net"]), float(row["revenue"])) == (29.0, 30.5)
     made.close()
+
+
+LEVELS = """
+[metrics.seats]
+kind = "level"
+table = "levels"
+time = "day"
+measure = "sum(seats)"
+by = ["plan"]
+
+[metrics.used]
+kind = "level"
+table = "levels"
+time = "day"
+measure = "sum(used)"
+by = ["plan"]
+
+[metrics.paid]
+kind = "level"
+table = "levels"
+time = "day"
+measure = "sum(seats)"
+where = "plan = 'a'"
+by = ["plan"]
+
+[metrics.carried]
+kind = "level"
+carry = "3d"
+table = "levels"
+time = "day"
+measure = "sum(used)"
+by = ["plan"]
+
+[metrics.use]
+measure = "used / seats"
+
+[metrics.free]
+measure = "seats - used"
+"""
+LEVEL_NAMES = ["seats", "used", "paid", "carried", "use", "free"]
+ASKED_OF_LEVELS: list[dict[str, Any]] = [
+    *ASKED,
+    {"scope": "month", "show": "first"},
+    {"scope": "week", "show": "average"},
+    {"scope": "week", "show": "change", "by": ["plan"]},
+    {"scope": "day", "from_": "2024-01-18", "to": "2024-02-01", "where": ["plan=b"]},
+    {"scope": "week", "by": ["plan"], "top": 1},
+]
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    folder = tmp_path_factory.mktemp("levels") / "book"
+    made = Project(folder, f"sqlite:///{folder.with_suffix('.db')}", now="2024-03-10T12:00")
+    rows = [
+        (day, plan, 10 * place + n, (place * 7 + n) % 10)
+        for place, day in enumerate(DAYS)
+        for n, plan in enumerate("ab")
+        if place % 9 != 4 or plan == "a"
+    ]
+    made.table("levels (day date, plan text, seats int, used int)", rows)
+    made.declare(LEVELS)
+    made.book.run("seats", "paid", "carried")
+    made.book.run("used", from_="2024-01-01", to="2024-01-21")
+    made.book.run("used", from_="2024-01-30", to="2024-03-09")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("asked", ASKED_OF_LEVELS, ids=lambda asked: " ".join(map(str, asked.values())))
+def test_levels_that_are_read_together_have_the_numbers_of_each_alone(levels: Project, asked: dict[str, Any]) -> None:
+    names = LEVEL_NAMES[:4] if asked.get("show") in ("first", "average", "change") else LEVEL_NAMES
+    names = names[:1] if asked.get("top") else names
+    together = levels.book.query(*names, **asked)
+    for name in names:
+        alone = levels.book.query(name, **asked)
+        own = [column.name for column in alone.columns if column.role == "metric" or column.name.startswith(name)]
+        known = {_key(row): row for row in together.data}
+        for row in alone.data:
+            if row.get("no_series"):
+                continue
+            joint = known[_key(row)]
+            assert [row[one] for one in own] == [joint[one] for one in own], (name, row)
+
+
+def test_a_hundred_levels_are_as_many_statements_as_there_are_kinds_of_them(levels: Project) -> None:
+    statements = levels.book.query("seats", "used", "paid", scope="week", from_="2024-02-05").sql.split(";\n\n")
+    assert len(statements) == 1

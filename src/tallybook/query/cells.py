@@ -44,24 +44,24 @@ class Cell:
 
 
 MergedTotal = Mapping[Key, Cell]
-"""The cells of a metric that was merged together with others. Whoever uses them copies each cell: a metric that is also
-an operand uses them several times, and finishing a cell changes it."""
+"""The totals of one metric over all its covered days, by period and series, merged together with others. Whoever uses
+them copies each cell: a metric that is also an operand uses them several times, and finishing a cell changes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenDays:
     """The cells of a metric on one chosen day of each period, merged together with others. `targets`: (period, day)."""
 
-    targets: Sequence[tuple[date, date]]
+    targets: tuple[tuple[date, date], ...]
     cells: MergedTotal
+
+
+MergedValues = MergedTotal | ChosenDays
 
 
 def copied(cells: MergedTotal) -> dict[Key, Cell]:
     """The cells of a merged metric, which may be changed."""
     return {key: Cell(one.value, one.approximate, one.carried, one.bounds, one.why) for key, one in cells.items()}
-
-
-"""The totals of one metric over all its covered days, by period and series."""
 
 
 @dataclass(slots=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from tallybook.core import ADDITIVE, LEVEL, WEEKDAYS, StoredDefinition, plus_days
-from tallybook.query.cells import MergedTotal, MetricPeriod
+from tallybook.core import ADDITIVE, LEVEL, WEEKDAYS, BookCalendar, StoredDefinition, plus_days
+from tallybook.query.cells import MergedValues, MetricPeriod
 from tallybook.query.context import Coverage, QueryContext, count_weekdays
 from tallybook.query.merge import Parts
 from tallybook.query.point_relations import TOTALS, values_relation
 from tallybook.query.questions import Query
-from tallybook.query.ranges import MAX_GAP_DAYS, Span, spans
+from tallybook.query.ranges import MAX_GAP_DAYS, Shift, Span, spans
 from tallybook.query.reach import NOTHING_BEFORE
 
 
@@ -30,26 +30,18 @@ class MetricPeriods:
         name: str,
         show: str,
         coverage: Coverage,
-        total: MergedTotal | None = None,
+        total: MergedValues | None = None,
     ) -> None:
-        """`total`: the totals over all covered days, where they are merged already."""
+        """`total`: the totals over all covered days, or the values of chosen days, where they are merged already."""
         assert query.first is not None
         assert query.last is not None
         coverage = coverage.on(query.weekdays)
         self.context, self.query, self.name, self.show, self.coverage = context, query, name, show, coverage
         self.merged_total = total
         earliest = coverage.stretches[0][0] if coverage.stretches else None
-        self.spans = list(
-            spans(
-                query.first,
-                query.last,
-                query.scope,
-                query.calendar,
-                window=query.window,
-                shift=query.shift,
-                known=max(context.last_closed, context.running or context.last_closed),
-                earliest=earliest,
-            )
+        known = max(context.last_closed, context.running or context.last_closed)
+        self.spans = _spans(
+            query.first, query.last, query.scope, query.calendar, query.window, query.shift, known, earliest
         )
         self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
         listed = query.spanned or query.calendar.by_weeks(query.scope)
@@ -244,3 +236,18 @@ class MetricPeriods:
             hidden=self.context.hidden,
             computed=self.context.computed,
         )
+
+
+@functools.lru_cache(128)
+def _spans(
+    first: date,
+    last: date,
+    scope: str,
+    calendar: BookCalendar,
+    window: str | None,
+    shift: Shift | None,
+    known: date,
+    earliest: date | None,
+) -> Sequence[Span]:
+    """The spans of a question: those of a hundred metrics are the same."""
+    return tuple(spans(first, last, scope, calendar, window=window, shift=shift, known=known, earliest=earliest))

@@ -10,6 +10,7 @@ from typing import Any
 from tallybook.core import FLOAT, UNIQUES, StoredDefinition, plus_days
 from tallybook.query.cells import (
     Cell,
+    ChosenDays,
     Key,
     Solved,
     between,
@@ -98,7 +99,8 @@ class OneMetric(MetricPeriods):
         if self.metric.kind == UNIQUES:
             return self._bounded()
         own = self.context.coverage.get(self.name, Coverage())
-        if self.merged_total is not None and own.stretches == self.coverage.stretches and self.coverage.only is None:
+        whole = own.stretches == self.coverage.stretches and self.coverage.only is None
+        if whole and self.merged_total is not None and not isinstance(self.merged_total, ChosenDays):
             return copied(self.merged_total)
         return self._cells(self._narrowed(), self._totals)
 
@@ -203,7 +205,14 @@ class OneMetric(MetricPeriods):
         targets = [(start, p.target) for start, p in self.periods.items() if p.target is not None]
         return self._with_present(self._values_on(targets))
 
+    def chosen_days(self) -> tuple[tuple[date, date], ...]:
+        """The (period, day) whose values stand for the periods, of the shows that take one day's."""
+        return tuple((one.start, one.target) for one in self._periods() if one.target is not None)
+
     def _values_on(self, targets: list[tuple[date, date]]) -> dict[Key, Cell]:
+        known = self.merged_total
+        if isinstance(known, ChosenDays) and known.targets == tuple(targets):
+            return copied(known.cells)
         return self._cells(self._parts(), lambda p: self._rows_on(targets, p)) if targets else {}
 
     def _rows_on(self, targets: list[tuple[date, date]], parts: Parts) -> str:

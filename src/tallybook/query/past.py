@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from tallybook.core import ADDS, FLOW, ONE_DAY, Metric, Refused, StoredDefinition
-from tallybook.query.cells import Cell, MergedTotal, MetricPeriod, Solved, plain
+from tallybook.query.cells import Cell, MergedValues, MetricPeriod, Solved, plain
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.one_metric import OneMetric
 from tallybook.query.questions import Query
@@ -19,7 +19,7 @@ from tallybook.query.solve import solve
 
 
 def solve_with_past(
-    context: QueryContext, query: Query, name: str, totals: Mapping[str, MergedTotal] | None = None
+    context: QueryContext, query: Query, name: str, totals: Mapping[str, MergedValues] | None = None
 ) -> Solved:
     """As `solve`, with what was imported for the time before."""
     own = solve(context, query, name, totals=totals)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tallybook.core import type_of
-from tallybook.query.cells import Cell, Key, MergedTotal, MetricPeriod, Solved, formula_of
+from tallybook.query.cells import Cell, Key, MergedValues, MetricPeriod, Solved, formula_of
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.one_metric import OneMetric, as_written
 from tallybook.query.questions import Query
@@ -18,7 +18,7 @@ def solve(
     name: str,
     show: str | None = None,
     coverage: Coverage | None = None,
-    totals: Mapping[str, MergedTotal] | None = None,
+    totals: Mapping[str, MergedValues] | None = None,
 ) -> Solved:
     """The metric `name` over the range of `query` (whose first and last day are set).
 
@@ -37,7 +37,7 @@ def _derived(
     query: Query,
     name: str,
     coverage: Coverage | None,
-    totals: Mapping[str, MergedTotal] | None,
+    totals: Mapping[str, MergedValues] | None,
 ) -> Solved:
     """Every operand rolled up over the days all of them cover, then the formula, cell by cell."""
     measure = context.catalog.metrics[name].parsed
