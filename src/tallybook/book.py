@@ -109,6 +109,8 @@ class Book(KeptBook):
         # What was collected is stored and delivered. Housekeeping that fails is tried again after the next run.
         with suppress(BookError, Busy):
             collect.keep_house(self.reader, report, self.clock())
+            if context.catalog.events.keep is not None:
+                self._event_upkeep().delete_old()
         return report
 
     def plan(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 # The doors of the rooms: each name is imported when it is first used.
-from tallybook import collect, deliver as delivering, storage
+from tallybook import collect, deliver as delivering, ingest, storage
 from tallybook.query import BookReader, QueryService
 
 if TYPE_CHECKING:
@@ -39,7 +39,17 @@ class KeptBook:
 
     def compact(self) -> dict[str, int]:
         """Fold closed years, delete what no kept version needs. Returns {"folded": …, "deleted": …} files."""
-        return collect.compact(self.reader, self.clock())
+        done = collect.compact(self.reader, self.clock())
+        if self.reader.there:
+            self._event_upkeep().step()
+        return done
+
+    def _event_upkeep(self) -> ingest.Upkeep:
+        """What is done with the files of events, also where no server runs."""
+        catalog = self.project.catalog
+        events = storage.EventLedger(self.store.ledger, self.store.files)  # type: ignore[arg-type]
+        expiry = ingest.Expiry(events, self.clock, catalog.events, catalog.book.timezone)
+        return ingest.Upkeep(events, self.clock, expiry=expiry)
 
     def forget(self, metric: str) -> collect.ForgottenMetric:
         """Drop a metric from the book: its points, days, definitions and revisions, in every version. It may be

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tallybook.ingest import Expiry, Upkeep
+from tallybook.cli import invoke
+from tallybook.ingest import EventQuestion, Expiry, Upkeep, read_events
 from tests.ingest.test_event_metrics import EventBook
 
 KEPT = """
@@ -112,3 +114,31 @@ def test_an_event_that_is_older_when_it_comes_is_rejected_and_not_stored_for_a_m
     assert days_in_files(kept, "signup").count(date(2026, 5, 10)) == 1
     assert days_in_files(kept, "signup").count(date(2026, 2, 10)) == 2
     assert days_in_files(kept, "seats") == [date(2026, 2, 27), date(2026, 3, 1)]
+
+
+@pytest.mark.parametrize("verb", ["run", "compact"])
+def test_old_events_are_deleted_where_no_server_runs(kept: EventBook, verb: str) -> None:
+    before = kept.ask("signups", "2026-02-01", "2026-03-04")
+    getattr(kept.book, verb)()
+    assert days_in_files(kept, "signup") == [date(2026, 3, 1)] * 3
+    assert kept.ask("signups", "2026-02-01", "2026-03-04") == before
+    paths = {file.path for file in kept.ingest.events.snapshot().files}
+    kept.now = datetime(2026, 5, 15, 14, tzinfo=UTC)
+    getattr(kept.book, verb)()
+    there = {
+        p.relative_to(kept.folder / "book").as_posix() for p in (kept.folder / "book/events/files").rglob("*.parquet")
+    }
+    assert there == {path for path in paths if "/files/" in path}, "the replaced files are deleted an hour later"
+
+
+def test_who_reads_events_back_learns_from_which_day_on_they_are_kept(kept: EventBook) -> None:
+    assert read_events(kept.ingest.events, EventQuestion()).as_json()["kept_from"] is None
+    delete_old(kept)
+    assert read_events(kept.ingest.events, EventQuestion()).as_json()["kept_from"] == "2026-03-01"
+    said = {}
+    for typed in ("tail", "export", "export --from 2026-03-01"):
+        out, err = StringIO(), StringIO()
+        arguments = ["events", *typed.split(), "--project", str(kept.folder)]
+        assert invoke(arguments, now=lambda: kept.now, stdout=out, stderr=err) == 0
+        said[typed] = "events of days before 2026-03-01 are no longer kept" in err.getvalue()
+    assert said == {"tail": True, "export": True, "export --from 2026-03-01": False}

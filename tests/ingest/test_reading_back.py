@@ -180,7 +180,13 @@ def test_the_newest_are_the_last_ones_and_a_cursor_goes_on_from_there(ingest: In
 
 
 def test_a_page_says_until_when_all_is_there_and_whether_more_is(ingest: Ingest) -> None:
-    assert page(ingest).as_json() == {"events": [], "cursor": page(ingest).cursor, "until": None, "more": False}
+    assert page(ingest).as_json() == {
+        "events": [],
+        "cursor": page(ingest).cursor,
+        "until": None,
+        "more": False,
+        "kept_from": None,
+    }
     ingest.send(event("a"), event("b"))
     ingest.compact()
     found = page(ingest, limit=1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
 from tallybook.cli.terminal import Terminal
 from tallybook.core import QueryError
+from tallybook.storage import not_kept
 
 if TYPE_CHECKING:
     from tallybook.ingest import EventSender
@@ -33,6 +35,12 @@ def event_tables(terminal: Terminal) -> Iterator[EventLedger]:
         yield events
     finally:
         events.close()
+
+
+def note_kept_from(terminal: Terminal, kept_from: date | None) -> None:
+    """Say on stderr from which day on events are there, where older ones were deleted."""
+    if kept_from is not None:
+        terminal.err(not_kept(kept_from))
 
 
 @contextmanager

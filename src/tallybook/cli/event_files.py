@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallybook.cli.event_access import SERVER_OPTION, event_tables, opened_sender
+from tallybook.cli.event_access import SERVER_OPTION, event_tables, note_kept_from, opened_sender
 from tallybook.cli.options import FROM, TABLE_OR_JSON, TO, verb
 from tallybook.cli.terminal import Terminal, count
 from tallybook.core import DONE, SOME_FAILED
@@ -177,6 +177,8 @@ def export(
         raise click.UsageError("Parquet needs one event and a file: --event NAME -o FILE.parquet")
     asked = EventExport(names=names, first=book.day(from_), last=book.day(to), **filters)
     with event_tables(terminal) as tables, ExitStack() as stack:
+        first, kept = book.day(from_), tables.kept_from()
+        note_kept_from(terminal, kept if first is None or (kept and first < kept) else None)
         if file is None:
             written = export_events(tables, asked, terminal.data)
         else:

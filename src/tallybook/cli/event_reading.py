@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallybook.cli.event_access import event_tables
+from tallybook.cli.event_access import event_tables, note_kept_from
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, table
 from tallybook.core import DONE, calendar
@@ -49,6 +49,8 @@ def tail(terminal: Terminal, limit: int, follow: bool, form: str, id_: str | Non
             page = read_events(tables, asked)
             for event in page.events:
                 terminal.show(json.dumps(event, ensure_ascii=False) if form == "json" else _line(event))
+            if cursor == "newest" and len(page.events) < limit:
+                note_kept_from(terminal, page.kept_from)
             if not follow:
                 return DONE
             terminal.flush()

@@ -70,10 +70,13 @@ class EventPage:
     """All that any host received until then is stored; None before the first server started."""
     more: bool
     """Whether the next page has something now."""
+    kept_from: date | None = None
+    """The first day whose events are kept; None while none were deleted because they were old."""
 
     def as_json(self) -> dict[str, Any]:
         until = None if self.until is None else _text(self.until)
-        return {"events": self.events, "cursor": self.cursor, "until": until, "more": self.more}
+        kept = None if self.kept_from is None else str(self.kept_from)
+        return {"events": self.events, "cursor": self.cursor, "until": until, "more": self.more, "kept_from": kept}
 
 
 class _Place(NamedTuple):
@@ -118,7 +121,7 @@ def _page(events: EventLedger, question: EventQuestion) -> EventPage:
     # Without more, everything until this commit was read, also what did not match.
     cursor = _cursor(chosen[-1].place if more else _Place(end, _FIRST, "", ""))
     until = min(snapshot.sealed.values(), default=None)
-    return EventPage(events=shown, cursor=cursor, until=until, more=more)
+    return EventPage(events=shown, cursor=cursor, until=until, more=more, kept_from=snapshot.kept_from)
 
 
 # -- finding ----------------------------------------------------------------------------------------------------------

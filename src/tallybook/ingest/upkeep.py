@@ -62,9 +62,7 @@ class Upkeep:
     def step(self) -> int:
         """Delete events that are too old, merge files, and delete files that were merged long ago and those that nobody
         named. How many were merged."""
-        if self.expiry is not None:
-            with suppress(Conflict):  # Somebody committed meanwhile; the next step tries again.
-                self.expiry.step()
+        self._expire()
         merged = 0
         for chosen in self._chosen():
             try:
@@ -74,6 +72,16 @@ class Upkeep:
             merged += len(chosen)
         self._delete()
         return merged
+
+    def delete_old(self) -> None:
+        """Delete events that are too old, and files that are no longer needed, without merging others."""
+        self._expire()
+        self._delete()
+
+    def _expire(self) -> None:
+        if self.expiry is not None:
+            with suppress(Conflict):  # Somebody committed meanwhile; the next step tries again.
+                self.expiry.step()
 
     def _chosen(self) -> list[list[EventFile]]:
         """The files to merge now: of an event those of one day, of a month that is over, or of many days."""

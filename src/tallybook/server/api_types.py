@@ -102,12 +102,13 @@ class StoredEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 class EventPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Stored events in the order of their commits. `cursor` begins the next page, which may have
-    events that are stored later."""
+    events that are stored later. `kept_from` is the first day whose events are kept; null while all are."""
 
     events: list[StoredEventBody]
     cursor: str
     until: Instant | None
     more: bool
+    kept_from: Day | None
 
 
 class RejectedEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
