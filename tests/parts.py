@@ -96,6 +96,7 @@ FILES = {
     "test_event_metrics.py": "events",
     "test_event_questions.py": "events",
     "test_expected_days.py": "events",
+    "test_exported_attributes.py": "right",
     "test_fiscal.py": "right",
     "test_fiscal_answers.py": "right",
     "test_fiscal_deliveries.py": "deliver",

@@ -314,6 +314,7 @@ __getattr__, __dir__ = opened(
             "as_json",
             "csv_field",
             "csv_text",
+            "unguarded_text",
             "decimals_in",
             "plain_number",
         ),

@@ -366,6 +366,7 @@ from tallybook.core.result.plain import (
     csv_text as csv_text,
     decimals_in as decimals_in,
     plain_number as plain_number,
+    unguarded_text as unguarded_text,
 )
 from tallybook.core.result.result import (
     Result as Result,

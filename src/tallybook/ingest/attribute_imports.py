@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tallybook.core import AttributeChange, QueryError, did_you_mean, plain_attribute
+from tallybook.core import AttributeChange, QueryError, plain_attribute
+from tallybook.ingest.attribute_files import file_rows
 from tallybook.ingest.attribute_requests import decode_changes
-from tallybook.storage import EntityLedger, connect, literal
+from tallybook.storage import EntityLedger
 
 IMPORT_BATCH = 2_000
 
@@ -54,7 +55,9 @@ def import_attributes(asked: AttributeImport, entities: EntityLedger, *, now: da
     written = datetime.fromtimestamp(asked.file.stat().st_mtime, UTC)
     wrong: list[str] = []
     batch: dict[str, list[AttributeChange]] = {}
-    for place, row in enumerate(_rows(asked), 1):
+    types = {name: one.type for name, one in entities.types(asked.kind).items()}
+    others = [asked.time] if asked.time else []
+    for place, row in enumerate(file_rows(asked.file, asked.key, others, asked.columns, types), 1):
         done.rows += 1
         entity_id, sent = _request(asked, row, written)
         decoded = decode_changes(entity_id, sent, now)
@@ -98,26 +101,3 @@ def _columns(asked: AttributeImport, row: Mapping[str, Any]) -> Mapping[str, str
 def _value(value: Any) -> Any:
     """A value of the file as an attribute. Days are midnights in UTC, and times without a zone are UTC."""
     return plain_attribute(value) if isinstance(value, (date, Decimal)) else value
-
-
-def _rows(asked: AttributeImport) -> Iterator[dict[str, Any]]:
-    """The rows of the file, by its headings. Raises QueryError."""
-    import duckdb
-
-    reader = "read_parquet" if asked.file.suffix == ".parquet" else "read_csv"
-    engine = connect()
-    try:
-        found = engine.execute(f"SELECT * FROM {reader}({literal(str(asked.file))})")
-        names = [str(column[0]) for column in found.description or ()]
-        for wanted in dict.fromkeys([asked.key, *([asked.time] if asked.time else []), *asked.columns.values()]):
-            if wanted not in names:
-                hint = f"{did_you_mean(wanted, names)} its columns: {', '.join(names)}".strip()
-                raise QueryError(f"{asked.file} has no column {wanted!r}", hint=hint)
-        while rows := found.fetchmany(IMPORT_BATCH):
-            for row in rows:
-                yield dict(zip(names, row, strict=True))
-    except duckdb.Error as error:
-        why = str(error).split("\n")[0]
-        raise QueryError(f"{asked.file} cannot be read: {why}", hint="a CSV file with headings, or Parquet") from None
-    finally:
-        engine.close()

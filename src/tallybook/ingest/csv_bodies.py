@@ -25,6 +25,7 @@ from tallybook.core import (
     RequestError,
     calendar,
     did_you_mean,
+    unguarded_text,
 )
 
 EVENTS, VALUES, USERS_ROWS, ACCOUNTS_ROWS = "events", "values", "users", "accounts"
@@ -94,6 +95,9 @@ def rows_of_csv(body: bytes, mapping: CsvMapping, rules: EventRules) -> CsvRows:
         return CsvRows(error=_refused("bad_text", f"the body is not CSV: {error}"))
     if not lines or not any(lines[0]):
         return CsvRows(error=_refused("bad_text", "the body has no line of headings"))
+    if mapping.kind in (USERS_ROWS, ACCOUNTS_ROWS):
+        # As `accounts export` writes them: a quote before what a spreadsheet would run.
+        lines = [[unguarded_text(cell) for cell in line] for line in lines]
     names = [name.strip() for name in lines[0]]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         return CsvRows(error=_refused("bad_name", f"the column {twice[0]!r} comes twice"))

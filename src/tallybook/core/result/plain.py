@@ -71,6 +71,11 @@ def looks_like_a_formula(text: str) -> bool:
     return text.lstrip("'").startswith(_FORMULA_STARTS)
 
 
+def unguarded_text(text: str) -> str:
+    """A field of a CSV file without the single quote that `csv_text` wrote before what looks like a formula."""
+    return text[1:] if text.startswith("'") and looks_like_a_formula(text) else text
+
+
 def csv_text(text: str, guard: bool) -> str:
     """A text as a CSV field, in quotes where it needs them. `guard`: keep spreadsheets from running it."""
     if guard and looks_like_a_formula(text):
