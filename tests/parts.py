@@ -183,6 +183,7 @@ FILES = {
     "test_returned.py": "right",
     "test_right.py": "right",
     "test_rest_hooks.py": "deliver",
+    "test_restated_month.py": "deliver",
     "test_returned_values.py": "deliver",
     "test_row_keys.py": "deliver",
     "test_safe.py": "kills",

@@ -63,6 +63,7 @@ __getattr__, __dir__ = opened(
             "names_path",
             "resolved",
             "secrets_of",
+            "secrets_of_address",
             "wrong_ledger",
             "wrong_url",
         ),

@@ -80,6 +80,7 @@ from tallybook.config.urls import (
     names_path as names_path,
     resolved as resolved,
     secrets_of as secrets_of,
+    secrets_of_address as secrets_of_address,
     wrong_ledger as wrong_ledger,
     wrong_url as wrong_url,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from tallybook.config import mask
+from tallybook.config import mask, masked, secrets_of_address
 from tallybook.core import Busy, DeliveryReport
 from tallybook.deliver.actions_of_rules import rule_deliveries
 from tallybook.deliver.deliveries import RUN_SECONDS, DeliveryContext, deliver, waiting
@@ -18,6 +18,10 @@ from tallybook.query import QueryService
 def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> DeliveryContext:
     """What delivering from a book needs."""
     project, reader = service.reader.project, service.reader
+    hooks = hook_deliveries(project.catalog.deliveries.values(), reader.store.ledger)
+    # Whoever knows the target of a subscription can write to it, and receivers repeat it in what they answer.
+    targets = [secrets_of_address(str(one.options["url"]), {}) for one in hooks.values()]
+    secrets = {text: instead for found in targets for text, instead in found.items()}
     return DeliveryContext(
         catalog=project.catalog,
         folder=project.folder,
@@ -27,9 +31,8 @@ def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> De
         clock=clock,
         variables=project.variables,
         service=service,
-        mask=lambda text: mask(text, project),
-        more=rule_deliveries(project.catalog)
-        | hook_deliveries(project.catalog.deliveries.values(), reader.store.ledger),
+        mask=lambda text: masked(mask(text, project), secrets),
+        more=rule_deliveries(project.catalog) | hooks,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 
 from tallybook.core import FLOAT, FLOW, INTEGER, UNIQUES, csv_field, csv_text
 from tallybook.query.answers import rows_of
@@ -20,14 +22,16 @@ CELLS = "csv_cells"
 """The temporary table of the values, one row for each line."""
 USUAL_TEXT = r"[A-Za-z0-9_]([A-Za-z0-9_ .:/@#|-]*[A-Za-z0-9_.:/@#|-])?"
 """Texts that `csv_text` leaves as they are. Others are looked at one by one."""
+PIECE = 10_000
+"""Lines that are taken from the engine together."""
 MAX_SMALL = 1e15
 """Whole numbers below it are exact enough as DOUBLE: off by less than a half. The text of a BIGINT is nine times faster
 than that of a HUGEINT."""
 
 
-def csv(query: Query, context: QueryContext, *, guard: bool = True) -> str | None:
+def csv(query: Query, context: QueryContext, *, guard: bool = True, is_lean: bool = False) -> str | None:
     """The CSV of collected metrics by dimensions, each the total, or the first or last day, of its periods; None of any
-    other question, which `answer` answers."""
+    other question, which `answer` answers. `is_lean`: with half the memory, for a little more time."""
     if not all(_is_plain(query, context, name) for name in query.metrics) or not query.by:
         return None
     query = ranged(query, context).query
@@ -36,7 +40,8 @@ def csv(query: Query, context: QueryContext, *, guard: bool = True) -> str | Non
         return None
     widened(lambda wide: _fill(columns, wide))
     periods = columns[0].solved.periods
-    by_period = dict(context.rows(_lines(query, columns, guard)))
+    lines = _lines(query, columns, guard)
+    by_period = _lean(context, lines) if is_lean else dict(context.rows(_joined(lines)))
     context.rows(f"DROP TABLE {CELLS}")
     found = [",".join(csv_text(column, guard) for column in (*_names(query), *FLAGS))]
     for start in periods:
@@ -118,26 +123,50 @@ def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
 # --- the lines --------------------------------------------------------------------------------------------
 
 
-def _lines(query: Query, columns: Sequence[_CsvColumn], guard: bool) -> str:
-    """SELECT of the first day and the lines of each period that has any."""
+@dataclass(frozen=True)
+class _PeriodLines:
+    """The SQL of the lines of all periods that have any: one line, the order in a period, and the relation."""
+
+    line: str
+    order: str
+    source: str
+
+
+def _lines(query: Query, columns: Sequence[_CsvColumn], guard: bool) -> _PeriodLines:
     context = columns[0].one.context
     joins, fields, order = [f"JOIN ({_heads(columns)}) p ON p.start = f.g"], ["p.head"], []
     for place in range(len(query.by)):
-        joins.append(
-            f"JOIN ({_texts(context, f'k{place}', guard)}) d{place} ON d{place}.value IS NOT DISTINCT FROM f.k{place}"
-        )
-        fields.append(f"d{place}.text")
-        order.append(f"d{place}.place")
+        key = f"f.k{place}"
+        if texts := _texts(context, f"k{place}", guard):
+            joins.append(f"LEFT JOIN ({texts}) d{place} ON d{place}.value = {key}")
+            fields.append(f"coalesce(d{place}.text, {key}), ','")
+        else:
+            fields.append(f"{key}, ','")
+        order.append(f"{key} NULLS LAST")
     for place, column in enumerate(columns):
         number = _number(f"f.v{place}", column.solved.type)
         fields += ["','"] * (place > 0) + [f"CASE WHEN f.t{place} THEN {number} ELSE p.absent{place} END"]
     approximate = " OR ".join(f"f.a{place}" for place in range(len(columns)))
     fields += ["p.flags", f"CASE WHEN {approximate} THEN 'true' ELSE 'false' END"]
     line = f"concat({', '.join(fields)})"
-    return (
-        f"SELECT f.g, string_agg({line}, chr(10) ORDER BY {', '.join(order)}) FROM {CELLS} f {' '.join(joins)} "
-        "GROUP BY f.g"
-    )
+    return _PeriodLines(line, ", ".join(order), f"{CELLS} f {' '.join(joins)}")
+
+
+def _joined(lines: _PeriodLines) -> str:
+    """SELECT of the first day and all lines of each period."""
+    return f"SELECT f.g, string_agg({lines.line}, chr(10) ORDER BY {lines.order}) FROM {lines.source} GROUP BY f.g"
+
+
+def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, str]:
+    """The lines of each period. The engine gives them in pieces, so it need not hold all of them twice."""
+    asked = f"SELECT f.g, {lines.line} FROM {lines.source} ORDER BY f.g, {lines.order}"
+    context.statements.append(asked)
+    cursor = context.engine.execute(asked)
+    found: dict[date, list[str]] = {}
+    while piece := cursor.fetchmany(PIECE):
+        for start, group in groupby(piece, key=itemgetter(0)):
+            found.setdefault(start, []).append("\n".join([line for _, line in group]))
+    return {start: "\n".join(pieces) for start, pieces in found.items()}
 
 
 def _heads(columns: Sequence[_CsvColumn]) -> str:
@@ -170,21 +199,12 @@ def _head(query: Query, start: date) -> str:
 
 
 def _texts(context: QueryContext, column: str, guard: bool) -> str:
-    """A relation of the values of a dimension: the field of each with its comma, and its place in the order."""
+    """A relation of the values of a dimension whose field is not the value itself; empty where all are."""
     unusual = f"NOT regexp_full_match({column}, {literal(USUAL_TEXT)})"
     values = context.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL AND {unusual}")
     other = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}
-    numbered = (
-        f"SELECT {column} AS value, row_number() OVER (ORDER BY {column} NULLS LAST) AS place "
-        f"FROM (SELECT DISTINCT {column} FROM {CELLS})"
-    )
-    if not other:
-        return f"SELECT value, place, concat(value, ',') AS text FROM ({numbered})"
     listed = ", ".join(f"({literal(value)}, {literal(text)})" for value, text in other.items())
-    return (
-        f"SELECT n.value, n.place, concat(coalesce(t.text, n.value), ',') AS text FROM ({numbered}) n "
-        f"LEFT JOIN (VALUES {listed}) t(value, text) ON t.value = n.value"
-    )
+    return f"SELECT * FROM (VALUES {listed}) t(value, text)" if other else ""
 
 
 def _flags(period: MetricPeriod) -> str:

@@ -75,7 +75,9 @@ class QueryService:
         Raises Cleaned where it is not kept any more."""
         from tallybook.query.lines import csv
 
-        written = self._read(query, version, None, lambda asked, context: csv(asked, context, guard=False))
+        written = self._read(
+            query, version, None, lambda asked, context: csv(asked, context, guard=False, is_lean=True)
+        )
         return self.at_version(query, version).to_csv(guard=False) if written is None else written
 
     def stored(self, query: Query, as_of: date | None = None) -> Result:

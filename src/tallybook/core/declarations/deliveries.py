@@ -30,6 +30,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     """The given keys of the destination's own, as its options read them: plain values."""
 
+    def __repr__(self) -> str:
+        return f"Delivery({self.name!r}, to={self.to!r})"  # its options may be secret
+
     @property
     def tab_name(self) -> str:
         """The sheet of the workbook."""
