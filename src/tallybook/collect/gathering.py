@@ -18,7 +18,7 @@ from tallybook.collect.keyed_values import KeyedRows, opening_day
 from tallybook.collect.plans import AdditivePlan, KeyedPlan, Scan
 from tallybook.collect.returned import rows_of
 from tallybook.collect.sources.base import Reader
-from tallybook.collect.sources.values import INT, TEXT, as_integer
+from tallybook.collect.sources.values import DEC, INT, TEXT, as_integer
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import Group
 from tallybook.core import (
@@ -315,7 +315,7 @@ def _naming_slot(scan: Scan, read: Callable[[], T]) -> T:
     try:
         return read()
     except NotFinite as error:
-        plan = next((plan for plan in scan.plans if FLOAT in plan.kinds), scan.plans[0])
+        plan = next((plan for plan in scan.plans if {FLOAT, DEC} & set(plan.kinds)), scan.plans[0])
         facts, index = plan.takers[0]
         raise NotFinite(error.value, facts.bound.key, index) from None
 

@@ -160,7 +160,7 @@ class PlannedGroup(StatementPieces):
         types, bound = facts.args[index], facts.bound.slots[index]
         args = [f"({arg}\n)" for arg in slot.args]
         if shape == BUCKETS:
-            return (self.source.number_key(self.source.float(args[0]), args[0], types[0]),), (FLOAT,), 1
+            return (self.source.number_key(self.source.float_of(args[0], types[0]), args[0], types[0]),), (FLOAT,), 1
         if shape == IDS and slot.agg == "count_distinct":
             if bound.ids == "int":
                 return (self.source.value(args[0], types[0]),), (INT,), 1

@@ -9,13 +9,17 @@ from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.values import (
     BIT,
     BOOL,
+    BYTES,
+    DATE,
     DEC,
     DECLARED,
     INT,
     NUMBERS,
     OTHER,
     SINGLE,
-    TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    UUID,
     WIDE_BIT,
     ColumnType,
 )
@@ -53,7 +57,20 @@ def with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
 def is_read_otherwise(slot: Slot, types: Sequence[ColumnType], *, interval: bool) -> bool:
     """Whether its ids or extremes were once read as MySQL shows them: their parts are others than those read since."""
     ids = slot.agg == "count_distinct" or (slot.agg in ("min", "max") and not interval)
-    return ids and any(t.declared in RAW_TYPES for t in types)
+    as_floats = slot.shape == BUCKETS or slot.spread
+    return any((ids and t.declared in RAW_TYPES) or (as_floats and t.declared == WIDE_BIT) for t in types)
+
+
+def _as_number(kind: str, expression: str) -> str:
+    """How a measure gets a number from an expression of another kind."""
+    x = " ".join(expression.split())
+    if kind == BOOL:
+        return f"make a number of it: case when {x} then 1 else 0 end"
+    if kind in (DATE, TIMESTAMP, TIMESTAMPTZ):
+        return f"take a number from it, such as its year: extract(year from {x})"
+    if kind in (UUID, BYTES):
+        return f"count it: count(distinct {x})"
+    return f"cast it to a number: cast({x} as decimal(38, 10)), or say its digits: decimals = 2"
 
 
 def bound_slot(source: Source, metric: Metric, slot: Slot, types: Sequence[ColumnType]) -> BoundSlot:
@@ -68,10 +85,7 @@ def bound_slot(source: Source, metric: Metric, slot: Slot, types: Sequence[Colum
         if kind == OTHER and source.kind.typeless_columns:
             kind = FLOATING
         else:
-            wanted = "cast it to a number: cast(x as decimal(38, 10))" + (
-                ", or say its digits: decimals = 2" if kind in (TEXT, OTHER) else ""
-            )
-            raise SourceError(f"{where}: a column of kind {kind} is no number", hint=wanted)
+            raise SourceError(f"{where}: a column of kind {kind} is no number", hint=_as_number(kind, slot.args[0]))
     if slot.shape == BUCKETS:
         return BoundSlot(type=FLOAT)
     if slot.spread:

@@ -72,9 +72,9 @@ class ClickhouseReader(Reader):
             )
         except pa.ArrowInvalid as error:
             raise SourceError(
-                f"source {self.source.settings.name!r}: a value does not fit: {error}",
-                hint="cast it: cast(x as Decimal(38, 10))",
-            ) from None
+                f"source {self.source.settings.name!r}: a value needs more than 28 digits before or 10 after the point",
+                hint="say in the measure how it is to be rounded: cast(x as Decimal(38, 10)), or toFloat64(x)",
+            ) from error
         return ArrowTable.read(pa.table([_as_text(column) for column in table.columns], names=names))
 
 

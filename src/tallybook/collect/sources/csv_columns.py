@@ -1,17 +1,19 @@
-"""CSV that a server sent, read by DuckDB into columns."""
+"""Columns of DuckDB as they are kept: of its own tables, and of CSV that a server sent."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.collect.sources.base import ARROW_TYPES
-from tallybook.collect.sources.values import DEC, KEPT_DIGITS
-from tallybook.core import ArrowTable
+from tallybook.collect.sources.values import DEC, KEPT_DIGITS, no_number, too_many_digits
+from tallybook.core import EXACT, EXACT_DIGITS, ArrowTable, NotFinite, SourceError
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,6 +24,9 @@ _OPTIONS = (
     "nullstr = '', allow_quoted_nulls = false, parallel = false"
 )
 
+_NO_ROOM = "no room for the number "
+"""Before the number, in errors of the engine that are ours."""
+
 
 def csv_columns(engine: duckdb.DuckDBPyConnection, text: bytes | memoryview, kinds: Sequence[str]) -> ArrowTable:
     """PostgreSQL's CSV as columns c0, c1, … of these kinds: null is an empty field, the empty text is in quotes.
@@ -31,7 +36,9 @@ def csv_columns(engine: duckdb.DuckDBPyConnection, text: bytes | memoryview, kin
     read = ", ".join(
         f"{name}: '{'VARCHAR' if kind == DEC else ARROW_TYPES[kind]}'" for name, kind in zip(names, kinds, strict=True)
     )
-    wanted = ", ".join(_exact(name) if kind == DEC else name for name, kind in zip(names, kinds, strict=True))
+    wanted = ", ".join(
+        f"{exact_number(name)} AS {name}" if kind == DEC else name for name, kind in zip(names, kinds, strict=True)
+    )
     with _file_of(text) as path:
         sql = f"SELECT {wanted} FROM read_csv('{path}', {_OPTIONS}, columns = {{{read}}})"
         return _read(engine, sql)
@@ -48,14 +55,41 @@ def _read(engine: duckdb.DuckDBPyConnection, sql: str) -> ArrowTable:
         raise duckdb.ConversionException(str(error).partition(": ")[2] or str(error)) from None
 
 
-def _exact(name: str) -> str:
-    """SQL of a number with at most so many digits after the point as are kept: a cast would round it."""
+def exact_number(text: str) -> str:
+    """SQL of the number that a `text` contains. One that a cast would round, or that does not fit, is an error of the
+    engine from which `refused_number` reads it."""
     lost = (
-        f"contains({name}, '.') AND strlen({name}) - strpos({name}, '.') > {KEPT_DIGITS} "
-        f"AND regexp_matches({name}, '\\.\\d{{{KEPT_DIGITS}}}\\d*[1-9]')"
+        f"contains({text}, '.') AND strlen({text}) - strpos({text}, '.') > {KEPT_DIGITS} "
+        f"AND regexp_matches({text}, '\\.\\d{{{KEPT_DIGITS}}}\\d*[1-9]')"
     )
-    exact = f"CASE WHEN {lost} THEN error({name} || ' has too many decimals') ELSE {name} END"
-    return f"CAST({exact} AS {ARROW_TYPES[DEC]}) AS {name}"
+    number = f"TRY_CAST(CASE WHEN NOT ({lost}) THEN {text} END AS {EXACT})"
+    refused = f"CASE WHEN {text} IS NOT NULL THEN CAST(error('{_NO_ROOM}' || {text}) AS {EXACT}) END"
+    return f"coalesce({number}, {refused})"
+
+
+def column_as(column: str, type_: str, kind: str) -> str:
+    """SQL of a column of the engine as it is kept. Of wide types only, a cast to DECIMAL would round or fail."""
+    scaled = re.match(r"DECIMAL\((\d+),(\d+)\)", type_)
+    fits = type_ in ("INTEGER", "BIGINT", "SMALLINT", "TINYINT", "UINTEGER", "UBIGINT")
+    if scaled:
+        whole, fraction = int(scaled[1]) - int(scaled[2]), int(scaled[2])
+        fits = whole <= EXACT_DIGITS[0] - EXACT_DIGITS[1] and fraction <= EXACT_DIGITS[1]
+    if kind != DEC or fits:
+        return f"CAST({column} AS {ARROW_TYPES[kind]})"
+    return exact_number(f"CAST({column} AS VARCHAR)")
+
+
+def refused_number(error: Exception) -> SourceError | None:
+    """The number of an error that `exact_number` raised; None for other errors."""
+    _, found, rest = str(error).partition(_NO_ROOM)
+    if not found:
+        return None
+    text = rest.split()[0]
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return no_number(text)
+    return too_many_digits(number) if number.is_finite() else NotFinite(text)
 
 
 @contextmanager

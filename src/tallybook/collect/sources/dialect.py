@@ -175,8 +175,11 @@ class Dialect:
 
     def spread(self, expression: str, type_: ColumnType) -> list[str]:
         """The columns from which `read_spread` computes the mean and the variance."""
-        number = self.float(expression)
+        number = self.float_of(expression, type_)
         return [f"AVG({number})", f"VAR_POP({number})", f"MIN({number})", f"MAX({number})"]
+
+    def float_of(self, expression: str, type_: ColumnType) -> str:
+        return self.float(expression)
 
     def read_spread(self, values: Sequence[Any]) -> Moments:
         """(mean, variance of the population); None over no values.

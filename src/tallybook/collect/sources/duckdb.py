@@ -13,12 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tallybook.collect.sources.base import ARROW_TYPES, Reader, deadline
+from tallybook.collect.sources.base import Reader, deadline
+from tallybook.collect.sources.csv_columns import column_as, refused_number
 from tallybook.collect.sources.dialect import TimeForm
-from tallybook.collect.sources.failed_statements import (
-    timed_out,
-    unknown_name,
-)
+from tallybook.collect.sources.failed_statements import timed_out, unknown_name
 from tallybook.collect.sources.file import FileSource
 from tallybook.collect.sources.values import (
     BOOL,
@@ -34,7 +32,14 @@ from tallybook.collect.sources.values import (
     UUID,
     ColumnType,
 )
-from tallybook.core import ArrowTable, Option, SourceError, SourceKind, SourceUnavailable, schema_and_table
+from tallybook.core import (
+    ArrowTable,
+    Option,
+    SourceError,
+    SourceKind,
+    SourceUnavailable,
+    schema_and_table,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -245,6 +250,10 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
             return f"lower(hex({expression}))"
         return f"CAST({expression} AS VARCHAR) COLLATE C" if type_.kind == TEXT else f"CAST({expression} AS VARCHAR)"
 
+    def total(self, expression: str, type_: ColumnType) -> list[str]:
+        # The engine's sum of this type is a DOUBLE.
+        return super().total(f"CAST({expression} AS HUGEINT)" if type_.declared == "UHUGEINT" else expression, type_)
+
     def spread(self, expression: str, type_: ColumnType) -> list[str]:
         # The variance refuses what is not finite with an error that names nothing: the mean then says what it is.
         number = self.float(expression)
@@ -301,10 +310,10 @@ class DuckdbReader(Reader):
     def table(self, sql: str, kinds: Sequence[str]) -> ArrowTable:
         with self._limited():
             self._only(sql)
-            names = [row[0] for row in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
+            described = [row[:2] for row in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
             columns = (
-                f"CAST({self.source.quote(n)} AS {ARROW_TYPES[k]}) AS c{i}"
-                for i, (n, k) in enumerate(zip(names, kinds, strict=False))
+                f"{column_as(self.source.quote(name), type_, kind)} AS c{i}"
+                for i, ((name, type_), kind) in enumerate(zip(described, kinds, strict=False))
             )
             found = self.connection.sql(f"SELECT {', '.join(columns)} FROM ({sql})").materialize()
             return ArrowTable.read(found)
@@ -330,7 +339,8 @@ class DuckdbReader(Reader):
             hint = "extensions are not loaded in a source: export what it reads into the file"
             raise SourceError(f"source {name!r}: {_first_line(error)}", hint=hint) from None
         except duckdb.Error as error:
-            raise SourceError(f"source {name!r}: {_first_line(error)}") from None
+            refused = refused_number(error)
+            raise (refused or SourceError(f"source {name!r}: {_first_line(error)}")) from None
 
 
 def _type(declared: str) -> ColumnType:

@@ -129,8 +129,11 @@ class MysqlSource(DescribedServer):
         waits = (f"SESSION {name} = {wait}" for name in ("lock_wait_timeout", "innodb_lock_wait_timeout"))
         return (
             "SET NAMES utf8mb4",
-            "SET SESSION TRANSACTION READ ONLY",
+            # At READ COMMITTED, which many servers have as default, the server ignores WITH CONSISTENT SNAPSHOT.
+            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             f"SET SESSION time_zone = '+00:00', {', '.join(waits)}",
+            # A limit that the server sets for every session would silently cut results.
+            f"SET SESSION sql_select_limit = {2**64 - 1}, SESSION sql_big_selects = 1",
         )
 
     def _connect(self) -> Any:
@@ -284,6 +287,10 @@ class MysqlSource(DescribedServer):
 
     def float(self, expression: str) -> str:
         return f"(({expression}) + 0e0)"
+
+    def float_of(self, expression: str, type_: ColumnType) -> str:
+        """BIT(64) as a float is negative from 2 to the 63rd on; as a number it is not."""
+        return self.float(self._stored(expression, type_) if type_.declared == WIDE_BIT else expression)
 
     def as_digits(self, number: str) -> str:
         return f"CAST({number} AS CHAR(20))"

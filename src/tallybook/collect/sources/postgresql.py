@@ -21,6 +21,7 @@ from tallybook.collect.sources.failed_statements import (
     permission_denied,
     table_locked,
     timed_out,
+    undecodable,
     unknown_name,
 )
 from tallybook.collect.sources.identity import Identity
@@ -134,11 +135,12 @@ class PostgresqlSource(DescribedServer):
     engine_options: ClassVar = {"use_native_hstore": False}  # no question for a type on every connection
 
     def connect_options(self, driver: str) -> dict[str, Any]:
-        """No prepared statements, which a pooler loses."""
+        """No prepared statements, which a pooler loses. Texts as UTF-8, whatever the encoding of the database."""
         if driver != "psycopg":
             return {}
         timeout = {} if "connect_timeout" in self.settings.url else {"connect_timeout": CONNECT_SECONDS}
-        return {"prepare_threshold": None, "cursor_factory": one_statement_cursor(), **timeout}
+        driver_options = {"prepare_threshold": None, "cursor_factory": one_statement_cursor()}
+        return {**driver_options, "client_encoding": "UTF8", **timeout}
 
     def prepare(self) -> Sequence[str]:
         return ()
@@ -152,6 +154,7 @@ class PostgresqlSource(DescribedServer):
         return {
             "TimeZone": "UTC",
             "DateStyle": "ISO",
+            "extra_float_digits": "3",  # as a server before 12, or a role, has it, two floats may have one text
             "jit": "off",
             "statement_timeout": str(int(s.statement_timeout * 1000)),
             "lock_timeout": str(int(s.lock_timeout * 1000)),
@@ -263,6 +266,8 @@ class PostgresqlSource(DescribedServer):
         name = self.settings.name
         reason = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
         state = getattr(error, "sqlstate", None)
+        if isinstance(error, UnicodeDecodeError) or state in ("22021", "22P05"):
+            return undecodable(name)
         if state == "57014" and "statement timeout" in reason:
             return timed_out(name, self.settings.statement_timeout, ", or index the time column")
         if state == "40001":

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.base import ARROW_TYPES
-from tallybook.collect.sources.csv_columns import csv_columns
+from tallybook.collect.sources.csv_columns import csv_columns, refused_number
+from tallybook.collect.sources.failed_statements import undecodable
 from tallybook.collect.sources.postgresql_driver import copied_bytes
 from tallybook.collect.sources.server import ServerReader
 from tallybook.core import ArrowTable, SourceError
@@ -41,6 +42,10 @@ class PostgresqlReader(ServerReader):
         try:
             return csv_columns(self.source.csv_engine.cursor(), buffer.getbuffer(), kinds)
         except duckdb.Error as error:
+            if refused := refused_number(error):
+                raise refused from None
+            if "unicode" in str(error).lower():
+                raise undecodable(self.source.settings.name) from None
             said = " ".join(str(error).split("\n\n")[0].split())
             raise SourceError(
                 f"source {self.source.settings.name!r}: a value does not fit: {said}",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.collect.sources.base import Reader, Source
+from tallybook.collect.sources.failed_statements import reason_of
 from tallybook.collect.sources.identity import SAME_ADDRESS, Identity, address_of
 from tallybook.collect.sources.values import ColumnType
 from tallybook.core import SourceError, SourceUnavailable, schema_and_table
@@ -147,7 +148,7 @@ class ServerSource(Source):
 
     def reason_of(self, error: BaseException) -> str:
         """The driver's words, in one line."""
-        return " ".join(str(error).split())
+        return reason_of(error)
 
     def close(self) -> None:
         inspected, self._inspected = self._inspected, None

@@ -183,11 +183,18 @@ def as_exact(value: Any) -> Decimal | None:
     if not number.is_finite():
         raise NotFinite(number)
     if number != 0 and (number.adjusted() >= 28 or number != number.quantize(_SMALLEST, context=_WIDE)):
-        raise SourceError(
-            f"{value} needs more than 28 digits before or 10 after the point",
-            hint="say how it is to be rounded: sum(cast(x as decimal(38, 10)))",
-        )
+        raise too_many_digits(number)
     return number
+
+
+def too_many_digits(number: Decimal) -> SourceError:
+    """A number that DECIMAL(38,10) cannot hold exactly, with what to write instead."""
+    rounded = "say in the measure how it is to be rounded: cast(x as decimal(38, 10))"
+    smaller = "take a larger unit, as x / 1000000, or a float: cast(x as double precision), in MySQL cast(x as double)"
+    return SourceError(
+        f"{number} needs more than 28 digits before or 10 after the point",
+        hint=smaller if number.adjusted() >= 28 else rounded,
+    )
 
 
 def as_float(value: Any) -> float | None:
