@@ -16,7 +16,7 @@ from tallybook.act.memory import Remembered, remembered
 from tallybook.act.restated import restated_firings
 from tallybook.act.state import INSIDE, UNKNOWN_IN, UNKNOWN_OUT
 from tallybook.act.state_files import MAX_PARTIAL_FILES, StoredStates, read_states, write_states
-from tallybook.act.state_sql import StateColumns
+from tallybook.act.state_sql import StateColumns, StepSql
 from tallybook.act.stepping import KindStep, RuleNames, names_of_rule, stored_types
 from tallybook.config import SINCE_LAST, ConditionColumn
 from tallybook.core import (
@@ -175,7 +175,7 @@ class _Evaluation:
         step, states = self.prepared(engine, subjects, rules, names, begins)
         changed = step.run(engine)
         self.note(step, states)
-        self.results[kind] = _KindResult(edges=list(step.edges(engine)), step=step, engine=engine)
+        self.results[kind] = _KindResult(edges=list(step.edges(engine)) if changed else [], step=step, engine=engine)
         self.write(engine, step, states, changed, has_gone=bool(gone))
         self.change.gone += gone
         begun = [rule for rule in step.rules if rule.name in step.begins]
@@ -207,8 +207,8 @@ class _Evaluation:
     ) -> tuple[KindStep, StoredStates]:
         """The step of a kind, compiled. Rules whose condition does not fit the types are left as they are."""
         sound = self.sound(rules, subjects, names)
-        self.change.gone += [rule.name for rule in rules if rule not in sound and rule.name in self.before.rules]
-        rules = sound
+        self.change.gone += [rule.name for rule in rules if rule.name not in sound and rule.name in self.before.rules]
+        rules = [rule for rule in rules if rule.name in sound]
         begins = begins & {rule.name for rule in rules}
         memory = memory_of(subjects, [names[rule.name] for rule in rules])
         subjects = with_memory(subjects, memory)
@@ -231,7 +231,7 @@ class _Evaluation:
             is_whole=bool(begins) or not files,
             some_gone=bool(engine.execute(gone).fetchall()[0][0]),
         )
-        step.compile()
+        step.compile(sound)
         return step, states
 
     def some_ids(self, engine: duckdb.DuckDBPyConnection, subjects: Subjects) -> str:
@@ -241,9 +241,10 @@ class _Evaluation:
         engine.execute(f"CREATE OR REPLACE TEMP TABLE touched_ids AS SELECT id FROM {subjects.sql} e").fetchall()
         return "touched_ids"
 
-    def sound(self, rules: Sequence[Rule], subjects: Subjects, names: Mapping[str, RuleNames]) -> list[Rule]:
-        """The rules whose conditions can be evaluated; the others are reported, and their entities stay as they are."""
-        sound = []
+    def sound(self, rules: Sequence[Rule], subjects: Subjects, names: Mapping[str, RuleNames]) -> dict[str, StepSql]:
+        """The rules whose conditions can be evaluated, compiled; the others are reported, and their entities stay as
+        they are."""
+        sound: dict[str, StepSql] = {}
         for rule in rules:
             report = self.report.rules.setdefault(rule.name, RuleReport(rule=rule.name))
             trial = KindStep(
@@ -258,7 +259,7 @@ class _Evaluation:
             )
             try:
                 trial.compile()
-                sound.append(rule)
+                sound[rule.name] = trial.steps[0]
             except TallybookError as error:
                 report.error, report.hint = error.message, error.hint
         return sound

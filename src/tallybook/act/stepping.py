@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +71,14 @@ class KindStep:
     def table(self) -> str:
         return f"{self.subjects.kind}_stepped"
 
-    def compile(self) -> None:
-        """Compile the conditions. Raises QueryError for one that does not fit the types of the attributes."""
+    def compile(self, compiled: Mapping[str, StepSql] | None = None) -> None:
+        """Compile the conditions, but those that are `compiled`, by rule. Raises QueryError for one that does not fit
+        the types of the attributes."""
         for rule in self.rules:
+            if compiled is not None and rule.name in compiled:
+                begins = rule.name in self.begins
+                self.steps.append(replace(compiled[rule.name], begins=begins, some_gone=self.some_gone))
+                continue
             leave = self._condition(rule.leave) if rule.leave else None
             self.steps.append(
                 StepSql(

@@ -230,11 +230,12 @@ class _Entities:
         table = f"{self.settings.kind}_of_rules"
         load_rows(engine, table, spec, self.rows(entities, names, past))
         columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}
-        for type_, column in [*((one, one.spelled) for one in names), *((t, f"{t.name}@{span}") for t, span in past)]:
-            if f"{column} {IS_KNOWN}" in spec:
-                columns[column] = _column(engine, table, column, type_.type)
-            else:
-                columns[column] = ConditionColumn(sql=identifier(column), type=type_.type)
+        loaded = [*((one, one.spelled) for one in names), *((t, f"{t.name}@{span}") for t, span in past)]
+        flags = {column: identifier(f"{column} {IS_KNOWN}") for _, column in loaded if f"{column} {IS_KNOWN}" in spec}
+        unknown = _unknown_for_somebody(engine, table, flags)
+        for type_, column in loaded:
+            known = flags[column] if column in unknown else None
+            columns[column] = ConditionColumn(sql=identifier(column), type=type_.type, known=known)
         whys = self.add_missing(columns, types, own)
         return EntityTable(sql=table, columns=columns), whys
 
@@ -266,13 +267,14 @@ class _Entities:
             """Whether the value of an attribute is known: one that is read from a table, once it was read."""
             return type_.name not in declared or type_.spelled in entity.record.values
 
+        spelled = [type_.spelled for type_ in names]
+        flags = [(f"{type_.spelled} {IS_KNOWN}", type_) for type_ in names if type_.name in declared]
         for one in entities:
-            row: dict[str, Any] = {"id": one.id, IS_GONE: one.deleted is not None}
             values = one.record.effective()
-            for type_ in names:
-                row[type_.spelled] = values.get(type_.spelled)
-                if type_.name in declared:
-                    row[f"{type_.spelled} {IS_KNOWN}"] = was_read(one, type_)
+            row: dict[str, Any] = {name: values[name] for name in spelled if name in values}
+            row["id"], row[IS_GONE] = one.id, one.deleted is not None
+            for flag, type_ in flags:
+                row[flag] = was_read(one, type_)
             for type_, span in past:
                 before = then[span].get(one.id)
                 is_known = before is not None and before.deleted is None and was_read(before, type_)
@@ -289,12 +291,13 @@ class _Entities:
         }
 
 
-def _column(engine: duckdb.DuckDBPyConnection, table: str, column: str, type_: str) -> ConditionColumn:
-    """A column that was loaded; with the flag only where it is unknown for somebody."""
-    flag = identifier(f"{column} {IS_KNOWN}")
-    asked = f"SELECT coalesce(bool_and({flag} OR {identifier(IS_GONE)}), TRUE) FROM {table}"
-    (is_known,) = engine.execute(asked).fetchall()[0]
-    return ConditionColumn(sql=identifier(column), type=type_, known=None if is_known else flag)
+def _unknown_for_somebody(engine: duckdb.DuckDBPyConnection, table: str, flags: Mapping[str, str]) -> set[str]:
+    """The columns, with their flags, that are unknown for somebody who is not gone."""
+    if not flags:
+        return set()
+    asked = ", ".join(f"coalesce(bool_and({flag} OR {identifier(IS_GONE)}), TRUE)" for flag in flags.values())
+    (row,) = engine.execute(f"SELECT {asked} FROM {table}").fetchall()
+    return {column for column, is_known in zip(flags, row, strict=True) if not is_known}
 
 
 @dataclass(frozen=True)
