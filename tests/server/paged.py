@@ -171,6 +171,8 @@ title = "Hello"
 text = "You have {size} seats"
 """
 """An event of users and a rule, to declare beside METRICS."""
+HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
+"""What a sender may write. On a page it is text; a browser that reads it as HTML reports what the policy blocked."""
 USERS = 14
 """Of the account a1. The user u3 sent three requests a day in the last week, u0 none."""
 
@@ -197,7 +199,7 @@ def with_people(made: Project, declared: str = PEOPLE) -> Project:
                     "user": f"u{n}",
                     "account": "a1",
                     "id": f"{back}-{n}-{again}",
-                    "properties": {"page": "/<b>home</b>"},
+                    "properties": {"page": HOSTILE},
                 }
                 for n in range(1, USERS)
                 for again in range(3 if n == 3 else 1)

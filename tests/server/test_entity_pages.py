@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.server.paged import PEOPLE, USERS, company, with_people
+from tests.server.paged import HOSTILE, PEOPLE, USERS, company, with_people
 from tests.server.served import Served
 from tests.server.test_pages import text_of
 
@@ -45,7 +44,7 @@ def test_an_account_shows_its_users_by_activity_its_latest_events_and_what_rules
     assert "user3@acme.com <i>owner</i> 21 user10@acme.com member 7" in most
     assert rest.split(" Attributes ")[0].endswith("user0@acme.com member 0")
     assert "Latest events 10 of 105 in 90 days" in page
-    assert re.search(r"2024-03-09 09:00 request page=/<b>home</b> u1 ", page)
+    assert f"2024-03-09 09:00 request page={HOSTILE} u1 " in page
     assert "quiet inside; the condition is true." in page
     assert "2024-03-10 12:00 quiet Entered. Done plan pro, size 10" in page
     other = said(people, "/accounts/a2")

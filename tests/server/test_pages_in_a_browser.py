@@ -187,6 +187,61 @@ def test_the_weekly_average_by_type_is_asked_without_javascript(chromium: Browse
     page.context.close()
 
 
+def test_pages_work_without_a_script_and_lists_lead_to_one_account(chromium: Browser, site: Site) -> None:
+    page = opened(chromium, site, size=WIDE, script=False)
+    for name in ("account", "users", "health", "board", "boards", "metric"):
+        path, status = PAGES[name]
+        answer = page.goto(path)
+        assert answer is not None
+        assert (answer.status, page.locator("h1").count()) == (status, 1), name
+    page.goto("/accounts")
+    page.get_by_label("Accounts where").fill("size >= 10")
+    page.get_by_role("button", name="Apply").click()
+    assert page.locator("#list").inner_text() == "2 accounts"
+    page.get_by_role("link", name="Size").click()
+    page.get_by_role("link", name="Size").click()
+    assert page.locator("tbody th a").all_inner_texts() == ["Acme <2>", "Acme <1>"]
+    page.get_by_role("link", name="Acme <1>").click()
+    page.get_by_role("link", name="Requests").click()
+    page.get_by_role("link", name="Week").click()
+    assert page.locator("figure svg.wide").is_visible()
+    page.get_by_role("link", name="user3@acme.com").click()
+    assert page.locator("h1").inner_text() == "user3@acme.com"
+    page.goto("/q?metrics=mrr&scope=week&last=6+weeks")
+    page.get_by_role("button", name="Add segments").click()
+    page.get_by_label("Name of segment 1").fill("paid")
+    page.get_by_label("Conditions of segment 1").fill("plan=pro or plan=team")
+    page.get_by_role("button", name="Run query").click()
+    page.get_by_label("Name of segment 2").fill("rest")
+    page.get_by_label("Conditions of segment 2").fill("plan=free")
+    page.get_by_role("button", name="Run query").click()
+    assert page.locator("#numbers thead th").all_inner_texts() == ["Week of", "paid", "rest", "Days"]
+    page.get_by_role("button", name="Remove segment 1").click()
+    assert page.locator("#numbers thead th").all_inner_texts() == ["Week of", "rest", "Days"]
+    assert problems_of(page) == []
+    page.context.close()
+
+
+UNREACHED = """() => [...document.querySelectorAll("a, button, input, select, textarea, summary, [tabindex='0']")]
+    .filter((one) => !one.wasFocused && one.checkVisibility() && one.type !== "hidden" && !one.disabled)
+    .filter((one) => one.type !== "radio" || ![...document.getElementsByName(one.name)].some((o) => o.wasFocused))
+    .map((one) => one.outerHTML.slice(0, 120))"""
+"""What can be used and was never focused; of radio buttons the keyboard stops at one."""
+
+
+def test_everything_on_a_page_is_reached_by_tab(chromium: Browser, site: Site) -> None:
+    page = opened(chromium, site, size=WIDE)
+    for name in ("account", "accounts", "health", "board", "boards", "user"):
+        page.goto(PAGES[name][0])
+        page.evaluate("addEventListener('focusin', (event) => { event.target.wasFocused = true; })")
+        count = page.locator("a, button, input, select, textarea, summary, [tabindex='0']").count()
+        for _ in range(count + 2):
+            page.keyboard.press("Tab")
+        assert page.evaluate(UNREACHED) == [], name
+    assert problems_of(page) == []
+    page.context.close()
+
+
 def test_a_change_asks_again_and_the_back_button_goes_back(chromium: Browser, site: Site) -> None:
     page = opened(chromium, site, size=WIDE)
     page.goto("/q?metrics=signups&scope=week&last=6+weeks")

@@ -20,6 +20,7 @@ from tallybook.server.api_types import Operation, ProblemBody
 from tallybook.server.openapi import document
 from tallybook.server.read_operations import READ_OPERATIONS
 from tallybook.server.read_types import QueryBody
+from tests.server.paged import company, with_people
 from tests.server.served import Answer, Served, served
 
 __all__ = ["served"]
@@ -64,6 +65,40 @@ def test_each_operation_answers_as_the_document_says(served: Served, each: Opera
         assert served.ask(each.method.upper(), path, body).status == 401
     finally:
         served.peer = ("127.0.0.1", 1)
+
+
+def test_every_answer_of_a_full_book_has_the_fields_of_its_type_and_no_others(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A book with goals, gaps, alerts, events, revisions and a run that failed."""
+    project = with_people(company(tmp_path_factory.mktemp("documented") / "book"))
+    project.execute("UPDATE subscriptions SET mrr = mrr + 1 WHERE day = '2024-03-08'")
+    project.at("2024-03-11T12:00").run("mrr", from_="2024-03-08")
+    served = Served(project)
+    by_path = {one.path: one for one in READ_OPERATIONS if one.method == "get"}
+    paths = [
+        "/v1/metrics",
+        "/v1/metrics/{metric}",
+        "/v1/why?metric=mrr&day=2024-03-08",
+        "/v1/why?metric=mrr_per_signup&day=2024-03-01&by=plan",
+        "/v1/why?metric=exports&day=2024-01-25",
+        "/v1/why?metric=mrr",
+        "/v1/coverage",
+        "/v1/runs",
+        "/v1/goals?last=3+months",
+        "/v1/alerts",
+        "/v1/status",
+    ]
+    for path in paths:
+        each = by_path[path.partition("?")[0]]
+        answer = served.ask("GET", path.replace("{metric}", "mrr_per_signup"))
+        assert answer.status == 200, (path, answer.body)
+        check(each, answer)
+        msgspec.convert(answer.json, each.answers[200])
+    assert served.ask("GET", "/v1/alerts").json["alerts"], "late metrics"
+    untyped = [one.path for one in READ_OPERATIONS if one.answers[200] in (dict, list)]
+    assert untyped == []
+    served.close()
 
 
 def test_the_body_of_a_question_has_the_options_that_are_read() -> None:

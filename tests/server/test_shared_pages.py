@@ -191,6 +191,13 @@ def test_a_shared_board_is_opened_by_somebody_else_on_a_phone(chromium: Browser,
     assert page.get_by_role("link").count() == 0
     assert findings(page) == []
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    _, several = made(shared, "/q?metrics=mrr&metrics_b=signups&formula=A%2FB&scope=month&last=2+months")
+    page.goto(several)
+    kept(page, "shared-formula-phone-dark")
+    assert page.locator("h1").inner_text() == "Mrr and Signups by month, A/B"
+    assert page.locator("figure svg.narrow").count() == 3
+    assert findings(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     page.goto(f"{path[:-8]}AAAAAAAA")
     assert page.get_by_role("heading", name="You may not see this").is_visible()
     assert findings(page) == []

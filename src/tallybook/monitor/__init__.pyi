@@ -10,7 +10,12 @@ from tallybook.monitor.alerts.message import (
 )
 from tallybook.monitor.auditing import audit_book as audit_book
 from tallybook.monitor.context import MonitorContext as MonitorContext
-from tallybook.monitor.health import DeliveryStatus as DeliveryStatus, Status as Status
+from tallybook.monitor.event_health import EventProblem as EventProblem
+from tallybook.monitor.health import (
+    DeliveryStatus as DeliveryStatus,
+    MetricStatus as MetricStatus,
+    Status as Status,
+)
 from tallybook.monitor.recount import Audit as Audit
 from tallybook.monitor.schedule.daemon import DaemonContext as DaemonContext, serve_daily as serve_daily
 from tallybook.monitor.schedule.job import (

@@ -20,7 +20,15 @@ from tallybook.query.behind.diff import (
     definition_diffs as definition_diffs,
 )
 from tallybook.query.behind.filters import unseen_filter_values as unseen_filter_values
-from tallybook.query.behind.why import Explanation as Explanation, explain as explain
+from tallybook.query.behind.why import (
+    CoverageEvidence as CoverageEvidence,
+    DefinitionEvidence as DefinitionEvidence,
+    Explanation as Explanation,
+    PointsEvidence as PointsEvidence,
+    RevisionEvidence as RevisionEvidence,
+    RunEvidence as RunEvidence,
+    explain as explain,
+)
 from tallybook.query.compare import with_stored as with_stored
 from tallybook.query.context import Coverage as Coverage, QueryContext as QueryContext
 from tallybook.query.entity_answers import (

@@ -197,7 +197,8 @@ class Operation:
     method: str
     path: str
     summary: str
-    answers: Mapping[int, type | None]
+    answers: Mapping[int, Any]
+    """By status: a type, `list[…]` of one, or None for no body."""
     problems: tuple[int, ...] = ()
     scopes: tuple[str, ...] = ()
     query: Query = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -233,8 +233,13 @@ def document() -> dict[str, Any]:
 
 
 def _types(each: Operation) -> list[type]:
-    found = [*each.answers.values(), each.body]
+    found = [*map(_item, each.answers.values()), each.body]
     return [one for one in found if one is not None and issubclass(one, msgspec.Struct)]
+
+
+def _item(body: Any) -> Any:
+    """The type of an answer, or of the items of a list."""
+    return get_args(body)[0] if get_origin(body) is list else body
 
 
 def _operation(each: Operation) -> dict[str, Any]:
@@ -263,9 +268,12 @@ def _operation(each: Operation) -> dict[str, Any]:
     return found
 
 
-def _answer(each: Operation, status: int, body: type | None) -> dict[str, Any]:
+def _answer(each: Operation, status: int, body: Any) -> dict[str, Any]:
     if body is None:
         return {"description": "unchanged" if status == 304 else "done"}
+    if get_origin(body) is list:
+        schema = {"type": "array", "items": _ref(_item(body))}
+        return {"description": "done", "content": {each.media: {"schema": schema}}}
     if not issubclass(body, msgspec.Struct):
         words: dict[type, str] = {dict: "object", list: "array"}
         word = words.get(body, "string")

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tallybook.query import CoverageCalendar, MetricDescription, MetricDetails
 from tallybook.server.api_types import Operation, Query
 from tallybook.server.formats import FORMATS
-from tallybook.server.read_types import AnswerBody, QueryBody, ShowsBody
+from tallybook.server.read_types import (
+    AlertsBody,
+    AnswerBody,
+    BookStatusBody,
+    GoalsBody,
+    QueryBody,
+    RunBody,
+    ShowsBody,
+    WhyBody,
+)
 
 TEXT = {"type": "string"}
 READ = (400, 401, 403, 429, 500, 503)
@@ -26,7 +38,7 @@ FILES = {one.media[0]: {"schema": {"type": "string"}} for one in FORMATS.values(
 """Other formats of an answer."""
 
 
-def _get(path: str, summary: str, answer: type, query: Query) -> Operation:
+def _get(path: str, summary: str, answer: Any, query: Query) -> Operation:
     return Operation(
         method="get",
         path=path,
@@ -60,8 +72,8 @@ READ_OPERATIONS: tuple[Operation, ...] = (
         query=ASKED,
         more_content=FILES,
     ),
-    _get("/v1/metrics", "The metrics, and how far they are collected", list, {}),
-    _get("/v1/metrics/{metric}", "One metric with its definitions and days", dict, {}),
+    _get("/v1/metrics", "The metrics, and how far they are collected", list[MetricDescription], {}),
+    _get("/v1/metrics/{metric}", "One metric with its definitions and days", MetricDetails, {}),
     _get(
         "/v1/metrics/{metric}/shows",
         "Every show of one period with its number, or why it has none",
@@ -71,22 +83,27 @@ READ_OPERATIONS: tuple[Operation, ...] = (
     _get(
         "/v1/why",
         "What is behind the number of one day",
-        dict,
+        WhyBody,
         {"metric": (TEXT, "the metric"), "day": (TEXT, "the day"), "by": (TEXT, "dimensions"), **WHERE},
     ),
     _get(
         "/v1/coverage",
         "Which days are collected, and the gaps",
-        list,
+        list[CoverageCalendar],
         {"metrics": (TEXT, "of all, unless given"), **SPAN},
     ),
-    _get("/v1/runs", "The latest runs, newest first", list, {"limit": ({"type": "integer", "minimum": 1}, "how many")}),
+    _get(
+        "/v1/runs",
+        "The latest runs, newest first",
+        list[RunBody],
+        {"limit": ({"type": "integer", "minimum": 1}, "how many")},
+    ),
     _get(
         "/v1/goals",
         "How far each goal is",
-        dict,
+        GoalsBody,
         {"names": (TEXT, "goals; of all, unless given"), "on": (TEXT, "a day"), "last": (TEXT, "also earlier periods")},
     ),
-    _get("/v1/alerts", "What is not well now", dict, {}),
-    _get("/v1/status", "The last run, what is late or failed, and what is due", dict, {}),
+    _get("/v1/alerts", "What is not well now", AlertsBody, {}),
+    _get("/v1/status", "The last run, what is late or failed, and what is due", BookStatusBody, {}),
 )

@@ -8,11 +8,20 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tallybook.core import SHOWS, calendar
+from tallybook.monitor import DeliveryStatus, EventProblem, MetricStatus
+from tallybook.query import (
+    CoverageEvidence,
+    DefinitionEvidence,
+    PointsEvidence,
+    RevisionEvidence,
+    RunEvidence,
+)
 
 Texts = str | list[str] | UnsetType | None
 Text = str | UnsetType | None
 Flag = bool | UnsetType | None
 Number = int | UnsetType | None
+GOAL_STATUSES = ("reached", "ahead", "behind", "missed", "open", "unknown")
 ScopeName = Annotated[str, Meta(extra_json_schema={"enum": list(calendar.SCOPES)})]
 ShowName = Annotated[str, Meta(extra_json_schema={"enum": list(SHOWS)})]
 
@@ -96,3 +105,155 @@ class ShowsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     unit: str | None
     default: str | None
     shows: list[dict[str, Any]]
+
+
+class RunBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A run, an import or a forgetting. `report` is what it did, metric by metric; `finished` is null while it lasts."""
+
+    run: int
+    what: str
+    started: str
+    finished: str | None
+    status: str
+    report: dict[str, Any]
+
+
+class GoalBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A goal in one period. `days` are covered and over, of `days_gone` that are over, of `days_expected` in all.
+    `expected` is where it should be by now, `difference` how far the value is beyond that, `projection` where it ends at
+    this rate. `status` is reached, ahead, behind, missed, open or unknown; `why` says why it is one of the last two."""
+
+    goal: str
+    title: str | None
+    metric: str
+    where: list[str]
+    scope: str
+    period: str
+    until: str
+    at_most: bool
+    target: int | float | None
+    value: int | float | None
+    share: float | None
+    expected: int | float | None
+    difference: int | float | None
+    difference_share: float | None
+    projection: int | float | None
+    status: Annotated[str, Meta(extra_json_schema={"enum": list(GOAL_STATUSES)})]
+    why: str | None
+    days: int
+    days_gone: int
+    days_expected: int
+    complete: bool
+    approximate: bool
+    as_of: str | None
+    notes: list[str]
+    explain: str
+    unit: str | None
+    show: str | None
+    label: str | UnsetType = UNSET
+    """How a fiscal period is called."""
+
+
+class GoalsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Every goal that the reader may see, or those that are named; with `last` also in earlier periods."""
+
+    goals: list[GoalBody]
+
+
+class AlertBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is not well, since when, and the next command. `told`: how many addresses were notified; `over`: when it
+    ended."""
+
+    id: str
+    kind: str
+    subject: str
+    said: str
+    next: str
+    since: str
+    told: int
+    over: str | UnsetType = UNSET
+
+
+class AlertsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The current problems, and past ones whose end is not sent to everyone."""
+
+    alerts: list[AlertBody]
+
+
+class LastRunBody(msgspec.Struct, kw_only=True):
+    """The last run that collected: its number, how it ended, how many days it stored, and the metrics that failed."""
+
+    run: int
+    status: str
+    started: str
+    finished: str | None
+    days: int
+    failed: list[str]
+
+
+class BookStatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The book at an instant. `due` is the day up to which everything should be collected by now."""
+
+    book: str
+    timezone: str
+    now: str
+    version: int
+    running: bool
+    last_run: LastRunBody | None
+    next_due: str | None
+    due: str
+    metrics: list[MetricStatus]
+    deliveries: list[DeliveryStatus]
+    ahead: list[str]
+    events: list[EventProblem]
+    older: list[str]
+    well: bool
+    problems: list[str]
+    remarks: list[str]
+
+
+class LineageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The tree below a metric: a derived one is `made_of` others; any other reads `tables`, each with its columns, or is
+    computed by a `function`. `unread` is SQL that cannot be parsed."""
+
+    metric: str
+    measure: str | None
+    made_of: list[LineageBody] | UnsetType = UNSET
+    source: str | UnsetType | None = UNSET
+    function: str | UnsetType = UNSET
+    tables: dict[str, list[str]] | UnsetType = UNSET
+    unread: list[str] | UnsetType = UNSET
+
+
+class EvidenceBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What the book contains about one collected metric on one day; `error`: why nothing can be read. A reader of some
+    series sees only the definition and the coverage."""
+
+    metric: str
+    kept_as: str | UnsetType = UNSET
+    definition: DefinitionEvidence | UnsetType | None = UNSET
+    coverage: CoverageEvidence | UnsetType | None = UNSET
+    points: PointsEvidence | UnsetType | None = UNSET
+    run: RunEvidence | UnsetType | None = UNSET
+    revisions: list[RevisionEvidence] | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    hint: str | UnsetType = UNSET
+
+
+class WhyBody(msgspec.Struct, kw_only=True):
+    """Everything behind a number: where its metric is from, and of a day the answer and the evidence of each metric that
+    it is made of."""
+
+    metric: str
+    lineage: LineageBody
+    used_by: list[str]
+    day: str | UnsetType = UNSET
+    behind: list[EvidenceBody] | UnsetType = UNSET
+    metrics: list[str] | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    week_starts: str | UnsetType = UNSET
+    columns: list[AnswerColumnBody] | UnsetType = UNSET
+    rows: list[dict[str, Any]] | UnsetType = UNSET
+    explain: str | UnsetType = UNSET
+    warnings: list[str] | UnsetType = UNSET
