@@ -194,6 +194,7 @@ FILES = {
     "test_schemathesis.py": "right",
     "test_scores.py": "scale",
     "test_segment.py": "events",
+    "test_row_counts.py": "right",
     "test_segments.py": "right",
     "test_serve.py": "scale",
     "test_serving.py": "events",

@@ -37,6 +37,7 @@ __getattr__, __dir__ = opened(
         "point_relations": ("Points", "TOTALS"),
         "spelling": ("errors_in_python_words", "python_words"),
         "asked_options": ("options_of_texts", "question_options", "read_question"),
+        "row_counts": ("rows_at_least",),
         "question": (
             "BoundedQuestion",
             "Day",

@@ -86,6 +86,7 @@ from tallybook.query.records import (
     MetricDetails as MetricDetails,
     RunRecord as RunRecord,
 )
+from tallybook.query.row_counts import rows_at_least as rows_at_least
 from tallybook.query.segments import (
     QuestionSegment as QuestionSegment,
     parse_segment as parse_segment,

@@ -35,7 +35,7 @@ from tallybook.server.assistant_values import (
 from tallybook.server.book_api import coverage_of, json_of, why_of
 from tallybook.server.books import SharedBook
 from tallybook.server.instead import questions_to_ask, refused_in_words, tried_in
-from tallybook.server.problems import as_refusal
+from tallybook.server.problems import as_refusal, certain_rows
 from tallybook.server.readers import LOCAL, AnswerReader
 
 if TYPE_CHECKING:
@@ -199,14 +199,14 @@ def _checked(book: Book, reader: AnswerReader, arguments: Mapping[str, Any]) -> 
 
 def _answer(book: Book, reader: AnswerReader, question: Question) -> AnswerForAssistant:
     try:
-        result = reader.seen(book.ask(reader.bounded(book.project.catalog, question)))
+        bounded = reader.bounded(book.project.catalog, question)
+        if certain := certain_rows(book, bounded, MAX_ROWS):
+            raise _too_many(certain)
+        result = reader.seen(book.ask(bounded))
     except Refused as refused:
         raise refused_in_words(refused, questions_to_ask(refused, question, tried_in(book, reader))) from None
     if len(result.data) > MAX_ROWS:
-        raise QueryError(
-            f"the answer has {len(result.data):,} rows, and at most {MAX_ROWS} are given",
-            hint="ask for a wider scope, fewer days, top, a filter, or fewer dimensions",
-        )
+        raise _too_many(len(result.data))
     plain, exact = result.to_dict(), result.to_dict(exact=True)
     return AnswerForAssistant(
         explain=plain["explain"],
@@ -215,6 +215,13 @@ def _answer(book: Book, reader: AnswerReader, question: Question) -> AnswerForAs
         version=result.version,
         question=question_options(question),
         warnings=list(plain.get("warnings", [])),
+    )
+
+
+def _too_many(count: int) -> QueryError:
+    return QueryError(
+        f"the answer has {count:,} rows, and at most {MAX_ROWS} are given",
+        hint="ask for a wider scope, fewer days, top, a filter, or fewer dimensions",
     )
 
 

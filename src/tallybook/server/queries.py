@@ -21,7 +21,7 @@ from tallybook.server.books import BookState, SharedBook
 from tallybook.server.formats import FORMATS, AnswerFormat, chosen_format, written
 from tallybook.server.gate import Gate
 from tallybook.server.instead import questions_to_ask, refused_in_words, tried_in
-from tallybook.server.problems import QUERY_PATH, as_refusal, bad_question, query_link, too_many_rows
+from tallybook.server.problems import QUERY_PATH, as_refusal, bad_question, certain_rows, query_link, too_many_rows
 from tallybook.server.readers import AnswerReader, view_hash
 from tallybook.server.requests import Request
 
@@ -124,6 +124,8 @@ class QueryDoor:
         if tag and is_known(tag, known):
             return HttpAnswer(304, headers=headers)
         try:
+            if certain := certain_rows(book, question, self.max_rows):
+                raise too_many_rows(certain, self.max_rows, question.by)
             result = reader.seen(book.ask(question))
             if len(result.data) > self.max_rows:
                 raise too_many_rows(len(result.data), self.max_rows, question.by)

@@ -27,6 +27,7 @@ from tallybook.server.pages.metric import COMPARES
 from tallybook.server.pages.page import Choice, Page, PageWork
 from tallybook.server.pages.shows import ShowChoice, ShownPeriod, show_choices, shown_period
 from tallybook.server.pages.words import title_of
+from tallybook.server.problems import certain_rows
 from tallybook.storage import EventLedger
 
 WHERE_WORDS = {"where": "filter", "from": "from", "to": "to"}
@@ -132,6 +133,8 @@ def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[st
         can_total = bool(question.by) and not question.compare and not question.segments
         if can_total:
             question = replace(question, totals=True)
+        if certain := certain_rows(work.book, work.reader.bounded(work.catalog, question), MAX_ROWS):
+            raise too_many(certain, MAX_ROWS, question.by)
         result = work.answer(question)
         if len(result.data) > MAX_ROWS:
             raise too_many(len(result.data), MAX_ROWS, question.by)
