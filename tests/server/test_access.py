@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,9 +14,12 @@ import pytest
 
 from tallybook.cli import invoke
 from tallybook.core import ServeSettings
+from tallybook.server.audit_log import AuditFiles, AuditLog, AuditTable, audited
 from tallybook.server.clients import DoorPolicy
 from tallybook.server.queries import without_folders
 from tallybook.server.sessions import safe_next
+from tallybook.storage import AuditLines, BookLocation
+from tests.ledgers import LEDGERS
 from tests.server.served import Answer, Served, own, served
 
 __all__ = ["own", "served"]
@@ -290,11 +296,8 @@ def test_a_reader_who_asks_too_often_is_told_when_to_ask_again(own: Served) -> N
 
 
 def test_who_asked_what_is_kept_by_day_and_listed(own: Served) -> None:
-    from datetime import timedelta
-
-    from tallybook.server.audit_log import AuditLog
-
-    own.app.watching.audit = AuditLog(own.plan.place.folder, timedelta(days=90), lambda: own.project.now)
+    kept = AuditFiles(own.plan.place.folder)
+    own.app.watching.audit = AuditLog(kept, timedelta(days=90), lambda: own.project.now)
     folder = own.plan.place.folder / "audit"
     folder.mkdir()
     (folder / "2023-01-01.ndjson").write_text("{}\n")
@@ -315,6 +318,36 @@ def test_who_asked_what_is_kept_by_day_and_listed(own: Served) -> None:
     )
     assert first["asked"] == {"metrics": ["mrr"], "scope": "week", "where": ["plan=pro"]}
     assert key not in out.getvalue()
+
+
+@pytest.mark.parametrize("ledger", LEDGERS)
+def test_a_book_without_a_folder_keeps_who_asked_what_in_its_ledger(tmp_path: Path, ledger: str) -> None:
+    made: Any = LEDGERS[ledger](tmp_path)
+    lines, now = AuditLines(made), datetime(2024, 2, 10, 12, tzinfo=UTC)
+    lines.add([("2023-01-01T00:00:00.000000Z", "old", '{"reader":"gone"}')])
+    log = AuditLog(AuditTable(lines), timedelta(days=90), lambda: now)
+    for number in range(3):
+        log.write({"reader": "dashboard" if number else "someone", "path": f"/m/{number}"})
+    log.close()
+    found = list(audited(lines, date(2023, 1, 1), now.date()))
+    assert [one["path"] for one in found] == ["/m/0", "/m/1", "/m/2"], "in order, and old days are deleted"
+    assert found[0]["time"].startswith("2024-02-10T12:00:00")
+    assert [one["path"] for one in audited(lines, now.date(), now.date(), "dashboard")] == ["/m/1", "/m/2"]
+    assert list(audited(lines, date(2024, 2, 11), date(2024, 2, 12))) == []
+    made.close()
+
+
+def test_a_server_of_a_book_without_a_folder_has_the_log(own: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tallybook.server import worker
+
+    monkeypatch.setattr(worker, "event_ledger", lambda place: own.events)
+    plan = replace(own.plan, place=BookLocation(folder=None, ledger="postgresql://elsewhere"))
+    log = worker._audit_log(plan)
+    assert log is not None
+    log.write({"reader": "somebody"})
+    log.close()
+    day = own.project.now.date()
+    assert [one["reader"] for one in audited(AuditLines(own.events.ledger), day, day)] == ["somebody"]
 
 
 @pytest.mark.parametrize("live", [False, True])

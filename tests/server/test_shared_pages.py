@@ -119,6 +119,18 @@ def test_several_series_a_formula_and_segments_are_shared_within_the_filters_of_
     assert not re.search(r"\b160\b", text_of(shared.ask("GET", path))), "a segment never widens a link"
 
 
+def test_a_shared_link_has_the_limit_of_a_reader(shared: Served) -> None:
+    shared.app.policy = DoorPolicy.of(ServeSettings(reads=2), needs_proxy=False)
+    shared.app.gate.reads.seconds = lambda: 0.0
+    _, path = made(shared, "money")
+    _, other = made(shared, "money", "--where", "plan=pro")
+    statuses = [shared.ask("GET", path) for _ in range(5)]
+    assert [one.status for one in statuses] == [200] * 4 + [429]
+    assert int(statuses[-1].headers["retry-after"]) >= 1
+    assert shared.ask("GET", path.replace("/s/", "/v1/shared/")).status == 429, "its data is the same link"
+    assert shared.ask("GET", other).status == 200
+
+
 def test_forged_links_are_403_and_ended_or_revoked_ones_410_with_whom_to_ask(shared: Served) -> None:
     share_id, path = made(shared, "money", "--until", "2d", "--by", "ada@acme.com")
     assert shared.ask("GET", path[:-1]).status == 403

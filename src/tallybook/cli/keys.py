@@ -243,15 +243,17 @@ def log(terminal: Terminal, reader: str | None, last: str, form: str) -> int:
     \b
       tallybook keys log --reader dashboard --last "30 days"
       tallybook keys log --format json"""
-    from tallybook.server import audited
+    from tallybook.server import audited, event_ledger
+    from tallybook.storage import AuditLines
 
     book = terminal.book()
-    folder, today = book.project.place.folder, terminal.clock().date()
+    place, today = book.project.place, terminal.clock().date()
     try:
         first = book.project.catalog.book.periods("monday").last_span(last, today)[0]
     except ValueError as error:
         raise QueryError(str(error), hint='--last "7 days"') from None
-    lines = list(audited(folder, first, today, reader)) if folder is not None else []
+    kept = place.folder if place.folder is not None else AuditLines(event_ledger(place).ledger)
+    lines = list(audited(kept, first, today, reader))
     if form == "json":
         terminal.json({"requests": lines})
         return DONE

@@ -1,11 +1,13 @@
-"""Who asked what: a line of JSON for each request of a reader, in a file of its day in the folder of the book."""
+"""Who asked what: a line of JSON for each request of a reader, in a file of its day in the folder of the book, or in the
+ledger of a book without a folder."""
 
 from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from tallybook.core import utc_text
-from tallybook.storage import folder_mode, make_folder
+from tallybook.core import BookError, utc_text
+from tallybook.storage import AuditLines, folder_mode, make_folder, stamp_of
 
 FOLDER = "audit"
 FLUSH_SECONDS = 0.25
@@ -22,12 +24,50 @@ MAX_WAITING = 50_000
 """Lines that wait to be written. More are dropped, and their number is a line."""
 
 
+class AuditFiles:
+    """A file for each day in the folder of a book."""
+
+    def __init__(self, folder: Path, access: str = "owner") -> None:
+        self.folder, self.access = folder / FOLDER, access
+
+    def add(self, day: date, lines: Sequence[tuple[str, bytes]]) -> None:
+        """Append (instant, line) of a day."""
+        mode = folder_mode(self.folder.parent, self.access)
+        make_folder(self.folder, mode)
+        text = b"".join(line + b"\n" for _, line in lines)
+        # One write for all: lines of several workers do not mix.
+        opened = os.open(self.folder / f"{day}.ndjson", os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode & 0o660)
+        try:
+            while text:
+                text = text[os.write(opened, text) :]
+        finally:
+            os.close(opened)
+
+    def prune(self, before: date) -> None:
+        prune(self.folder, before)
+
+
+class AuditTable:
+    """Lines in the ledger of a book."""
+
+    def __init__(self, lines: AuditLines) -> None:
+        self.lines = lines
+
+    def add(self, day: date, lines: Sequence[tuple[str, bytes]]) -> None:
+        """Keep (instant, line) of a day."""
+        own = uuid.uuid4().hex[:12]
+        self.lines.add((at, f"{own}-{place:06}", line.decode()) for place, (at, line) in enumerate(lines))
+
+    def prune(self, before: date) -> None:
+        self.lines.prune(before)
+
+
 class AuditLog:
     """Lines are written by a thread of their own. A crash loses those of the last quarter second."""
 
-    def __init__(self, folder: Path, keep: timedelta, clock: Callable[[], datetime], access: str = "owner") -> None:
-        self.folder, self.keep, self.clock, self.access = folder / FOLDER, keep, clock, access
-        self.waiting: deque[tuple[date, bytes]] = deque()
+    def __init__(self, kept: AuditFiles | AuditTable, keep: timedelta, clock: Callable[[], datetime]) -> None:
+        self.kept, self.keep, self.clock = kept, keep, clock
+        self.waiting: deque[tuple[date, str, bytes]] = deque()
         self.dropped = 0
         self.pruned: date | None = None
         self.stop = threading.Event()
@@ -39,7 +79,7 @@ class AuditLog:
         if len(self.waiting) >= MAX_WAITING:
             self.dropped += 1
             return
-        self.waiting.append((now.date(), msgspec.json.encode({"time": utc_text(now), **line}) + b"\n"))
+        self.waiting.append((now.date(), stamp_of(now), msgspec.json.encode({"time": utc_text(now), **line})))
 
     def close(self) -> None:
         """Write what waits, for a second at most."""
@@ -51,33 +91,22 @@ class AuditLog:
         if self.dropped:
             dropped, self.dropped = self.dropped, 0
             self.write({"reader": "", "dropped": dropped})
-        by_day: dict[date, bytes] = {}
+        by_day: dict[date, list[tuple[str, bytes]]] = {}
         while self.waiting:
-            day, line = self.waiting.popleft()
-            by_day[day] = by_day.get(day, b"") + line
+            day, at, line = self.waiting.popleft()
+            by_day.setdefault(day, []).append((at, line))
         for day, lines in by_day.items():
-            self._append(day, lines)
+            self.kept.add(day, lines)
             if self.pruned != day:
                 self.pruned = day
-                prune(self.folder, day - self.keep)
-
-    def _append(self, day: date, lines: bytes) -> None:
-        mode = folder_mode(self.folder.parent, self.access)
-        make_folder(self.folder, mode)
-        # One write for all: lines of several workers do not mix.
-        opened = os.open(self.folder / f"{day}.ndjson", os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode & 0o660)
-        try:
-            while lines:
-                lines = lines[os.write(opened, lines) :]
-        finally:
-            os.close(opened)
+                self.kept.prune(day - self.keep)
 
     def _work(self) -> None:
         while not self.stop.wait(FLUSH_SECONDS):
-            # A full disk delays no reader; the lines are lost, as their number would be.
-            with suppress(OSError):
+            # A full disk, or a ledger that is away, delays no reader; the lines are lost, as their number would be.
+            with suppress(OSError, BookError):
                 self.flush()
-        with suppress(OSError):
+        with suppress(OSError, BookError):
             self.flush()
 
 
@@ -89,14 +118,20 @@ def prune(folder: Path, before: date) -> None:
                 path.unlink()
 
 
-def audited(folder: Path, first: date, last: date, reader: str | None = None) -> Iterator[dict[str, Any]]:
-    """The lines of some days, oldest first; those of one reader where it is named."""
-    for path in sorted((folder / FOLDER).glob("*.ndjson")):
+def audited(place: Path | AuditLines, first: date, last: date, reader: str | None = None) -> Iterator[dict[str, Any]]:
+    """The lines of some days, oldest first, of the folder or the ledger of a book; those of one reader where it is
+    named."""
+    lines = _of_files(place / FOLDER, first, last) if isinstance(place, Path) else place.between(first, last)
+    for line in lines:
+        with suppress(msgspec.DecodeError):
+            found = msgspec.json.decode(line)
+            if reader in (None, found.get("reader")):
+                yield found
+
+
+def _of_files(folder: Path, first: date, last: date) -> Iterator[bytes]:
+    for path in sorted(folder.glob("*.ndjson")):
         with suppress(ValueError):
             if not first <= date.fromisoformat(path.stem) <= last:
                 continue
-        for line in path.read_bytes().splitlines():
-            with suppress(msgspec.DecodeError):
-                found = msgspec.json.decode(line)
-                if reader in (None, found.get("reader")):
-                    yield found
+        yield from path.read_bytes().splitlines()

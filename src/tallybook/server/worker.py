@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tallybook.core import DeclarationError, RequestError, TallybookError
 from tallybook.ingest import Compactor, GroupCommit, KeyRing, LogFolder, logs_to_write
 from tallybook.server.listeners import needs_proxy
-from tallybook.storage import BookLocation, EntityLedger, EventLedger, open_store
+from tallybook.storage import AuditLines, BookLocation, EntityLedger, EventLedger, open_store
 
 if TYPE_CHECKING:
     import uvicorn
@@ -233,12 +233,15 @@ def _preparing(plan: WorkerPlan, app: EventsApp) -> PagePreparing | None:
 
 
 def _audit_log(plan: WorkerPlan) -> AuditLog | None:
-    """Where it is kept who asked what; None where the book has no folder, or it is turned off."""
-    from tallybook.server.audit_log import AuditLog
+    """Where it is kept who asked what; None where it is turned off."""
+    from tallybook.server.audit_log import AuditFiles, AuditLog, AuditTable
 
-    if plan.place.folder is None or not plan.settings.audit or plan.book is None:
+    if not plan.settings.audit or plan.book is None:
         return None
-    return AuditLog(plan.place.folder, timedelta(seconds=plan.settings.audit), plan.clock, plan.place.access)
+    keep = timedelta(seconds=plan.settings.audit)
+    if plan.place.folder is not None:
+        return AuditLog(AuditFiles(plan.place.folder, plan.place.access), keep, plan.clock)
+    return AuditLog(AuditTable(AuditLines(event_ledger(plan.place).ledger)), keep, plan.clock)
 
 
 def _doors(plan: WorkerPlan) -> list[Door]:

@@ -37,6 +37,7 @@ __getattr__, __dir__ = opened(
         "entity_writing": ("apply_pushed",),
         "identity_links": ("IdentityLinks", "NewLinks", "apply_links"),
         "entity_records": ("AttributeType", "ChangedEntities", "Entity", "HistoryRow"),
+        "audit_lines": ("AuditLines",),
         "series_slots": ("SeriesSlots", "with_new"),
         "shares": ("ShareLedger", "ShareRecord"),
         "loaded_rows": ("load_rows",),

@@ -1,6 +1,7 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.storage.api_keys import ApiKey as ApiKey
 from tallybook.storage.aside import set_aside as set_aside
+from tallybook.storage.audit_lines import AuditLines as AuditLines
 from tallybook.storage.book_commits import BookCommits as BookCommits, commits_of as commits_of
 from tallybook.storage.clocks import (
     TakenBack as TakenBack,

@@ -164,6 +164,8 @@ CREATE TABLE message_states (
     message {text} NOT NULL, rule {text} NOT NULL, entity {text} NOT NULL, viewer {text} NOT NULL,
     number {number} NOT NULL, shown {instant}, clicked {instant}, dismissed {instant}, times {number} NOT NULL,
     PRIMARY KEY (message, rule, entity, viewer, number)){rowless};
+CREATE TABLE audit_lines (
+    at {instant} NOT NULL, id {text} NOT NULL, line {text} NOT NULL, PRIMARY KEY (at, id)){rowless};
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -300,6 +302,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "dismissed",
         "times",
     ),
+    "audit_lines": ("at", "id", "line"),
 }
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])
