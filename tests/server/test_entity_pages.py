@@ -105,3 +105,20 @@ def test_days_that_are_not_collected_make_activity_unknown_and_an_evaluation_sho
     assert "Active in 28 days – 2024-03-10 is not collected: tallybook run requests" in page
     assert "What they did is unknown: 2024-03-10 is not collected" in said(served, "/accounts/a1")
     served.close()
+
+
+def test_lists_over_http_are_those_of_the_page_and_of_python(people: Served) -> None:
+    answer = people.ask("GET", "/v1/users?where=role+%3D+%27member%27&sort=-email&limit=3&offset=1").json
+    whole = people.project.book.entities("users").list("role = 'member'", sort="-email")
+    assert answer["users"] == [dict(zip(whole.columns, row, strict=True)) for row in whole.rows[1:4]]
+    assert (answer["total"], answer["unknown"]) == (USERS - 1, 0)
+    assert answer["commit"] == whole.number
+    found = people.ask("GET", "/v1/users?find=OWNER").json
+    assert [one["id"] for one in found["users"]] == ["u3"]
+    wrong = people.ask("GET", "/v1/accounts?where=pla+%3D+1")
+    assert (wrong.status, "plan" in wrong.json["hint"]) == (400, True)
+    assert people.ask("GET", "/v1/accounts?limit=0").status == 400
+    bound = people.key("bound", "read", metrics=("mrr",))
+    assert people.ask("GET", "/v1/accounts", key=bound).status == 403
+    changed = people.ask("GET", "/v1/accounts", if_none_match=people.ask("GET", "/v1/accounts").headers["etag"])
+    assert changed.status == 304

@@ -31,6 +31,8 @@ class EntityPage:
     matching: int
     everybody: int
     unknown: int
+    number: int
+    """The commit of users and accounts that it was read at."""
     whys: Mapping[str, str]
     """By attribute, why its values are not known."""
 
@@ -59,6 +61,7 @@ def entity_page(
             matching=matching,
             everybody=_count(chosen, chosen.everybody) if where else matching,
             unknown=chosen.unknown,
+            number=chosen.number,
             whys=chosen.whys,
         )
 

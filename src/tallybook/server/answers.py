@@ -40,10 +40,13 @@ class Refusal(Exception):
     def __init__(self, error: RequestError, *, closes: bool = False, retry_seconds: int = RETRY_SECONDS) -> None:
         self.error, self.closes, self.retry_seconds = error, closes, retry_seconds
 
+    @property
+    def when_to_retry(self) -> dict[str, str]:
+        """The header that says when to ask again, of errors that pass."""
+        return {"retry-after": str(self.retry_seconds)} if self.error.status in (429, 503) else {}
+
     def answer(self) -> HttpAnswer:
-        headers = {"content-type": "application/problem+json"}
-        if self.error.status in (429, 503):
-            headers["retry-after"] = str(self.retry_seconds)
+        headers = {"content-type": "application/problem+json"} | self.when_to_retry
         if self.error.status == 401:
             headers["www-authenticate"] = "Bearer"
         return HttpAnswer(self.error.status, self.error.as_json(), headers, self.closes)

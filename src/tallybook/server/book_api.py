@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from tallybook.core import QueryError, RequestError, as_json, did_you_mean
+from tallybook.core import ENTITY_KINDS, QueryError, RequestError, as_json, did_you_mean
 from tallybook.monitor import plain
-from tallybook.query import Question, explain
+from tallybook.query import Question, entity_page, explain
 from tallybook.server.access import reader_of
 from tallybook.server.answers import HttpAnswer, Refusal, only
 from tallybook.server.books import SharedBook
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 METRICS = "/v1/metrics"
 MAX_RUNS = 500
+MAX_ENTITIES, MAX_OFFSET = 1_000, 100_000_000
 PRIVATE_OF_RUNS = ("host", "pid")
 """Of runs: names of machines, which readers over HTTP need not know."""
 
@@ -152,12 +153,41 @@ def _coverage(book: Book, asked: BookRequest) -> Any:
     return coverage_of(book, asked.reader, asked.several("metrics", "metric"), asked.one("from"), asked.one("to"))
 
 
+def _entities(kind: str) -> Answerer:
+    """A list of users or accounts by a condition."""
+
+    def answered(book: Book, asked: BookRequest) -> Any:
+        _check_unbound(asked.reader, kind)
+        found = entity_page(
+            book.entities(kind),
+            asked.one("where") or "",
+            find=asked.one("find") or "",
+            sort=asked.one("sort") or "id",
+            start=_whole(asked.one("offset") or "0", "offset", 0, MAX_OFFSET),
+            limit=_whole(asked.one("limit") or "100", "limit", 1, MAX_ENTITIES),
+        )
+        return {
+            kind: [dict(zip(found.columns, row, strict=True)) for row in found.rows],
+            "total": found.found,
+            "unknown": found.unknown,
+            "commit": found.number,
+            "why": dict(found.whys),
+        }
+
+    return answered
+
+
+def _whole(text: str, name: str, least: int, most: int) -> int:
+    """A number of a parameter. Raises QueryError."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise QueryError(f"{name} is {text[:20]!r}", hint=f"{least} to {most:,}", field=name)
+    return int(text)
+
+
 def _runs(book: Book, asked: BookRequest) -> Any:
     _check_unbound(asked.reader, "runs")
-    text = asked.one("limit") or "20"
-    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_RUNS):
-        raise QueryError(f"limit is {text[:20]!r}", hint=f"1 to {MAX_RUNS}", field="limit")
-    runs = [run.to_dict() for run in book.runs(int(text))]
+    limit = _whole(asked.one("limit") or "20", "limit", 1, MAX_RUNS)
+    runs = [run.to_dict() for run in book.runs(limit)]
     return [{name: value for name, value in run.items() if name not in PRIVATE_OF_RUNS} for run in runs]
 
 
@@ -195,6 +225,7 @@ PATHS: Mapping[str, tuple[Answerer, tuple[str, ...]]] = {
     "/v1/goals": (_goals, ("names", "name", "on", "last")),
     "/v1/alerts": (_alerts, ()),
     "/v1/status": (_status, ()),
+    **{f"/v1/{kind}": (_entities(kind), ("where", "find", "sort", "limit", "offset")) for kind in ENTITY_KINDS},
 }
 
 

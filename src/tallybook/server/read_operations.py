@@ -8,6 +8,7 @@ from tallybook.query import CoverageCalendar, MetricDescription, MetricDetails
 from tallybook.server.api_types import Operation, Query
 from tallybook.server.formats import FORMATS
 from tallybook.server.read_types import (
+    AccountsBody,
     AlertsBody,
     AnswerBody,
     BookStatusBody,
@@ -15,6 +16,7 @@ from tallybook.server.read_types import (
     QueryBody,
     RunBody,
     ShowsBody,
+    UsersBody,
     WhyBody,
 )
 
@@ -33,6 +35,13 @@ ASKED: Query = {
     "last": (TEXT, "how far back instead of from: 12 weeks"),
     "show": (TEXT, "how days become one number"),
     "format": ({"type": "string", "enum": list(FORMATS)}, "instead of Accept"),
+}
+LISTED: Query = {
+    "where": (TEXT, "a condition, as in rules: plan = 'pro' and seats > 5"),
+    "find": (TEXT, "a text that an attribute contains"),
+    "sort": (TEXT, "an attribute; -seats: the largest first"),
+    "limit": ({"type": "integer", "minimum": 1, "maximum": 1000}, "how many; 100 unless given"),
+    "offset": ({"type": "integer", "minimum": 0}, "how many to leave out"),
 }
 FILES = {one.media[0]: {"schema": {"type": "string"}} for one in FORMATS.values() if one.name != "json"}
 """Other formats of an answer."""
@@ -104,6 +113,8 @@ READ_OPERATIONS: tuple[Operation, ...] = (
         GoalsBody,
         {"names": (TEXT, "goals; of all, unless given"), "on": (TEXT, "a day"), "last": (TEXT, "also earlier periods")},
     ),
+    _get("/v1/accounts", "Accounts by a condition", AccountsBody, LISTED),
+    _get("/v1/users", "Users by a condition", UsersBody, LISTED),
     _get("/v1/alerts", "What is not well now", AlertsBody, {}),
     _get("/v1/status", "The last run, what is late or failed, and what is due", BookStatusBody, {}),
 )

@@ -212,6 +212,27 @@ class BookStatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     remarks: list[str]
 
 
+class AccountsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Accounts that a condition chooses, each with its attributes. `total`: how many there are in all; `unknown`: for how
+    many the outcome is not known; `why`: by attribute, why its values are not known."""
+
+    accounts: list[dict[str, Any]]
+    total: int
+    unknown: int
+    commit: int
+    why: dict[str, str]
+
+
+class UsersBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Users that a condition chooses, as `AccountsBody`."""
+
+    users: list[dict[str, Any]]
+    total: int
+    unknown: int
+    commit: int
+    why: dict[str, str]
+
+
 class LineageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The tree below a metric: a derived one is `made_of` others; any other reads `tables`, each with its columns, or is
     computed by a `function`. `unread` is SQL that cannot be parsed."""

@@ -175,7 +175,8 @@ class PagesDoor:
             html = signin_page(ask, onward=safe_next(request.path + query))
         else:
             html = problem_page(ask, error, now=self.clock())
-        answer = HttpAnswer(error.status, headers=HEADERS | {"cache-control": "no-store"}, text=html)
+        headers = HEADERS | {"cache-control": "no-store"} | refusal.when_to_retry
+        answer = HttpAnswer(error.status, headers=headers, text=html)
         answer.closes = refusal.closes
         return answer
 

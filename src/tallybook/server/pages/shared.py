@@ -83,7 +83,8 @@ class SharedPageDoor:
 
     def _refused(self, ask: PageRequest, refusal: Refusal, headers: dict[str, str]) -> HttpAnswer:
         html = problem_page(replace(ask, path=A_LINK), refusal.error, now=self.clock(), is_shared=True)
-        answer = HttpAnswer(refusal.error.status, headers=headers | {"cache-control": "no-store"}, text=html)
+        headers = headers | {"cache-control": "no-store"} | refusal.when_to_retry
+        answer = HttpAnswer(refusal.error.status, headers=headers, text=html)
         answer.closes = refusal.closes
         return answer
 
