@@ -1,5 +1,5 @@
-"""Who asked what: a line of JSON for each request of a reader, in a file of its day in the folder of the book, or in the
-ledger of a book without a folder."""
+"""Who asked what: a line of JSON for each request of a reader, in a file of its day in the folder of the book. A book
+without a folder has the lines in its ledger."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def bad_question(message: str, hint: str = "", field: str = "") -> Refusal:
 
 
 def certain_rows(book: Book, question: Question, most: int) -> int:
-    """How many rows the answer certainly has, where that is more than `most`; else 0. Much less work than the answer."""
+    """How many rows the answer certainly has, where that is more than `most`; else 0. Less work than the answer."""
     from tallybook.query import rows_at_least
 
     if not question.by or question.live or question.event is not None:

@@ -108,7 +108,7 @@ class ShowsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RunBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A run, an import or a forgetting. `report` is what it did, metric by metric; `finished` is null while it lasts."""
+    """A run, an import or a forgetting. `report` is what it did, metric by metric; `finished` is null while it runs."""
 
     run: int
     what: str
@@ -120,8 +120,8 @@ class RunBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 class GoalBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A goal in one period. `days` are covered and over, of `days_gone` that are over, of `days_expected` in all.
-    `expected` is where it should be by now, `difference` how far the value is beyond that, `projection` where it ends at
-    this rate. `status` is reached, ahead, behind, missed, open or unknown; `why` says why it is one of the last two."""
+    `expected` is where it should be by now, `difference` how far the value is beyond that, `projection` where it ends
+    at this rate. `status` is reached, ahead, behind, missed, open or unknown; `why`: why it is one of the last two."""
 
     goal: str
     title: str | None
@@ -213,8 +213,8 @@ class BookStatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class AccountsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Accounts that a condition chooses, each with its attributes. `total`: how many there are in all; `unknown`: for how
-    many the outcome is not known; `why`: by attribute, why its values are not known."""
+    """Accounts that a condition chooses, each with its attributes. `total`: how many there are in all; `unknown`: for
+    how many the outcome is not known; `why`: by attribute, why its values are not known."""
 
     accounts: list[dict[str, Any]]
     total: int
@@ -234,8 +234,8 @@ class UsersBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class LineageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The tree below a metric: a derived one is `made_of` others; any other reads `tables`, each with its columns, or is
-    computed by a `function`. `unread` is SQL that cannot be parsed."""
+    """The tree below a metric: a derived one is `made_of` others; any other reads `tables`, each with its columns, or
+    is computed by a `function`. `unread` is SQL that cannot be parsed."""
 
     metric: str
     measure: str | None
@@ -262,8 +262,8 @@ class EvidenceBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class WhyBody(msgspec.Struct, kw_only=True):
-    """Everything behind a number: where its metric is from, and of a day the answer and the evidence of each metric that
-    it is made of."""
+    """Everything behind a number: where its metric is from, and of a day the answer and the evidence of each metric
+    that it is made of."""
 
     metric: str
     lineage: LineageBody
