@@ -14,6 +14,7 @@ import importlib
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -86,6 +87,8 @@ def is_worker(config: pytest.Config) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed and make the folder of the run's servers, before any worker starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # by a shell's background job; child processes inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not is_worker(config):
         # Set in the environment, because that is what workers inherit.
         os.environ["TALLYBOOK_SEED"] = os.environ.get("TALLYBOOK_SEED") or str(random.SystemRandom().randrange(2**32))
