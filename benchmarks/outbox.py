@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import duckdb
 
+import tallybook
 from benchmarks.databases import FIRST_DAY
 from benchmarks.entities import _record, _row
 from benchmarks.figures import Budget, Report, print_progress
@@ -50,7 +51,7 @@ def _sending(report: Report, scene: Scene, items: int) -> None:
     accounts = items // len(SENT)
     with _emulator(accounts) as (api, emulator):
         folder = _project(scene, api, "fast", MOST)
-        with open_at(folder, FIRST_DAY) as book:
+        with tallybook.open(folder) as book:  # the pace is of the machine's clock
             book.push_attributes("accounts", "0", attributes=_row(0))
             _fill(book, accounts)
             print_progress("  the ledger is filled")
@@ -65,7 +66,7 @@ def _sending(report: Report, scene: Scene, items: int) -> None:
         alone = _one_after_another(api, accounts // 10)
         emulator("forget")
         folder = _project(scene, api, "calm", CALM)
-        with open_at(folder, FIRST_DAY) as book:
+        with tallybook.open(folder) as book:
             book.push_attributes("accounts", "0", attributes=_row(0))
             _fill(book, min(accounts, 4 * CALM))
             book.deliver("calm")

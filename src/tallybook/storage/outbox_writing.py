@@ -167,8 +167,8 @@ def fold_settled(db: Transaction, delivery: str) -> int:
             [delivery, day, version, items],
         )
     attributes = db.execute(
-        f"SELECT item, hash, at FROM outbox WHERE {done} AND day = '' AND item LIKE '{ATTRIBUTE}:%'",
-        [delivery, *open_],
+        f"SELECT item, hash, at FROM outbox WHERE {done} AND day = '' AND item LIKE ?",
+        [delivery, *open_, f"{ATTRIBUTE}:%"],
     ).fetchall()
     db.executemany(
         "INSERT INTO outbox_attributes VALUES (?, ?, ?, ?, ?) ON CONFLICT (delivery, entity, attribute) DO UPDATE SET "

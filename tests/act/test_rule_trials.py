@@ -1,0 +1,94 @@
+"""`rules try --over` says what the evaluations of each day did: on the demo's company, whose accounts change meanwhile."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from tallybook.demo import saas
+from tests.conftest import SOAK
+from tests.projects import Project, project
+
+__all__ = ["project"]
+
+END = date(2026, 3, 31)
+DAYS, SCALE = (730, 0.05) if SOAK else (5, 0.05)
+DECLARED = """
+[metrics.api_calls]
+table = "api_calls"
+time = "called_at"
+measure = "count(*)"
+by = ["account_id"]
+
+[metrics.mrr]
+kind = "level"
+table = "subscriptions"
+from = "started_at"
+until = "cancelled_at"
+measure = "sum(mrr)"
+
+[accounts]
+table = "accounts"
+attributes = ["plan", "country"]
+dimension = ["account_id"]
+history = "3y"
+
+[accounts.metrics]
+calls_7d = { metric = "api_calls", last = "7 days" }
+
+[messages.hello]
+text = "Hello, {country}"
+"""
+RULES = {
+    "quiet": "when = 'calls_7d < 3'\nleave = 'calls_7d > 6'\nhold = '2d'",
+    "surge": "when = \"calls_7d > 1.2 * before(calls_7d, '7 days')\"\nonce = 'per 30 days'",
+    "moved": "when = 'changed(plan)'\ncool_down = '3d'",
+    "trials": "when = \"plan = 'trial' or plan is unknown\"\nholdout = '20 %'",
+    "busy": "for = 'book'\nwhen = \"api_calls > 1.1 * before(api_calls, '7 days')\"",
+    "rising": "for = 'book'\nwhen = \"mrr > before(mrr, '3 days')\"",
+}
+
+
+def rule(name: str, own: str) -> str:
+    table, message = (
+        "{ to = 'table', url = 'sqlite:///acted.db', table = 'acted' }",
+        "{ to = 'message', message = 'hello' }",
+    )
+    return f"[rules.{name}]\n{own}\nthen = {table if 'book' in own else message}\n"
+
+
+def lived(made: Project, first: date) -> None:
+    """Run on each day. Some accounts change their plan."""
+    dice = random.Random(1)
+    for number in range(DAYS):
+        day = first + timedelta(days=number)
+        if number % 3 == 1:
+            plan, id_ = dice.choice(("free", "pro", "business", "trial")), dice.randint(1, 12)
+            made.execute(f"update accounts set plan = '{plan}' where id = {id_}")
+        made.at(f"{day}T05:00").run()
+
+
+def shown(firings: Any) -> list[tuple[Any, ...]]:
+    return sorted((one.entity, one.edge, one.at, one.day, one.state, sorted(one.values.items())) for one in firings)
+
+
+def test_a_trial_over_the_past_says_what_the_evaluations_of_each_day_did(project: Any, tmp_path: Path) -> None:
+    first = END - timedelta(days=DAYS - 1)
+    path = tmp_path / "app.db"
+    saas.write(path, end=END, first=first - timedelta(days=15), scale=SCALE)
+    made = Project(tmp_path / "project", f"sqlite:///{path}", now=f"{first}T05:00")
+    rules = "\n".join(rule(name, own) for name, own in RULES.items())
+    made.declare(DECLARED + rules, start=str(first - timedelta(days=15)), timezone="Europe/Berlin")
+    lived(made, first)
+    evaluator = made.book.rules.evaluator
+    fired = {name: evaluator.ledger.firings(name) for name in RULES}
+    assert sum(map(len, fired.values())) > (100 if SOAK else 5)
+    for name in RULES:
+        trial = made.book.rules.try_out(name, over=f"{DAYS} days")
+        assert trial.first == first
+        assert shown(trial.entered) == shown(fired[name]), name
+        line = next(one for one in made.book.rules.list() if one.rule == name)
+        assert len(trial.inside) == line.inside, name
+    made.close()
