@@ -213,6 +213,23 @@ def test_an_older_row_does_not_replace_a_newer_one(made: Project, make_database:
     assert rows(url) == before
 
 
+@pytest.mark.parametrize("kind", sampled(["mariadb", "postgresql", "sqlite"], 1, "ids of tables"))
+def test_ids_that_a_database_takes_for_the_same_have_rows_of_their_own(
+    made: Project, make_database: Any, kind: str
+) -> None:
+    from tallybook.deliver.destinations import rule_table
+    from tallybook.deliver.destinations.own_table import own_database
+
+    url, long = make_database(kind), "x" * 512
+    row = {"rule": "quiet", "kind": "account", "state": "inside", "at": "2024-01-12T04:00:00Z", "day": "2024-01-11"}
+    for number, gone in ((1, {}), (2, {"gone": True})):
+        ids = ["a", "A", "a ", "\u00e4", long] if not gone else ["a"]
+        several = [{**row, "entity": one, "number": number, "attributes": {}, **gone} for one in ids]
+        with own_database(url, made.folder) as engine, engine.begin() as connection:
+            rule_table._write(connection, rule_table._made_table(connection, "quiet_trials"), several)
+    assert sorted(entity for _, entity, _, _ in rows(url)) == ["A", "a ", long, "\u00e4"]
+
+
 def test_a_rule_for_the_book_keeps_a_row_of_the_book(made: Project, make_database: Any) -> None:
     url = make_database("sqlite")
     made.declare(METRICS + f'[rules.busy]\nfor = "book"\nwhen = "calls > 5"\nthen = {table(url)}')

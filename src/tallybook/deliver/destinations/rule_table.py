@@ -5,6 +5,7 @@ changes nothing."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from tallybook.deliver.outgoing.channel import Channel
     from tallybook.storage import OutboxRow
 
-OWN = "tallybook_rule"
-"""The column that marks a table of this kind."""
+AT_ONCE = 500
+ID, OWN = "tallybook_id", "tallybook_rule"
+"""The key, made of the rule and the entity, because databases compare texts in ways of their own; and the rule."""
 
 
 class RuleTable(OutboxDestination):
@@ -76,8 +78,9 @@ def _made_table(connection: Connection, name: str) -> Table:
     table = Table(
         bare,
         metadata,
-        Column(OWN, String(190), primary_key=True),
-        Column("entity", String(190), primary_key=True),
+        Column(ID, String(32), primary_key=True),
+        Column(OWN, String(190), nullable=False),
+        Column("entity", String(512), nullable=False),
         Column("kind", String(20), nullable=False),
         Column("state", String(20), nullable=False),
         Column("at", DateTime, nullable=False),
@@ -88,7 +91,7 @@ def _made_table(connection: Connection, name: str) -> Table:
     there = inspect(connection)
     if not there.has_table(bare, schema=schema or None):
         metadata.create_all(connection, checkfirst=True)
-    elif OWN not in {column["name"] for column in there.get_columns(bare, schema=schema or None)}:
+    elif ID not in {column["name"] for column in there.get_columns(bare, schema=schema or None)}:
         raise DestinationRefused(
             f"the table {name} is there already, and no rule made it",
             hint='name another one: table = "tallybook_rules"',
@@ -98,38 +101,34 @@ def _made_table(connection: Connection, name: str) -> Table:
 
 def _write(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Replace and delete rows that are not newer."""
-    from sqlalchemy import and_, bindparam
-
-    if not rows:
-        return
-    newest = _newest(connection, table, rows)
-    due = [row for row in rows if row["number"] >= newest.get((row["rule"], row["entity"]), 0)]
-    if not due:
-        return
-    same = and_(table.c[OWN] == bindparam("of_rule"), table.c.entity == bindparam("of_entity"))
-    connection.execute(table.delete().where(same), [{"of_rule": r["rule"], "of_entity": r["entity"]} for r in due])
-    kept = [_values(row) for row in due if not row.get("gone")]
-    if kept:
-        connection.execute(table.insert(), kept)
+    newest = _newest(connection, table, [_id(row) for row in rows])
+    due = {_id(row): row for row in rows if row["number"] >= newest.get(_id(row), 0)}
+    ids = list(due)
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        connection.execute(table.delete().where(table.c[ID].in_(some)))
+        if kept := [_values(due[id_]) for id_ in some if not due[id_].get("gone")]:
+            connection.execute(table.insert(), kept)
 
 
-def _newest(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
+def _newest(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, int]:
     """The numbers of the rows that are there, locked where the database can."""
     from sqlalchemy import select
 
-    found: dict[tuple[str, str], int] = {}
-    for rule in {row["rule"] for row in rows}:
-        entities = [row["entity"] for row in rows if row["rule"] == rule]
-        for start in range(0, len(entities), 500):
-            some = entities[start : start + 500]
-            asked = select(table.c.entity, table.c.tallybook_number).with_for_update()
-            asked = asked.where(table.c[OWN] == rule, table.c.entity.in_(some))
-            found |= {(rule, row[0]): row[1] for row in connection.execute(asked)}
+    found: dict[str, int] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        asked = select(table.c[ID], table.c.tallybook_number).where(table.c[ID].in_(ids[start : start + AT_ONCE]))
+        found |= {row[0]: row[1] for row in connection.execute(asked.with_for_update())}
     return found
+
+
+def _id(row: dict[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps([row["rule"], row["entity"]]).encode(), digest_size=16).hexdigest()
 
 
 def _values(row: dict[str, Any]) -> dict[str, Any]:
     return {
+        ID: _id(row),
         OWN: row["rule"],
         "entity": row["entity"],
         "kind": row["kind"],
