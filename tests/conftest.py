@@ -39,14 +39,14 @@ SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
 DATABASES = ("sqlite", "duckdb", *servers.KINDS)
 
 WORLDS = {"sqlite": 300, "duckdb": 300, "postgresql": 50, "mariadb": 50, "surfaces": 60} if SOAK else {
-    "sqlite": 4, "duckdb": 4, "postgresql": 2, "mariadb": 2, "surfaces": 3,
+    "sqlite": 3, "duckdb": 3, "postgresql": 2, "mariadb": 2, "surfaces": 3,
 }  # fmt: skip
 """How many random worlds test_right.py judges on each database, and test_surfaces.py on DuckDB."""
 
 # `derandomize` is said because Hypothesis turns it on by itself where CI is set: we want new examples each
 # run, reproducible by the seed.
 PROFILE = {"deadline": None, "print_blob": True, "derandomize": False}
-settings.register_profile("default", max_examples=8, suppress_health_check=[HealthCheck.too_slow], **PROFILE)
+settings.register_profile("default", max_examples=6, suppress_health_check=[HealthCheck.too_slow], **PROFILE)
 settings.register_profile("soak", max_examples=100, suppress_health_check=list(HealthCheck), **PROFILE)
 settings.load_profile("soak" if SOAK else "default")
 COSTLY = settings(max_examples=100 if SOAK else 3)

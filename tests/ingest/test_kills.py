@@ -254,7 +254,7 @@ def test_what_was_acknowledged_is_stored_once_whoever_is_killed(tmp_path: Path) 
 def test_what_two_hosts_acknowledged_is_stored_once_at_whatever_step_they_are_killed(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")
-    killed_hosts(tmp_path / "acme", 18, random.Random(seed))
+    killed_hosts(tmp_path / "acme", 12, random.Random(seed))
 
 
 @pytest.mark.soak
