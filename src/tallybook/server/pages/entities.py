@@ -62,7 +62,7 @@ def entities_page(work: PageWork, kind: str) -> Page:
     answers = work.book.entities(kind)
     where, sort = work.ask.one("where").strip(), work.ask.one("sort", "id")
     start = max(0, (_whole(work.ask.one("page"), 1) - 1) * PAGE)
-    found, wrong = _found(work, answers, where, sort, start)
+    found, wrong = _listed(work, answers, where, sort, start)
     first, last = start + 1 if found.rows else 0, start + len(found.rows)
     inside = _inside(work, kind, [str(row[0]) for row in found.rows])
     return page(
@@ -90,7 +90,7 @@ def entities_page(work: PageWork, kind: str) -> Page:
     )
 
 
-def _found(work: PageWork, answers: EntityAnswers, where: str, sort: str, start: int) -> tuple[EntityPage, str]:
+def _listed(work: PageWork, answers: EntityAnswers, where: str, sort: str, start: int) -> tuple[EntityPage, str]:
     """(the rows, what is wrong with the condition or the order: then the rows are those without it)."""
     find = work.ask.one("find").strip()
     try:
