@@ -167,7 +167,7 @@ class Book(KeptBook):
         dates, ISO texts, "today" or "yesterday"; both ends are included.
         Raises QueryError for what is not declared and Refused for what has no right answer."""
         with querying.errors_in_python_words():
-            return self.ask(Question(metrics=querying.flat(metrics), **options))
+            return self.ask(querying.asked_in_python(metrics, options))
 
     def ask(self, question: Question) -> Result:
         """The answer to a question that is a value: `query` makes one of its arguments. Raises as `query`."""
@@ -186,7 +186,7 @@ class Book(KeptBook):
         It answers metrics by dimensions, each the total or the last or first day of its periods: questions with
         millions of rows."""
         with querying.errors_in_python_words():
-            return self.answers.csv(Question(metrics=querying.flat(metrics), **options))
+            return self.answers.csv(querying.asked_in_python(metrics, options))
 
     def goals(self, *names: str, on: Day | None = None, last: str | None = None) -> list[querying.Standing]:
         """How far these goals, or all, are in the period that contains `on` (default: the last closed day), with the

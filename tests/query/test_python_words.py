@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -133,3 +134,37 @@ def test_a_book_says_where_it_is(book):
 )
 def test_options_become_arguments(typed, called):
     assert python_words(typed) == (called or 'book.query("mrr") without live, or live=True, to="today"')
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"last": 30}, "last=30 is not a text", 'last="30 days"'),
+        ({"scope": ["month"]}, "scope=['month'] is not a text", 'scope="month"'),
+        ({"by": [3]}, "by=3 is not a text", 'by="plan"'),
+        ({"by": "plan", "top": "3"}, "top='3' is not a whole number", "top=3"),
+        ({"where": {"plan": "pro"}}, "where=('plan', 'pro') is not a text", 'where=["plan=pro"]'),
+        ({"from_": 20240101}, "20240101 is not a day", "did you mean 2024-01-01 (1 January)?"),
+        ({"from_": datetime(2024, 1, 1, 3, tzinfo=UTC)}, "is an instant, not a day", "in the zone of the book"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_in_pythons_words(book, options, message, hint):
+    with pytest.raises(QueryError) as refused:
+        book.query("orders", **options)
+    assert message in refused.value.message
+    assert hint in refused.value.hint
+
+
+def test_metrics_are_texts_and_unknown_arguments_are_named(book):
+    for metrics in (5, [5], [["orders"], 5]):
+        with pytest.raises(QueryError, match="metrics=5 is not a text"):
+            book.query(metrics)
+    for query in (book.query, book.csv):
+        with pytest.raises(TypeError, match=r"unexpected keyword argument 'scop'; did you mean 'scope'\?"):
+            query("orders", scop="month")
+
+
+def test_a_time_of_python_or_pandas_is_the_day_that_it_has(book):
+    days = book.query("orders", from_=datetime(2024, 1, 2, 15), to=datetime(2024, 1, 3))["period"]
+    assert days == [date(2024, 1, 2), date(2024, 1, 3)]
+    assert book.query("orders", by=None, where=None, scope="all")["orders"] == [3]

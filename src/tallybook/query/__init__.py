@@ -46,7 +46,7 @@ __getattr__, __dir__ = opened(
             "QuestionAnswers",
             "QuestionOptions",
             "as_day",
-            "flat",
+            "asked_in_python",
             "keywords_of",
         ),
         "questions": (

@@ -67,7 +67,7 @@ from tallybook.query.question import (
     QuestionAnswers as QuestionAnswers,
     QuestionOptions as QuestionOptions,
     as_day as as_day,
-    flat as flat,
+    asked_in_python as asked_in_python,
     keywords_of as keywords_of,
 )
 from tallybook.query.questions import (

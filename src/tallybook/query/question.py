@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from tallybook.core import ONE_DAY, QueryError, day_in_words, days_meant
+from tallybook.core import ONE_DAY, QueryError, day_in_words, days_meant, did_you_mean
 
 if TYPE_CHECKING:
     from tallybook.core import Result
@@ -18,6 +18,21 @@ Day = date | str
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 EVENT_MEASURES = ("count", "sum", "avg", "distinct", "min", "max", "median", "p50", "p75", "p90", "p95", "p99")
 """What can be asked of an event. All but `count` name properties."""
+_LISTS = ("metrics", "by", "where", "sort", "having", "segments", *EVENT_MEASURES[1:])
+"""Options that take several texts, or one."""
+_LIST_EXAMPLES = {
+    "metrics": 'book.query("revenue", "mrr")',
+    "where": 'where=["plan=pro"]',
+    "having": 'having="revenue > 5"',
+}
+_TEXT_EXAMPLES = {
+    "scope": 'scope="month"',
+    "last": 'last="30 days"',
+    "show": 'show="last"',
+    "window": 'window="7 days"',
+    "compare": 'compare="year"',
+    "week_starts": 'week_starts="sunday"',
+}
 _PLAIN = ("metrics", "scope", "by", "from_", "to", "last", "show", "week_starts")
 
 
@@ -76,10 +91,19 @@ class Question:
         return all(getattr(self, one.name) == one.default for one in fields(self) if one.name not in _PLAIN)
 
     def __post_init__(self) -> None:
-        for name in ("metrics", "by", "where", "sort", "having", "segments", *EVENT_MEASURES[1:]):
+        for name in _LISTS:
             given = getattr(self, name)
             if type(given) is not tuple:
                 object.__setattr__(self, name, _texts(given))
+            for one in getattr(self, name):
+                if not isinstance(one, str):
+                    raise _not_a("text", name, one, _LIST_EXAMPLES.get(name, f'{name}="plan"'))
+        for name, example in _TEXT_EXAMPLES.items():
+            if (given := getattr(self, name)) is not None and not isinstance(given, str):
+                raise _not_a("text", name, given, example)
+        for name in ("top", "limit"):
+            if (given := getattr(self, name)) is not None and type(given) is not int:
+                raise _not_a("whole number", name, given, f"{name}=3")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +159,11 @@ class QuestionOptions(TypedDict, total=False):
     p99: Sequence[str]
 
 
-def flat(given: Sequence[str | Sequence[str]]) -> tuple[str, ...]:
+def flat(given: Iterable[Any]) -> tuple[Any, ...]:
     """The texts of a sequence and of the sequences in it. A text is one text, not its letters."""
-    found: list[str] = []
+    found: list[Any] = []
     for one in given:
-        found += [one] if isinstance(one, str) else flat(one)
+        found += flat(one) if isinstance(one, Iterable) and not isinstance(one, str) else [one]
     return tuple(found)
 
 
@@ -170,8 +194,15 @@ def keywords_of(value: type[Any], *without: str) -> Callable[[Verb], Verb]:
 
 def as_day(text: Day | None, today: date, option: str = "") -> date | None:
     """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
+    if isinstance(text, datetime):
+        if text.tzinfo is not None:
+            hint = "give the day in the zone of the book: instant.astimezone(zone).date()"
+            raise QueryError(f"{text.isoformat()} is an instant, not a day", hint=hint, field=option)
+        return text.date()
     if text is None or isinstance(text, date):
         return text
+    if not isinstance(text, str):
+        raise QueryError(f"{text!r} is not a day", hint=_day_hint(str(text)), field=option)
     named = {"today": today, "yesterday": today - ONE_DAY}
     if text in named:
         return named[text]
@@ -187,5 +218,28 @@ def _day_hint(text: str) -> str:
     return f"did you mean {meant}?" if meant else "write 2026-03-01, yesterday or today"
 
 
-def _texts(given: Sequence[str]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def asked_in_python(metrics: Sequence[str | Sequence[str]], options: QuestionOptions) -> Question:
+    """The question of `Book.query` with these arguments. Raises TypeError for an unknown one."""
+    known = [one.name for one in fields(Question)]
+    for name in options:
+        if name not in known:
+            meant = did_you_mean(name, known)
+            raise TypeError(f"query() got an unexpected keyword argument {name!r}" + (f"; {meant}" if meant else ""))
+    return Question(metrics=flat(metrics), **options)
+
+
+def _texts(given: Any) -> tuple[Any, ...]:
+    """One text or several as a tuple; none for None. Its items are checked by the caller."""
+    if isinstance(given, Mapping):
+        return tuple(given.items())
+    return (
+        ()
+        if given is None
+        else tuple(given)
+        if isinstance(given, Iterable) and not isinstance(given, str)
+        else (given,)
+    )
+
+
+def _not_a(kind: str, name: str, given: object, example: str) -> QueryError:
+    return QueryError(f"{name}={given!r:.60} is not a {kind}", hint=f"write {example}", field=name.strip("_"))
