@@ -129,6 +129,7 @@ FILES = {
     "test_late.py": "kills",
     "test_late_attributes.py": "right",
     "test_ledgers.py": "kills",
+    "test_linked_attributes.py": "right",
     "test_local_times.py": "scale",
     "test_locales.py": "scale",
     "test_logs.py": "events",

@@ -21,6 +21,7 @@ from tallybook.storage import (
     apply_links,
     apply_pushed,
     engine_path,
+    merge_linked,
 )
 
 MESSAGE = "message\0"
@@ -94,6 +95,8 @@ class SaidOfUsers:
     ) -> None:
         """Change users, accounts and links in the transaction of a commit of events. `linked_days`: (event, day) of the
         events whose users the links change."""
+        made = apply_links(db, NewLinks(links=self.links, days=linked_days), number=number)
+        merge_linked(db, made, history=history, now=now)
         for kind in ENTITY_KINDS:
             sent: dict[str, list[AttributeChange]] = {}
             for one in self.messages:
@@ -102,7 +105,6 @@ class SaidOfUsers:
                         sent.setdefault(change.id, []).extend(change.changes)
             if sent:
                 apply_pushed(db, kind, sent, history=history, now=now)
-        apply_links(db, NewLinks(links=self.links, days=linked_days), number=number)
 
 
 def days_of_users(

@@ -35,6 +35,7 @@ __getattr__, __dir__ = opened(
         "entity_history": ("entities_at", "entity_states"),
         "entity_ledger": ("EntityLedger",),
         "entity_writing": ("apply_pushed",),
+        "linked_entities": ("merge_linked",),
         "identity_links": ("IdentityLinks", "NewLinks", "apply_links"),
         "entity_records": ("AttributeType", "ChangedEntities", "Entity", "HistoryRow"),
         "audit_lines": ("AuditLines",),

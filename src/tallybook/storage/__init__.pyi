@@ -79,6 +79,7 @@ from tallybook.storage.ledger import (
     kept_under as kept_under,
 )
 from tallybook.storage.ledger_files import LedgerFiles as LedgerFiles, private_folder as private_folder
+from tallybook.storage.linked_entities import merge_linked as merge_linked
 from tallybook.storage.loaded_rows import load_rows as load_rows
 from tallybook.storage.lost import Losses as Losses
 from tallybook.storage.message_ledger import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import msgspec
 from tallybook.core import ENTITY_KINDS
 from tallybook.storage.engines.duckdb import connect, literal
 from tallybook.storage.entity_history import history_floor
-from tallybook.storage.entity_records import HistoryRow
+from tallybook.storage.entity_records import STATE, HistoryRow
 from tallybook.storage.files import Files, engine_path
 from tallybook.storage.ledger import PointsFile
 from tallybook.storage.sql_ledger import SqlLedger
@@ -113,10 +113,13 @@ class EntityHistory:
         with self.ledger._reading() as db:
             return _moment(db, kind, entity_id)
 
-    def rows_within(self, db: Transaction, kind: str, entity_id: str) -> list[HistoryRow]:
-        """The changes of one entity as a transaction sees them, in the order of their times."""
+    def rows_within(self, db: Transaction, kind: str, entity_id: str, *, since: str = "") -> list[HistoryRow]:
+        """The changes of one entity as a transaction sees them, in the order of their times. `since`: when the first of
+        them was received, so that older files need not be read."""
+        moment = _moment(db, kind, entity_id)
+        files = [file for file in moment.files if file.label == STATE or file.label >= since[:7]]
         with ExitStack() as stack:
-            return [history_row(row) for row in self.merged(stack, _moment(db, kind, entity_id), entity_id)]
+            return [history_row(row) for row in self.merged(stack, replace(moment, files=files), entity_id)]
 
     def merged(self, stack: ExitStack, moment: HistoryMoment, entity_id: str | None = None) -> Iterator[ChangeRow]:
         """The rows of files and of the ledger in one order."""

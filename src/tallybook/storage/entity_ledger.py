@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from tallybook.core import AttributeChange
+from tallybook.core import USERS, AttributeChange
 from tallybook.storage.entity_changes import EntityHistory
 from tallybook.storage.entity_records import DELETED, AttributeType, ChangedEntities, Entity, EntityChanges
 from tallybook.storage.entity_rows import (
@@ -22,6 +22,7 @@ from tallybook.storage.entity_rows import (
 )
 from tallybook.storage.entity_writing import EntityWriting, apply_pushed
 from tallybook.storage.files import Files
+from tallybook.storage.identity_links import canonical_ids
 from tallybook.storage.sql_ledger import SqlLedger
 
 PIECE = 10_000
@@ -44,9 +45,13 @@ class EntityLedger:
             return entity_number(db)
 
     def get(self, kind: str, entity_id: str) -> Entity | None:
-        """One entity, also a deleted one; None where there never was one."""
+        """One entity, also a deleted one; None where there never was one. Of an id that is linked, its user."""
         with self.ledger._reading() as db:
-            return entities_by_id(db, kind, [entity_id]).get(entity_id)
+            found = entities_by_id(db, kind, [entity_id]).get(entity_id)
+            if kind == USERS and (found is None or found.deleted):
+                user = canonical_ids(db, [entity_id]).get(entity_id)
+                found = entities_by_id(db, kind, [user]).get(user, found) if user else found
+            return found
 
     def every(self, kind: str) -> tuple[int, Iterator[Entity]]:
         """(number of the commit, all entities in the order of their ids, also deleted ones)."""

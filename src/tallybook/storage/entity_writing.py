@@ -9,12 +9,23 @@ from typing import Any
 
 import msgspec
 
-from tallybook.core import PUSHED, SET, SETTLED_AFTER, UNSET, AttributeChange, PushedAttribute, fitted, property_type
+from tallybook.core import (
+    PUSHED,
+    SET,
+    SETTLED_AFTER,
+    UNSET,
+    USERS,
+    AttributeChange,
+    PushedAttribute,
+    fitted,
+    property_type,
+)
 from tallybook.storage.entity_changes import EntityHistory
 from tallybook.storage.entity_history import history_floor, pushed_changes
 from tallybook.storage.entity_records import REVIVED, AttributeType, Entity, EntityChanges, EntityRecord, HistoryChange
 from tallybook.storage.entity_rows import LOOKUP, attribute_types, entities_by_id, entity_number
 from tallybook.storage.files import BadFile
+from tallybook.storage.identity_links import canonical_ids
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
@@ -30,16 +41,24 @@ def apply_pushed(
     history: EntityHistory | None,
     now: datetime,
 ) -> EntityChanges:
-    """Apply changes of attributes by id, in a transaction that does more; entities that are not there are made."""
+    """Apply changes of attributes by id, in a transaction that does more; entities that are not there are made. Those
+    of an id that is linked to a user are the user's."""
     writing = EntityWriting(db, kind, now, history)
+    if kind == USERS:
+        sent = _by_user(db, sent)
     for id_, entity in writing.read(list(sent)):
-        record = writing.record_of(entity)
-        other = dict(record.other)
-        done = writing.push(id_, record, sent[id_])
-        if entity is None or done or entity.deleted or record.other != other:
-            writing.keep(id_, record)
-            writing.note_pushed(id_, record, entity, done)
+        writing.apply(id_, entity, sent[id_])
     return writing.finish()
+
+
+def _by_user(db: Transaction, sent: Mapping[str, Sequence[AttributeChange]]) -> Mapping[str, Sequence[AttributeChange]]:
+    linked = canonical_ids(db, list(sent))
+    if not linked:
+        return sent
+    found: dict[str, list[AttributeChange]] = {}
+    for id_, changes in sent.items():
+        found.setdefault(linked.get(id_, id_), []).extend(changes)
+    return found
 
 
 class EntityWriting:
@@ -77,14 +96,40 @@ class EntityWriting:
         """Whether an entity was deleted so lately that it comes back with what was pushed before."""
         return entity.deleted is not None and datetime.fromisoformat(entity.deleted) >= self.now - REVIVED_WITHIN
 
-    def push(self, entity_id: str, record: EntityRecord, sent: Sequence[AttributeChange]) -> list[AttributeChange]:
-        """Apply changes. Those that were applied: not what is known already, or has another type."""
-        done: list[AttributeChange] = []
+    def apply(
+        self,
+        id_: str,
+        entity: Entity | None,
+        sent: Sequence[AttributeChange],
+        other: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Apply changes to an entity, or make it. With `other`, values of other types, the changes are those that were
+        applied to another entity."""
+        record = self.record_of(entity)
+        known = dict(record.other)
+        if other is None:
+            sent = self._all_typed(record, sent)
+        record.other = {**(other or {}), **record.other}
+        done = self._push(id_, record, sent)
+        if entity is None or done or entity.deleted or record.other != known:
+            self.keep(id_, record)
+            self.note_pushed(id_, record, entity, done)
+
+    def _all_typed(self, record: EntityRecord, sent: Sequence[AttributeChange]) -> list[AttributeChange]:
+        """Changes with the names and values that their types have, without those of another type."""
+        found = []
         for given in sent:
             name, value = self._typed(record, given.attribute, given.value)
-            if value is None and given.value is not None:
-                continue
-            before, change = record.attribute(name), replace(given, attribute=name, value=value)
+            if value is not None or given.value is None:
+                found.append(replace(given, attribute=name, value=value))
+        return found
+
+    def _push(self, entity_id: str, record: EntityRecord, sent: Sequence[AttributeChange]) -> list[AttributeChange]:
+        """Apply changes. Those that were applied: not what is known already."""
+        done: list[AttributeChange] = []
+        for change in sent:
+            name = change.attribute
+            before = record.attribute(name)
             if before.knows(change) or change in done:
                 continue
             if before.is_among_settled(change):
@@ -172,11 +217,11 @@ class EntityWriting:
     ) -> None:
         """Keep pushed changes in the history, those of one time together."""
         self.note_revived(entity_id, before, PUSHED, None)
-        by_time: dict[str, list[HistoryChange]] = {}
+        by_time: dict[tuple[str, str], list[HistoryChange]] = {}
         for one in done:
-            by_time.setdefault(max(one.time, record.begun), []).append(_noted(one))
-        for time, changes in by_time.items():
-            self.note(entity_id, time, PUSHED, None, changes)
+            by_time.setdefault((max(one.time, record.begun), one.received), []).append(_noted(one))
+        for (time, received), changes in by_time.items():
+            self.note(entity_id, time, PUSHED, None, changes, received=received)
         if before is None and not done:
             self.note(entity_id, self.stamp, PUSHED, None, [])
 
@@ -185,12 +230,21 @@ class EntityWriting:
         if before is not None and before.deleted:
             self.note(entity_id, self.stamp, origin, run, [("", REVIVED, self._is_recent(before), "", self.stamp)])
 
-    def note(self, entity_id: str, time: str, origin: str, run: int | None, changes: Sequence[HistoryChange]) -> None:
+    def note(
+        self,
+        entity_id: str,
+        time: str,
+        origin: str,
+        run: int | None,
+        changes: Sequence[HistoryChange],
+        *,
+        received: str = "",
+    ) -> None:
         """Keep changes in the history."""
         body = msgspec.json.encode(changes).decode()
         place = len(self.history)
         time = max(time, self.floor)
-        self.history.append((self.kind, entity_id, self.number, place, time, self.stamp, origin, run, body))
+        self.history.append((self.kind, entity_id, self.number, place, time, received or self.stamp, origin, run, body))
 
     def finish(self) -> EntityChanges:
         """Write what was collected in this commit. Without a change there is no commit."""

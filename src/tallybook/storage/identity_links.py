@@ -53,14 +53,9 @@ class IdentityLinks:
 
     def moved_by(self, links: Sequence[IdentityLink]) -> set[str]:
         """The ids that get another id in their place by some links."""
-        known: dict[str, str] = {}
         with self.ledger._reading() as db:
             asked = sorted({one for link in links for one in (link.alias, link.user)})
-            for start in range(0, len(asked), LOOKUP):
-                some = asked[start : start + LOOKUP]
-                marks = ", ".join("?" * len(some))
-                statement = f"SELECT alias, canonical FROM identity_links WHERE alias IN ({marks})"
-                known |= dict(db.execute(statement, some).fetchall())
+            known = canonical_ids(db, asked)
             moved: set[str] = set()
             for link in links:
                 alias, user = known.get(link.alias, link.alias), known.get(link.user, link.user)
@@ -111,6 +106,17 @@ def apply_links(db: Transaction, new: NewLinks, *, number: int) -> list[tuple[st
             db.execute("DELETE FROM identity_days WHERE event = ? AND day = ?", place)
             db.execute("INSERT INTO identity_days (event, day, number) VALUES (?, ?, ?)", [*place, number])
     return made
+
+
+def canonical_ids(db: Transaction, ids: Sequence[str]) -> dict[str, str]:
+    """Of some ids those that are linked, each with the id of its user."""
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), LOOKUP):
+        some = list(ids[start : start + LOOKUP])
+        marks = ", ".join("?" * len(some))
+        asked = f"SELECT alias, canonical FROM identity_links WHERE alias IN ({marks})"
+        found |= dict(db.execute(asked, some).fetchall())
+    return found
 
 
 def _canonical(db: Transaction, user: str) -> str:
