@@ -62,6 +62,7 @@ FILES = {
     "test_metric_attributes.py": "right",
     "test_csv_deliveries.py": "deliver",
     "test_daily.py": "kills",
+    "test_daily_histories.py": "events",
     "test_decimals.py": "right",
     "test_declare.py": "right",
     "test_decoding.py": "kills",
