@@ -51,7 +51,7 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=200 if "TALLYBOOK_SOAK" in os.environ else 2,
+    max_examples=40 if "TALLYBOOK_SOAK" in os.environ else 2,
     phases=[Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -306,3 +306,56 @@ def test_a_replay_is_stored_once_when_files_are_merged_or_committed_meanwhile(
     assert replay_rejected(compactor).as_json() == {"stored": 3, "duplicates": 0, "rejected": 0}
     assert sorted(ids(ingest)) == ["0", "1", "2"]
     assert rejected(ingest) == []
+
+
+@pytest.fixture
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallybook.ingest.replaying.MAX_SLICE_ROWS", 2)
+
+
+def test_a_replay_ends_in_time_and_goes_on_where_it_was(ingest: Ingest, small_slices: None) -> None:
+    for number in range(7):
+        ingest.send(ahead(str(number), 2), {"event": ""})
+        ingest.now += timedelta(minutes=number % 2)  # some have the same receipt
+        ingest.compact()
+    Upkeep(ingest.events, lambda: ingest.now, min_files=2).step()
+    ingest.now += timedelta(days=3)
+    parts, cursor = [], None
+    while not parts or cursor:
+        one = replay_rejected(ingest.compactor(), RejectedQuestion(cursor=cursor), seconds=0).as_json()
+        cursor = one.pop("cursor", None)
+        parts.append(one)
+        # What comes meanwhile, and files that are merged, neither repeat nor skip a request.
+        ingest.send({"event": ""})
+        ingest.compact()
+        Upkeep(ingest.events, lambda: ingest.now, min_files=2).step()
+    assert len(parts) > 3
+    assert sum(one["stored"] for one in parts) == 7
+    assert 7 <= sum(one["rejected"] for one in parts) < 7 + len(parts)
+    assert sorted(ids(ingest, limit=100)) == [str(number) for number in range(7)]
+    assert len(rejected(ingest)) == 7 + len(parts)
+    with pytest.raises(QueryError, match="not one that a replay gave"):
+        replay_rejected(ingest.compactor(), RejectedQuestion(cursor="x"))
+
+
+def test_a_replay_ends_while_others_commit_between_its_slices(
+    ingest: Ingest, small_slices: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        ingest.send(ahead(str(number), 2))
+        ingest.now += timedelta(minutes=1)
+    ingest.compact()
+    ingest.now += timedelta(days=3)
+    compactor, publish, tries = ingest.compactor(), ingest.compactor().publish, []
+
+    def interrupted(known: Any, change: Any) -> None:
+        tries.append(len(change.files))
+        if len(tries) % 2:
+            ingest.send(event(f"other {len(tries)}"))
+            ingest.compact()
+        publish(known, change)
+
+    monkeypatch.setattr(compactor, "publish", interrupted)
+    assert replay_rejected(compactor).as_json() == {"stored": 5, "duplicates": 0, "rejected": 0}
+    assert len(tries) == 6  # three slices, each of them twice
+    assert rejected(ingest) == []

@@ -104,7 +104,7 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=1000 if "TALLYBOOK_SOAK" in os.environ else 15,
+    max_examples=300 if "TALLYBOOK_SOAK" in os.environ else 15,
     phases=[Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

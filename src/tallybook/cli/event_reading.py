@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from tallybook.ingest import RejectedQuestion
 
 FOLLOW_SECONDS = 0.5
+PROGRESS_SECONDS = 5.0
+"""Between two lines about a replay that goes on."""
 MAX_SHOWN = 100
 """Characters of a value in a table."""
 LIMIT = click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
@@ -125,7 +128,7 @@ def replay(terminal: Terminal, form: str, from_: str | None, to: str | None, **g
     \b
       tallybook events replay
       tallybook events replay --code schema --key loader-eu"""
-    from tallybook.ingest import Compactor, logs_to_write, replay_rejected
+    from tallybook.ingest import Compactor, Replayed, logs_to_write, replay_rejected
 
     project = terminal.book().project
     zone = project.catalog.book.timezone
@@ -133,7 +136,18 @@ def replay(terminal: Terminal, form: str, from_: str | None, to: str | None, **g
         logs = logs_to_write(project.place, tables, project.catalog.serve.durable)
         settings = project.catalog.events
         compactor = Compactor(tables, logs, zone=zone, clock=terminal.clock, settings=settings)
-        done = replay_rejected(compactor, _question(terminal, from_, to, **given))
+        asked, done = _question(terminal, from_, to, **given), Replayed()
+        while True:
+            one = replay_rejected(compactor, asked, seconds=PROGRESS_SECONDS)
+            done = Replayed(
+                stored=done.stored + one.stored,
+                duplicates=done.duplicates + one.duplicates,
+                rejected=done.rejected + one.rejected,
+            )
+            if one.cursor is None:
+                break
+            terminal.err(f"{count(done.stored, 'event')} stored, {done.rejected:,} still rejected so far …")
+            asked = replace(asked, cursor=one.cursor)
     if form == "json":
         terminal.json(done.as_json())
     else:

@@ -76,8 +76,8 @@ from tallybook.ingest.reading import (
 from tallybook.ingest.rejected import (
     RejectedQuestion as RejectedQuestion,
     read_rejected as read_rejected,
-    replay_rejected as replay_rejected,
 )
+from tallybook.ingest.replaying import Replayed as Replayed, replay_rejected as replay_rejected
 from tallybook.ingest.sending import (
     LOCAL_KEY as LOCAL_KEY,
     EventSender as EventSender,

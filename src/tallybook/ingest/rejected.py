@@ -1,12 +1,12 @@
-"""Rejected events: read with the bytes that were sent, and decoded again once the reason is gone."""
+"""Rejected events, read with the bytes that were sent."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nlargest
 from itertools import chain
@@ -15,24 +15,17 @@ from typing import Any, NamedTuple
 from tallybook.core import (
     PROTOCOLS,
     WHOLE_REQUEST,
-    BookError,
-    DecodedEvents,
     EventRequest,
     QueryError,
-    Rejection,
     RequestError,
 )
-from tallybook.ingest.compaction import Compactor, ReceiptOrder
 from tallybook.ingest.log import LogRow
-from tallybook.ingest.once import FoundEvent
 from tallybook.ingest.reading import DEFAULT_PAGE, MAX_PAGE, sql_path
-from tallybook.ingest.said_of_users import SaidOfUsers
-from tallybook.ingest.unpacking import decode_row, unpack
-from tallybook.storage import REJECTED, BadFile, Conflict, EventFile, EventLedger, EventsSnapshot, connect, identifier
+from tallybook.ingest.unpacking import unpack
+from tallybook.storage import REJECTED, BadFile, EventFile, EventLedger, connect, identifier, literal
 
 MAX_SHOWN_BODY = 20_000
 """Characters of a rejected event that are shown. All of it is kept."""
-MAX_TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +50,6 @@ class RejectedPage:
 
     def as_json(self) -> dict[str, Any]:
         return {"rejected": self.rejected, "cursor": self.cursor}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replayed:
-    """What became of rejected events: now stored, stored before under the same id, and still rejected."""
-
-    stored: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-
-    def as_json(self) -> dict[str, int]:
-        return {"stored": self.stored, "duplicates": self.duplicates, "rejected": self.rejected}
 
 
 class _Entry(NamedTuple):
@@ -98,7 +79,7 @@ def read_rejected(events: EventLedger, question: RejectedQuestion) -> RejectedPa
     for file in files:
         if len(found) > question.limit and datetime.fromisoformat(file.received_last) < found[question.limit].at:
             break
-        entries = (one for one in _entries(events, file, question) if before is None or one.place < before)
+        entries = _newest(events, file, question, before)
         found = nlargest(question.limit + 1, chain(found, entries), key=lambda one: one.place)
     chosen = found[: question.limit]
     more = len(found) > question.limit
@@ -109,15 +90,16 @@ def _files(events: EventLedger) -> list[EventFile]:
     return [file for file in events.snapshot().files if file.event == REJECTED]
 
 
-def _rows(events: EventLedger, file: EventFile) -> Iterator[tuple[LogRow, list[dict[str, Any]]]]:
-    """The requests of a file, each with its rejections."""
+def rejected_rows(
+    events: EventLedger, file: EventFile, condition: str = "true", *, newest_first: bool = False
+) -> Iterator[tuple[LogRow, list[dict[str, Any]]]]:
+    """The requests of a file by their receipt, each with its rejections. `condition` is SQL over `at` and `key`. Raises
+    OSError or BadFile for a file that was replaced meanwhile."""
     columns = ("at", "key", "protocol", "path", "headers", "body", "rejected")
+    order = '"at" DESC' if newest_first else '"at"'
+    asked = f"SELECT {', '.join(map(identifier, columns))} FROM read_parquet({sql_path(events, file)})"
     with connect() as engine:
-        try:
-            asked = f"SELECT {', '.join(map(identifier, columns))} FROM read_parquet({sql_path(events, file)})"
-        except (OSError, BadFile):  # Replayed or merged meanwhile.
-            return
-        found = engine.execute(asked)
+        found = engine.execute(f"{asked} WHERE {condition} ORDER BY {order}")
         while batch := found.fetchmany(64):
             for at, key, protocol, path, headers, body, rejected in batch:
                 row = LogRow(
@@ -131,21 +113,39 @@ def _rows(events: EventLedger, file: EventFile) -> Iterator[tuple[LogRow, list[d
                 yield row, json.loads(rejected)
 
 
-def _entries(events: EventLedger, file: EventFile, question: RejectedQuestion) -> Iterator[_Entry]:
-    for row, rejected in _rows(events, file):
-        if _is_asked(row, question):
+def condition_of(question: RejectedQuestion) -> str:
+    """The key and the times of a question as SQL."""
+    parts = [
+        f'"key" = {literal(question.key)}' if question.key is not None else "",
+        f'"at" >= {instant_sql(question.start)}' if question.start is not None else "",
+        f'"at" < {instant_sql(question.end)}' if question.end is not None else "",
+    ]
+    return " AND ".join(filter(None, parts)) or "true"
+
+
+def instant_sql(at: datetime) -> str:
+    """An instant as SQL."""
+    return f"TIMESTAMPTZ '{at.astimezone(UTC).isoformat()}'"
+
+
+def _newest(
+    events: EventLedger, file: EventFile, question: RejectedQuestion, before: tuple[datetime, str, int] | None
+) -> list[_Entry]:
+    """The newest entries of a file before a place, at least one more than the limit where there are so many."""
+    found: list[_Entry] = []
+    condition = condition_of(question) + (f' AND "at" <= {instant_sql(before[0])}' if before else "")
+    try:
+        for row, rejected in rejected_rows(events, file, condition, newest_first=True):
+            # Others of the same instant may come before it.
+            if len(found) > question.limit and row.received < found[question.limit].at:
+                break
             digest = hashlib.sha256(row.body).hexdigest()[:16]
-            for why in rejected:
-                if question.code is None or why["code"] == question.code:
-                    yield _Entry(row.received, digest, why["index"], row, why)
-
-
-def _is_asked(row: LogRow, question: RejectedQuestion) -> bool:
-    return (
-        (question.key is None or row.key == question.key)
-        and (question.start is None or row.received >= question.start)
-        and (question.end is None or row.received < question.end)
-    )
+            every = (_Entry(row.received, digest, why["index"], row, why) for why in rejected)
+            asked = (one for one in every if question.code is None or one.why["code"] == question.code)
+            found += [one for one in asked if before is None or one.place < before]
+    except (OSError, BadFile):  # Replayed or merged meanwhile.
+        pass
+    return found
 
 
 def _shown(entry: _Entry) -> dict[str, Any]:
@@ -188,117 +188,3 @@ def _read_cursor(text: str) -> tuple[datetime, str, int]:
         return datetime.fromisoformat(at).astimezone(UTC), digest, int(index)
     except (ValueError, OverflowError):
         raise QueryError("the cursor is not one that a page gave", hint="leave out the cursor to begin") from None
-
-
-# -- replaying --------------------------------------------------------------------------------------------------------
-
-
-def replay_rejected(compactor: Compactor, question: RejectedQuestion | None = None) -> Replayed:
-    """Decode rejected events again. What is good now is stored once, with its receipt and the name of its key; what is
-    still bad stays. `limit` and `cursor` of the question are not used."""
-    question = question or RejectedQuestion()
-    total = Replayed()
-    done: set[str] = set()
-    for _ in range(MAX_TRIES):
-        todo = [file for file in _files(compactor.events) if file.path not in done]
-        if not todo:
-            return total
-        try:
-            for file in todo:
-                found, path = _Replay(compactor, file, question).run()
-                # What stays rejected is in a new file, which is not decoded a second time.
-                done |= {file.path, path}
-                total = _added(total, found)
-        except Conflict:  # Somebody else committed: the same files are looked for again.
-            continue
-    raise QueryError("the events change too quickly to be replayed", hint="try again")
-
-
-def _added(one: Replayed, other: Replayed) -> Replayed:
-    return Replayed(
-        stored=one.stored + other.stored,
-        duplicates=one.duplicates + other.duplicates,
-        rejected=one.rejected + other.rejected,
-    )
-
-
-class _Replay:
-    """The replay of one file, in one commit."""
-
-    def __init__(self, compactor: Compactor, file: EventFile, question: RejectedQuestion) -> None:
-        self.compactor, self.file, self.question = compactor, file, question
-        self.bounds = {key.name: key.bounds for key in compactor.events.api_keys()}
-        self.good: list[FoundEvent] = []
-        self.said = SaidOfUsers()
-        self.left: list[tuple[LogRow, list[Rejection]]] = []
-        """All that stays in the file, with those that were not asked for."""
-        self.still = 0
-
-    def run(self) -> tuple[Replayed, str]:
-        """What became of the events, and the path of the file of those that stay. Raises Conflict."""
-        known = self.compactor.events.snapshot()
-        try:
-            return self._replayed(known)
-        except (BookError, OSError) as error:
-            # Files that somebody replaced meanwhile are gone.
-            if self.compactor.events.number() != known.number:
-                raise Conflict("somebody else committed") from error
-            raise
-
-    def _replayed(self, known: EventsSnapshot) -> tuple[Replayed, str]:
-        compactor = self.compactor
-        if self.file.path not in {file.path for file in known.files}:
-            raise Conflict("the file was replayed or merged by somebody else")
-        order = ReceiptOrder({}, known.number + 1)
-        for row, rejected in _rows(compactor.events, self.file):
-            self._decode(row, [_rejection(one) for one in rejected], order)
-        if not (self.good or self.said.messages):
-            return Replayed(rejected=self.still), self.file.path
-        new = compactor.new(known, self.good, self.said)
-        change = compactor.change(known, new, self.left)
-        change.removed = [self.file.path]
-        compactor.publish(known, change)
-        path = next((file.path for file in change.files if file.event == REJECTED), self.file.path)
-        count = len(new.stored)
-        return Replayed(stored=count, duplicates=len(self.good) - count, rejected=self.still), path
-
-    def _decode(self, row: LogRow, rejected: list[Rejection], order: ReceiptOrder) -> None:
-        asked, code = [], self.question.code
-        if _is_asked(row, self.question):
-            asked = [one for one in rejected if code is None or one.code == code]
-        left = [one for one in rejected if one not in asked]
-        if asked:
-            # Judged by the clock and the key of now: a time may be no longer ahead, a key may be allowed more.
-            headers = {**json.loads(row.headers), **self.bounds.get(row.key, {})}
-            judged = replace(row, headers=json.dumps(headers))
-            found = _of_indexes(decode_row(judged, self.compactor.rules, now=self.compactor.clock()), asked)
-            digest = f"{row.received.isoformat()} {hashlib.sha256(row.body).hexdigest()}"
-            self.good += self.compactor.found_events(f"replay {digest}", row, found, order)
-            self.said.add(row, row.received, found, again=True)
-            self.still += len(found.rejected)
-            left += found.rejected
-        if left:
-            self.left.append((row, left))
-
-
-def _of_indexes(found: DecodedEvents, asked: Sequence[Rejection]) -> DecodedEvents:
-    """What was found for the events that were rejected; the rejection of before where nothing was."""
-    if found.error is not None:
-        return DecodedEvents(rejected=asked)
-    indexes = {one.index for one in asked}
-    if WHOLE_REQUEST in indexes:
-        return found
-    good = [one for one in found.events if one[0] in indexes]
-    changes = [one for one in found.changes if one[0] in indexes]
-    links = [one for one in found.links if one[0] in indexes]
-    still = {one.index for one in found.rejected}
-    rejected = {one.index: one for one in (*asked, *found.rejected) if one.index in indexes}
-    for index in {index for index, _ in (*good, *changes, *links)} - still:
-        rejected.pop(index, None)
-    return DecodedEvents(events=good, changes=changes, links=links, rejected=list(rejected.values()))
-
-
-def _rejection(said: Mapping[str, Any]) -> Rejection:
-    return Rejection(
-        index=said["index"], code=said["code"], reason=said["reason"], field=said.get("field", ""), id=said.get("id")
-    )

@@ -134,11 +134,13 @@ class RejectedPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
 
 
 class ReplayedBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What became of rejected events that were decoded again."""
+    """What became of rejected events that were decoded again. `cursor` is there when the time was over: ask again with
+    it for the others."""
 
     stored: Count
     duplicates: Count
     rejected: Count
+    cursor: str | UnsetType = UNSET
 
 
 class EventSchemaBody(msgspec.Struct, kw_only=True):

@@ -163,7 +163,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: ReplayedBody},
         problems=(400, 401, 403, 503),
         scopes=("write",),
-        query=KEYS | INSTANTS,
+        query=KEYS | INSTANTS | {"cursor": (TEXT, "what the replay before gave")},
     ),
     *_entity("users"),
     *_entity("accounts"),

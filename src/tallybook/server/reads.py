@@ -24,7 +24,9 @@ from tallybook.storage import ApiKey, EventLedger
 
 EVENT_PARAMETERS = ("event", "user", "account", "id", "from", "to", "cursor", "limit")
 REJECTED_PARAMETERS = ("key", "code", "from", "to", "cursor", "limit")
-REPLAY_PARAMETERS = ("key", "code", "from", "to")
+REPLAY_PARAMETERS = ("key", "code", "from", "to", "cursor")
+REPLAY_SECONDS = 5.0
+"""A replay answers after this time, with a cursor to go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +74,17 @@ class EventReads:
 
     def replay(self, key: ApiKey, query: str) -> Mapping[str, Any]:
         """Decode rejected events again: those that the key sent, with the scope admin those of all keys."""
-        asked = _rejected(_parameters(query, REPLAY_PARAMETERS))
+        given = _parameters(query, REPLAY_PARAMETERS)
+        asked = replace(_rejected(given), cursor=given.get("cursor"))
         if "admin" not in key.scopes:
             if asked.key not in (None, key.name):
                 raise _wrong_scope(key, f"replay what the key {asked.key!r} sent", "admin")
             asked = replace(asked, key=key.name)
         try:
-            return replay_rejected(self.compactor(), asked).as_json()
+            return replay_rejected(self.compactor(), asked, seconds=REPLAY_SECONDS).as_json()
         except QueryError as error:
+            if "cursor" in error.message:
+                raise refused_query(error) from None
             raise Refusal(RequestError(status=503, code="ledger", message=error.message)) from None
 
     def schema(self, key: ApiKey, query: str) -> Mapping[str, Any]:
