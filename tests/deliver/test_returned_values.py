@@ -15,7 +15,7 @@ import pytest
 from tallybook.storage import OutboxLedger, tables
 from tallybook.storage.sqlite_ledger import SqliteLedger
 from tallybook_emulators.gainsight_px import PxEmulator
-from tests.conftest import sampled
+from tests.conftest import SOAK, sampled
 from tests.projects import Project, project
 from tests.receivers import Web
 
@@ -338,7 +338,7 @@ def test_receivers_have_the_numbers_of_the_book_whatever_was_lost_returned_or_fa
         world.declare(everything(world))
         for day in DAYS:
             world.put(day, USERS[0], dice.randint(1, 3))
-        for _ in range(10):
+        for _ in range(10 if SOAK else 6):
             play(world, dice)
         finish(world)
         sent = [(e["eventName"], (e["attributes"]["day"], e["identifyId"]), e["attributes"]) for e in world.px.events]

@@ -60,7 +60,8 @@ def changed_items(row: ChangedRow, task: OutboxTask) -> Iterator[OutboxItem]:
             yield plain if new else replace(plain, body="")
             continue
         waiting = _waiting_correction(plain.key, row)
-        old = _known(row.old, metrics) if waiting is None else json.loads(waiting.body)["old"]
+        kept = json.loads(waiting.body) if waiting is not None else {}
+        old: dict[str, str] = kept["old"] if "old" in kept else _known(row.old, metrics)
         if waiting is None and not old and plain.key not in row.returned:
             yield from [plain] if new else ()
             continue
