@@ -92,7 +92,24 @@ def test_texts_arrive_as_utf_8_whatever_the_encoding_of_the_database(project, en
             assert {m.metric for m in report.failed} == {"ids", "med", "adds"}
             for failed in report.failed:
                 assert failed.error == "source 'app': a text contains bytes that are not UTF-8"
-                assert "'LATIN1') as label" in failed.hint
+                assert "'LATIN1') as label from" in failed.hint
     finally:
         p.book.close()
         administer(server, f"drop database {name} with (force)")
+
+
+def test_bytes_that_are_no_text_are_refused_on_sqlite_with_what_to_write(project):
+    p = project("sqlite")
+    p.execute("create table o (happened text, d text)")
+    p.execute("insert into o values ('2024-03-01 10:00:00', cast(x'e9' as text)), ('2024-03-01 11:00:00', 'plain')")
+    metric = METRIC.format(name="ids", measure="count(distinct d)")
+    p.declare(metric)
+    failed = p.run_fails()
+    assert failed.startswith("source 'app': a text contains bytes that are not UTF-8")
+    assert "hex(x) as label from" in failed
+    facts = metric.replace('table = "o"', 'sql = "select *, hex(d) as label from o"').replace(
+        "(distinct d)", "(distinct label)"
+    )
+    p.declare(facts)
+    p.run()
+    assert p.ask("ids", scope="all") == {"2024-01-01": 2}

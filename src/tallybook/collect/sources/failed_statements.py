@@ -39,10 +39,9 @@ def connection_lost(source: str, reason: str) -> SourceUnavailable:
     return SourceUnavailable(f"source {source!r}: the connection was lost: {reason}", hint="tallybook run")
 
 
-def undecodable(source: str) -> SourceError:
-    """A text whose bytes are no UTF-8, as a database without an encoding may contain."""
-    converted = "convert_from(convert_to(x, 'SQL_ASCII'), 'LATIN1') as label"
+def undecodable(source: str, converted: str) -> SourceError:
+    """A text whose bytes are no UTF-8. `converted`: SQL that makes a text of such an x."""
     return SourceError(
         f"source {source!r}: a text contains bytes that are not UTF-8",
-        hint=f'say its encoding, in PostgreSQL: sql = "select *, {converted} from …"',
+        hint=f'make a text of it in the facts: sql = "select *, {converted} as label from …"',
     )

@@ -28,6 +28,7 @@ from tallybook.collect.sources.identity import Identity
 from tallybook.collect.sources.policies import rows_filtered
 from tallybook.collect.sources.postgresql_catalog import CATALOG_QUERIES
 from tallybook.collect.sources.postgresql_driver import (
+    FROM_LATIN1,
     PARAMETERS,
     is_connection_error,
     knows_parameter,
@@ -267,7 +268,7 @@ class PostgresqlSource(DescribedServer):
         reason = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
         state = getattr(error, "sqlstate", None)
         if isinstance(error, UnicodeDecodeError) or state in ("22021", "22P05"):
-            return undecodable(name)
+            return undecodable(name, FROM_LATIN1)
         if state == "57014" and "statement timeout" in reason:
             return timed_out(name, self.settings.statement_timeout, ", or index the time column")
         if state == "40001":

@@ -7,6 +7,8 @@ import io
 from collections.abc import Generator
 from typing import Any
 
+FROM_LATIN1 = "convert_from(convert_to(x, 'SQL_ASCII'), 'LATIN1')"
+"""A text x whose bytes are LATIN1, in a database without an encoding."""
 PARAMETERS = """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
     gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
     keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version

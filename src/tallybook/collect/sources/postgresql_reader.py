@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tallybook.collect.sources.base import ARROW_TYPES
 from tallybook.collect.sources.csv_columns import csv_columns, refused_number
 from tallybook.collect.sources.failed_statements import undecodable
-from tallybook.collect.sources.postgresql_driver import copied_bytes
+from tallybook.collect.sources.postgresql_driver import FROM_LATIN1, copied_bytes
 from tallybook.collect.sources.server import ServerReader
 from tallybook.core import ArrowTable, SourceError
 
@@ -45,7 +45,7 @@ class PostgresqlReader(ServerReader):
             if refused := refused_number(error):
                 raise refused from None
             if "unicode" in str(error).lower():
-                raise undecodable(self.source.settings.name) from None
+                raise undecodable(self.source.settings.name, FROM_LATIN1) from None
             said = " ".join(str(error).split("\n\n")[0].split())
             raise SourceError(
                 f"source {self.source.settings.name!r}: a value does not fit: {said}",

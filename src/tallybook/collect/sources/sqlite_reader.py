@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.failed_statements import (
     timed_out,
+    undecodable,
     unknown_name,
 )
 from tallybook.core import SourceError, SourceUnavailable
@@ -67,6 +68,8 @@ def explained_error(error: sqlite3.Error, source: SqliteSource, seconds: float) 
         return timed_out(name, seconds, ", or index the time column")
     if "locked" in text or "busy" in text:
         return SourceError(f"source {name!r}: the database is locked", hint="run again when the writer is done")
+    if "decode to UTF-8" in text:
+        return undecodable(name, "hex(x)")
     if "no such" in text:
         return unknown_name(name, text)
     if "malformed" in text or "not a database" in text:
