@@ -53,7 +53,7 @@ class ServerSource(Source):
         """A driver's error in our words, with the next step."""
 
     def connect_options(self, driver: str) -> Mapping[str, Any]:
-        """What a driver is told beside the URL when it connects."""
+        """Arguments of the driver for a connection, beside the URL."""
         return {}
 
     def engine(self) -> Engine:
@@ -143,7 +143,7 @@ class ServerSource(Source):
         if any(word in str(error) for word in words):
             hint = f"does {server} listen at this port? Its own is {port}; {hint}"
         if _NEEDLESS_ESCAPE.search(self.settings.url):
-            hint = f"% and two digits in a password stand for one character, and a % itself is written %25; {hint}"
+            hint = f"% and two digits in a password mean one character, and a % itself is written %25; {hint}"
         return SourceUnavailable(f"source {self.settings.name!r} cannot be reached: {self.reason_of(error)}", hint=hint)
 
     def reason_of(self, error: BaseException) -> str:
