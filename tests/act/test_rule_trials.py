@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.demo import saas
+from tests.act.test_rule_edges import METRICS
 from tests.conftest import SOAK
 from tests.projects import Project, project
 
@@ -92,3 +93,20 @@ def test_a_trial_over_the_past_says_what_the_evaluations_of_each_day_did(project
         line = next(one for one in made.book.rules.list() if one.rule == name)
         assert len(trial.inside) == line.inside, name
     made.close()
+
+
+def test_a_rule_that_fires_in_the_same_evaluation_after_another_does_not_cool_it_down(project: Any) -> None:
+    made: Project = project("sqlite", now="2024-01-11T04:00")
+    made.table("accounts (id int, plan varchar(9))", [(1, "pro")])
+    made.table("calls (day date, account_id varchar(9), n int)", [("2024-01-10", "1", 5)])
+    then = "cool_down = '3d'\nthen = { to = 'message', message = 'hello' }\n[messages.hello]\ntext = 'Hello'\n"
+    first = f"[rules.first]\nwhen = \"plan = 'trial'\"\n{then}"
+    second = first.replace("rules.first", "rules.second").partition("[messages")[0].replace("cool_down = '3d'\n", "")
+    made.declare(METRICS.replace('"name", ', "") + first + second)
+    made.run()
+    made.execute("update accounts set plan = 'trial'")
+    made.at("2024-01-12T04:00").run()
+    for name in ("first", "second"):
+        live = made.book.rules.evaluator.ledger.firings(name)
+        assert [one.entity for one in live] == ["1"]
+        assert shown(made.book.rules.try_out(name, over="2 days").entered) == shown(live)

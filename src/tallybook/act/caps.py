@@ -167,7 +167,7 @@ class _Deciding:
     def winners(self, edges: Sequence[Edge]) -> list[Edge]:
         """The edges in the order of priority; of the rules with a priority one for each entity."""
         order = list(self.context.rules)
-        ranked = sorted(edges, key=lambda one: (-_rank(one.rule), order.index(one.rule.name), one.entity))
+        ranked = sorted(edges, key=lambda one: (-rank(one.rule), order.index(one.rule.name), one.entity))
         best: dict[tuple[str, str], Edge] = {}
         kept = []
         for one in ranked:
@@ -248,5 +248,6 @@ class _Deciding:
         )
 
 
-def _rank(rule: Rule) -> float:
+def rank(rule: Rule) -> float:
+    """The place of a rule among those that fire at once: the highest first."""
     return float("-inf") if rule.priority is None else rule.priority

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace as with_changes
 
-from tallybook.act.caps import CapsContext, decide
+from tallybook.act.caps import CapsContext, decide, rank
 from tallybook.act.evaluate import memory_of, with_memory
 from tallybook.act.showing import firing_dict
 from tallybook.act.state import INSIDE, OUT, UNKNOWN_IN, UNKNOWN_OUT
@@ -155,10 +155,20 @@ class _Trial:
         if whys:
             self.found.unknown[calendar.day_of(now, self.zone)] = "; ".join(whys)
 
+    def is_before(self, other: Firing, now: datetime) -> bool:
+        """Whether a firing of another rule was decided before this rule, also in the same evaluation."""
+        at = datetime.fromisoformat(other.at)
+        rules = self.evaluator.catalog.rules
+        if at != now or other.rule not in rules:
+            return at <= now
+        order = list(rules)
+        own, its = ((-rank(rules[name]), order.index(name)) for name in (self.rule.name, other.rule))
+        return its < own
+
     def decide(self, engine: duckdb.DuckDBPyConnection, step: KindStep, now: datetime) -> None:
         """Apply the caps, as an evaluation does."""
         past: dict[tuple[str, str], list[Firing]] = {}
-        others = [one for one in self.others if datetime.fromisoformat(one.at) <= now]
+        others = [one for one in self.others if self.is_before(one, now)]
         for one in [*others, *self.firings]:
             past.setdefault((one.kind, one.entity), []).append(one)
 
