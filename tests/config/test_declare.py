@@ -402,7 +402,7 @@ def test_values_are_read(line: str, field: str, value: object) -> None:
         ('carry = "99999999d"', 'carry = "3d"'),
         ('start = "2023-02-30"', 'start = "2023-02-28"'),
         ("start = 2023-01-31T10:00:00", 'start = "2023-01-31"'),
-        ('start = "31.01.2023"', 'start = "2023-01-01"'),
+        ('start = "31.01.2023"', 'start = "2023-01-31"'),
         ('start = "0203-01-01"', 'start = "2023-01-01"'),
         ("decimals = 11", "decimals = 2"),
         ('decimals = "2"', "decimals = 2"),
@@ -777,7 +777,7 @@ def test_a_missing_variable_is_told_with_how_to_set_it_and_nothing_follows_from_
     problems = {p.path: p for p in problems_of(lambda: project(toml, env={"DATABASE_URL": "x"}))}
     assert problems.keys() == {"book.timezone", "sources.app.url"}
     problem = problems["sources.app.url"]
-    assert problem.paste == "export DATABASE_URI='…'"
+    assert problem.paste == 'url = "${DATABASE_URL}"'
     assert problem.hint == "did you mean DATABASE_URL?"
     assert ".env" in problem.expected
 
