@@ -178,7 +178,7 @@ class Book(KeptBook):
     def check(self, question: Question) -> None:
         """Raises as `ask` for what can be found out without an answer. Of an event nothing can."""
         if question.event is None:
-            self.answers.check(question)
+            (self._live_answers() if question.live else self.answers).check(question)
 
     @keywords_of(Question, "metrics")
     def csv(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> str | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, example, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
 from tallybook import QueryError, Refused
@@ -141,6 +141,7 @@ QUESTIONS = st.fixed_dictionaries(
 
 @ASKED
 @given(asked=QUESTIONS)
+@example(asked={"metrics": ["mrr", "mrr_per_signup"], "from": "2025-01-01", "show": "average", "live": True})
 def test_api_command_and_python_give_one_answer(served: Served, asked: dict[str, Any]) -> None:
     posted = served.query(**asked)
     flags = {name: str(value).lower() if isinstance(value, bool) else value for name, value in asked.items()}

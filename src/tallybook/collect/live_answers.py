@@ -45,6 +45,11 @@ class LiveAnswers:
         snapshots = [name for name in self._operands(query) if self.project.catalog.metrics[name].snapshot]
         return with_stored(live, self.service.stored(query), snapshots)
 
+    def check(self, question: Question) -> None:
+        """Raises as `answer` for what can be found out without reading a source."""
+        query, first_day = self._with_days(self.service.check(question))
+        clipped(query, first_day, self.service.reader.today)
+
     def from_source(self, question: Question, begin: date) -> Result:
         """The answer from the source alone, for metrics of which the book contains nothing. `begin`: the first day
         there is, for a question without days."""

@@ -63,14 +63,15 @@ def questions_to_ask(
     return found
 
 
-def tried_in(book: Book, reader: AnswerReader) -> Callable[[Question], object]:
+def tried_in(book: Book, reader: AnswerReader) -> Callable[[Question], None]:
     """How a question is tried for a reader. One that reads a database of the company is only checked."""
 
-    def try_out(question: Question) -> object:
+    def try_out(question: Question) -> None:
         bounded = reader.bounded(book.project.catalog, question)
         if question.live and question.event is None:
-            return book.answers.check(bounded)
-        return book.ask(bounded)
+            book.check(bounded)
+        else:
+            book.ask(bounded)
 
     return try_out
 
