@@ -84,6 +84,8 @@ class Project:
         listed = [f"({', '.join(map(literal, row))})" for row in rows]
         if listed:
             self.execute(f"insert into {table} values {', '.join(listed)}")
+        if self.kind == "chdb":  # one part, which is read in the order of its rows, as other databases read a table
+            self.execute(f"optimize table {table} final")
 
     # -- the declarations --------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -177,7 +178,8 @@ def test_it_keeps_what_every_destination_promises(installed: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-n0", "tests/conformance", "--adapter", "jsonl"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout
-    assert "18 passed" in done.stdout
+    (passed,) = re.findall(r"(\d+) passed", done.stdout)
+    assert int(passed) >= 18, done.stdout
 
 
 def test_the_generated_reference_lists_it(installed: Path) -> None:

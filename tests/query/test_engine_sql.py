@@ -116,10 +116,10 @@ def merged(bounds: Mapping[str, StoredDefinition]) -> dict[str, str]:
 def staged(bounds: Mapping[str, StoredDefinition]) -> dict[str, str]:
     """{file: statements} of caching, staging and revising."""
     engine = RecordingEngine()
-    kept = points_cache.CachedPoints(key=(1, ()), tables={ADDITIVE: "kept_additive", "totals": "kept_totals"})
+    tables = {ADDITIVE: "kept_additive", "totals": "kept_totals"}
     names = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in SCHEMAS[ADDITIVE])
     engine.engine.execute(f"CREATE TABLE kept_additive AS SELECT {names} WHERE FALSE")
-    points_cache._make_totals(engine, kept, False)  # type: ignore[arg-type]
+    points_cache._make_totals(engine, tables, False)  # type: ignore[arg-type]
     totals = engine.statements.copy()
     staging = Staging(engine, 1)  # type: ignore[arg-type]
     engine.statements.clear()

@@ -67,8 +67,8 @@ def test_another_rule_in_the_table_is_another_rule_everywhere(project, monkeypat
     def statements() -> list[str]:
         engine = Recorder()
         merged = Parts(bound, {ADDITIVE: Points("t")}, ()).finished("day", *DAYS)
-        kept = points_cache.CachedPoints(key=(1, ()), tables={ADDITIVE: "a", "totals": "b"})
-        points_cache._make_totals(engine, kept, False)
+        tables = {ADDITIVE: "a", "totals": "b"}
+        points_cache._make_totals(engine, tables, False)
         cached = engine.statements.pop()
         Staging(engine).accumulate([], *DAYS)
         return [merged, cached, next(s for s in engine.statements if "delta_additive" in s and "INSERT" in s)]

@@ -57,7 +57,7 @@ class Misfits:
     days: set[date] | None = field(default_factory=set)
 
     def add(self, rows: int, example: Any, fits: str | None, days: set[date] | None) -> None:
-        if not self.rows:
+        if not self.rows or _order_of(example) < _order_of(self.example):  # databases group in any order
             self.example, self.fits = example, fits
         self.rows += rows
         self.days = None if days is None or self.days is None else self.days | days
@@ -245,6 +245,11 @@ def _without_time(
     )
     ((rows, example),) = reader.rows(sql)
     return int(rows), example
+
+
+def _order_of(example: Any) -> tuple[str, str]:
+    """The order of examples, whatever their types are."""
+    return type(example).__name__, str(example)
 
 
 # --- numbers -------------------------------------------------------------------------------------------------
