@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +199,22 @@ def test_two_rules_share_a_table_and_one_of_somebody_else_is_left_alone(made: Pr
         cursor.execute("create table quiet_trials (a int)")
     reports = {one.delivery: one for one in change(made, "trial", "2", "2024-01-13T04:00")}
     assert "no rule made it" in reports["rules.quiet.0"].error
+
+
+@pytest.mark.parametrize("kind", sampled(["sqlite", "postgresql", "mariadb"], 1, "tables made at once"))
+def test_rules_that_make_one_table_at_once_all_get_it(tmp_path: Path, make_database: Any, kind: str) -> None:
+    from tallybook.deliver.destinations import rule_table
+    from tallybook.deliver.destinations.own_table import own_database
+
+    url, start = make_database(kind), threading.Barrier(4)
+
+    def make(_: int) -> str:
+        with own_database(url, tmp_path) as engine:
+            start.wait()
+            return rule_table._table_in(engine, "quiet_trials").name
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(make, range(4))) == ["quiet_trials"] * 4
 
 
 def test_an_older_row_does_not_replace_a_newer_one(made: Project, make_database: Any) -> None:

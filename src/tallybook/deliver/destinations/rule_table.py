@@ -18,7 +18,7 @@ from tallybook.deliver.outgoing.channel import OutgoingRequest
 from tallybook.deliver.outgoing.failures import ARRIVED, SendVerdict
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
+    from sqlalchemy import Connection, Engine, Table
 
     from tallybook.deliver.outgoing.addresses import Target
     from tallybook.deliver.outgoing.channel import Channel
@@ -63,10 +63,23 @@ class RuleTable(OutboxDestination):
     def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
         from tallybook.deliver.destinations.own_table import own_database
 
-        with own_database(task.options["url"], task.folder) as engine, engine.begin() as connection:
-            table = _made_table(connection, task.options["table"])
-            _write(connection, table, [json.loads(row.body) for row in rows])
+        with own_database(task.options["url"], task.folder) as engine:
+            table = _table_in(engine, task.options["table"])
+            with engine.begin() as connection:
+                _write(connection, table, [json.loads(row.body) for row in rows])
         return SendVerdict(outcome=ARRIVED, said="committed")
+
+
+def _table_in(engine: Engine, name: str) -> Table:
+    """The table, made in a transaction of its own. Another rule may make it at the same moment: then it is looked up."""
+    from sqlalchemy import exc
+
+    try:
+        with engine.begin() as connection:
+            return _made_table(connection, name)
+    except exc.SQLAlchemyError:
+        with engine.begin() as connection:
+            return _made_table(connection, name)
 
 
 def _made_table(connection: Connection, name: str) -> Table:
