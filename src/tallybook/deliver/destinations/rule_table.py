@@ -71,7 +71,7 @@ class RuleTable(OutboxDestination):
 
 
 def _table_in(engine: Engine, name: str) -> Table:
-    """The table, made in a transaction of its own. Another rule may make it at the same moment: then it is looked up."""
+    """The table, made in a transaction of its own. Where another rule makes it at the same moment, it is looked up."""
     from sqlalchemy import exc
 
     try:
