@@ -47,7 +47,7 @@ class KeptBook:
     def _event_upkeep(self) -> ingest.Upkeep:
         """What is done with the files of events, also where no server runs."""
         catalog = self.project.catalog
-        events = storage.EventLedger(self.store.ledger, self.store.files)  # type: ignore[arg-type]
+        events = storage.EventLedger(self.store.ledger, self.store.files)
         expiry = ingest.Expiry(events, self.clock, catalog.events, catalog.book.timezone)
         return ingest.Upkeep(events, self.clock, expiry=expiry)
 

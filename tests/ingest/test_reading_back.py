@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from tallybook.ingest import (
     replay_rejected,
 )
 from tallybook.ingest.reading import EventPage
+from tallybook.storage import REJECTED, BadFile
 from tests.ingest.test_event_log import NOW, Ingest
 
 
@@ -248,6 +250,15 @@ def test_pages_of_rejected_events_are_whole_and_the_newest_come_first(ingest: In
             break
     assert found[0] == "4-1"
     assert sorted(found) == sorted(f"{number}-{one}" for number in range(5) for one in range(number % 3 + 1))
+
+
+def test_a_missing_file_of_rejected_events_is_an_error_and_no_shorter_page(ingest: Ingest) -> None:
+    ingest.send(ahead("a", 30))
+    ingest.compact()
+    (file,) = (one for one in ingest.events.snapshot().files if one.event == REJECTED)
+    ingest.events.local_path(file).unlink()
+    with pytest.raises((BadFile, FileNotFoundError), match=re.escape(file.path)):
+        rejected(ingest)
 
 
 def test_a_replay_stores_what_is_good_now_once_and_what_is_still_bad_stays(ingest: Ingest) -> None:

@@ -73,7 +73,7 @@ class RuleEvaluator:
     @property
     def ledger(self) -> RuleLedger:
         store = self.reader.store
-        return RuleLedger(store.ledger, store.files)  # type: ignore[arg-type]
+        return RuleLedger(store.ledger, store.files)
 
     def evaluate(self, *, kind: str | None = None, ids: Sequence[str] | None = None) -> RulesReport:
         """Evaluate all rules, or those of a kind for some entities only. Raises Busy while somebody else does."""

@@ -26,7 +26,7 @@ class RuleWatch:
         reader, catalog = self.rules.service.reader, self.rules.catalog
         if not catalog.rules or not reader.there:
             return []
-        ledger = EntityLedger(reader.store.ledger)  # type: ignore[arg-type]
+        ledger = EntityLedger(reader.store.ledger)
         number = ledger.number()
         if self.seen is None:
             self.seen = int(self.rules.evaluator.ledger.last_report().get(COMMIT, number))

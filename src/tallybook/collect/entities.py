@@ -82,7 +82,7 @@ class _Reading:
 
     @property
     def entities(self) -> EntityLedger:
-        return EntityLedger(self.context.store.ledger, self.context.store.files)  # type: ignore[arg-type]
+        return EntityLedger(self.context.store.ledger, self.context.store.files)
 
     @property
     def columns(self) -> list[str]:

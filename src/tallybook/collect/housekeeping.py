@@ -29,7 +29,7 @@ def keep_house(reader: BookReader, report: RunReport, now: datetime) -> None:
 def keep_entities(reader: BookReader, now: datetime) -> int:
     """Write changes of attributes of closed months to files, and delete those that `history` no longer keeps."""
     catalog, store = reader.project.catalog, reader.store
-    months, zone = EntityMonths(store.ledger, store.files), catalog.book.timezone  # type: ignore[arg-type]
+    months, zone = EntityMonths(store.ledger, store.files), catalog.book.timezone
     settings = {kind: catalog.entities.get(kind) for kind in ENTITY_KINDS}
     return sum(
         months.keep_house(kind, days=s.history if s else None, zone=zone, now=now) for kind, s in settings.items()

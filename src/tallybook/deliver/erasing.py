@@ -35,7 +35,7 @@ def forget_entity(
     """Delete one. What fails in between is done by doing it again: the ledger is last."""
     catalog = reader.project.catalog
     ledger = reader.store.ledger
-    links = IdentityLinks(ledger)  # type: ignore[arg-type]
+    links = IdentityLinks(ledger)
     others = links.aliases_of(entity_id) if kind == USERS else []
     if others:
         # Ids that were linked to it are the same person.
@@ -45,12 +45,12 @@ def forget_entity(
     settings = catalog.entities.get(kind) or EntitySettings(kind=kind)
     found, kept = forget_entity_in(reader, settings, entity_id, metrics, clock)
     erased = erase_events(reader.project.place, reader.store, catalog, kind, entity_id, clock)
-    entities = EntityLedger(ledger)  # type: ignore[arg-type]
-    rows = OutboxLedger(ledger).forget(entity_id)  # type: ignore[arg-type]
+    entities = EntityLedger(ledger)
+    rows = OutboxLedger(ledger).forget(entity_id)
     rows += entities.forget(kind, entity_id)
     # After the ledger: what left it for a file meanwhile is found there.
-    rows += EntityMonths(ledger, reader.store.files).forget(kind, entity_id, now=clock())  # type: ignore[arg-type]
-    rows += RuleLedger(ledger, reader.store.files).forget_entity(kind, entity_id)  # type: ignore[arg-type]
+    rows += EntityMonths(ledger, reader.store.files).forget(kind, entity_id, now=clock())
+    rows += RuleLedger(ledger, reader.store.files).forget_entity(kind, entity_id)
     if kind == USERS:
         rows += links.forget(entity_id)
     EntitySnapshots.of(reader.project.place, entities).drop()

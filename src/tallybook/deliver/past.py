@@ -61,7 +61,7 @@ class PastAnswers:
         reader = self.service.reader
         names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
         keys = sorted(set(reader.keys(sorted(names)).values()))
-        return OutboxLedger(reader.store.ledger).collected_since(keys, version)  # type: ignore[arg-type]
+        return OutboxLedger(reader.store.ledger).collected_since(keys, version)
 
     def is_collected(self, question: Query, version: int) -> bool:
         """Whether every day of a question is collected at a version, for everything that its metrics are made of."""

@@ -36,7 +36,7 @@ class BookTransport:
         catalog = project.catalog
         self.clock, self.zone = clock, catalog.book.timezone
         self.rules = EventRules(settings=catalog.events, zone=self.zone)
-        self.events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+        self.events = EventLedger(store.ledger, store.files)
         self.entities = EntityLedger(self.events.ledger, self.events.files)
         self.logs = logs_to_write(project.place, self.events, catalog.serve.durable)
         self.sender: LocalSender | None = None

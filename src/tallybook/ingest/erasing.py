@@ -68,7 +68,7 @@ def erase_events(
     clock: Callable[[], datetime],
 ) -> ErasedEvents:
     """Delete one user or account from the events of a book, in the logs of this host too."""
-    events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+    events = EventLedger(store.ledger, store.files)
     logs = logs_to_compact(place, events, catalog.serve.durable)
     eraser = EventEraser(events, logs, zone=catalog.book.timezone, clock=clock, settings=catalog.events)
     return eraser.erase(kind, entity_id)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.core import COMMIT_COLUMN
 from tallybook.ingest.compaction import COMMIT_BITS
-from tallybook.ingest.reading import shown_event, sql_path
-from tallybook.storage import REJECTED, BadFile, EventFile, EventLedger, connect, literal, stamp_of
+from tallybook.ingest.reading import on_present_files, shown_event, sql_path
+from tallybook.storage import REJECTED, EventFile, EventLedger, connect, literal, stamp_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MAX_TRIES = 3
 _DAY = timedelta(days=1)
 
 
@@ -52,12 +51,7 @@ class FoundEvents:
 
 def search_events(events: EventLedger, search: EventSearch) -> FoundEvents:
     """A page of a search. Daily values without a user are left out: they are not events of a time."""
-    for _ in range(MAX_TRIES - 1):
-        try:
-            return _searched(events, search)
-        except (FileNotFoundError, BadFile):  # Merged with others and deleted meanwhile: the next snapshot is newer.
-            continue
-    return _searched(events, search)
+    return on_present_files(lambda: _searched(events, search))
 
 
 def _searched(events: EventLedger, search: EventSearch) -> FoundEvents:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tallybook.core import COMMIT_COLUMN, EVENT_COLUMNS, QueryError, calendar
 from tallybook.ingest.compaction import COMMIT_BITS
@@ -30,6 +31,7 @@ from tallybook.storage import (
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+T = TypeVar("T")
 MAX_PAGE = 1_000
 """Events of one page."""
 DEFAULT_PAGE = 100
@@ -97,15 +99,17 @@ def read_events(events: EventLedger, question: EventQuestion) -> EventPage:
     """A page of stored events. Raises QueryError for a cursor or a limit that is not valid."""
     if not 1 <= question.limit <= MAX_PAGE:
         raise QueryError(f"limit is {question.limit}; from 1 to {MAX_PAGE:,}", hint=f"limit={DEFAULT_PAGE}")
+    return on_present_files(lambda: _page(events, question))
+
+
+def on_present_files(read: Callable[[], T]) -> T:
+    """What `read` gives from a snapshot that it takes. It is called again where a file of the snapshot was merged with
+    others, or replaced, and deleted meanwhile: the next snapshot names the new file. Raises BadFile for a file that
+    stays missing or is damaged."""
     for _ in range(MAX_TRIES - 1):
-        try:
-            return _page(events, question)
-        except (
-            FileNotFoundError,
-            BadFile,
-        ):  # Merged with others and deleted meanwhile: the next snapshot names the new file.
-            continue
-    return _page(events, question)
+        with suppress(FileNotFoundError, BadFile):
+            return read()
+    return read()
 
 
 def _page(events: EventLedger, question: EventQuestion) -> EventPage:

@@ -20,9 +20,9 @@ from tallybook.core import (
     RequestError,
 )
 from tallybook.ingest.log import LogRow
-from tallybook.ingest.reading import DEFAULT_PAGE, MAX_PAGE, sql_path
+from tallybook.ingest.reading import DEFAULT_PAGE, MAX_PAGE, on_present_files, sql_path
 from tallybook.ingest.unpacking import unpack
-from tallybook.storage import REJECTED, BadFile, EventFile, EventLedger, connect, identifier, literal
+from tallybook.storage import REJECTED, EventFile, EventLedger, connect, identifier, literal
 
 MAX_SHOWN_BODY = 20_000
 """Characters of a rejected event that are shown. All of it is kept."""
@@ -74,6 +74,10 @@ def read_rejected(events: EventLedger, question: RejectedQuestion) -> RejectedPa
     if not 1 <= question.limit <= MAX_PAGE:
         raise QueryError(f"limit is {question.limit}; from 1 to {MAX_PAGE:,}", hint=f"limit={DEFAULT_PAGE}")
     before = _read_cursor(question.cursor) if question.cursor else None
+    return on_present_files(lambda: _page(events, question, before))
+
+
+def _page(events: EventLedger, question: RejectedQuestion, before: tuple[datetime, str, int] | None) -> RejectedPage:
     found: list[_Entry] = []
     files = sorted(_files(events), key=lambda file: file.received_last, reverse=True)
     for file in files:
@@ -134,17 +138,14 @@ def _newest(
     """The newest entries of a file before a place, at least one more than the limit where there are so many."""
     found: list[_Entry] = []
     condition = condition_of(question) + (f' AND "at" <= {instant_sql(before[0])}' if before else "")
-    try:
-        for row, rejected in rejected_rows(events, file, condition, newest_first=True):
-            # Others of the same instant may come before it.
-            if len(found) > question.limit and row.received < found[question.limit].at:
-                break
-            digest = hashlib.sha256(row.body).hexdigest()[:16]
-            every = (_Entry(row.received, digest, why["index"], row, why) for why in rejected)
-            asked = (one for one in every if question.code is None or one.why["code"] == question.code)
-            found += [one for one in asked if before is None or one.place < before]
-    except (OSError, BadFile):  # Replayed or merged meanwhile.
-        pass
+    for row, rejected in rejected_rows(events, file, condition, newest_first=True):
+        # Others of the same instant may come before it.
+        if len(found) > question.limit and row.received < found[question.limit].at:
+            break
+        digest = hashlib.sha256(row.body).hexdigest()[:16]
+        every = (_Entry(row.received, digest, why["index"], row, why) for why in rejected)
+        asked = (one for one in every if question.code is None or one.why["code"] == question.code)
+        found += [one for one in asked if before is None or one.place < before]
     return found
 
 

@@ -53,5 +53,5 @@ class MonitorContext:
         if not self.reader.there:
             return []
         store = self.reader.store
-        events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+        events = EventLedger(store.ledger, store.files)
         return event_problems(events, self.project.catalog, now)

@@ -199,7 +199,7 @@ class _Recount:
         )
         old = [d for d in covered if d <= recent and d not in waiting]
         if old and metric.source == EVENTS_SOURCE:
-            events = EventLedger(self.means.store.ledger)  # type: ignore[arg-type]
+            events = EventLedger(self.means.store.ledger)
             kept = events.kept_from() or date.min
             if not (old := [d for d in old if d >= kept]):
                 return not_kept(kept)

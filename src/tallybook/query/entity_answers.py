@@ -109,7 +109,7 @@ class EntityAnswers:
 
     @property
     def ledger(self) -> EntityLedger:
-        return EntityLedger(self.reader.store.ledger, self.reader.store.files)  # type: ignore[arg-type]
+        return EntityLedger(self.reader.store.ledger, self.reader.store.files)
 
     # -- lists -----------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class EntityAnswers:
                 f"--as-of {day} is in the future", hint=f"the latest possible: --as-of {self.reader.today}"
             )
         store, end = self.reader.store, self._end_of(day)
-        history = EntityHistory(store.ledger, store.files)  # type: ignore[arg-type]
+        history = EntityHistory(store.ledger, store.files)
         check_begun(history, self.kind, end, f"--as-of {day}", self.reader.project.catalog.book.timezone)
         return entities_at(history.rows(self.kind, entity_id), end)
 

@@ -277,8 +277,8 @@ class BookReader:
         """The dimensions of a question that no metric stores."""
         if not (names := attributes_of(self.project.catalog, question)) or not self.there:
             return {}
-        ledger = EntityLedger(self.store.ledger, self.store.files)  # type: ignore[arg-type]
-        history = EntityHistory(self.store.ledger, self.store.files)  # type: ignore[arg-type]
+        ledger = EntityLedger(self.store.ledger, self.store.files)
+        history = EntityHistory(self.store.ledger, self.store.files)
         snapshots = EntitySnapshots.of(self.project.place, ledger)
         return attribute_dimensions(
             engine, ledger, history, self.project.catalog, names, as_of=as_of, now=self.now, snapshots=snapshots
@@ -288,7 +288,7 @@ class BookReader:
         """The commit of users and accounts that an answer depends on; 0 where it depends on none."""
         if not (attributes_of(self.project.catalog, question) and self.there):
             return 0
-        return EntityLedger(self.store.ledger).number()  # type: ignore[arg-type]
+        return EntityLedger(self.store.ledger).number()
 
     def covered(self, key: str, definition: str | None, known: VersionSnapshot) -> tuple[tuple[date, date], ...]:
         """The collected days of a definition as (first, last) stretches, neighbors made one."""

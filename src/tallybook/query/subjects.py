@@ -137,12 +137,12 @@ class _Entities:
 
     @property
     def ledger(self) -> EntityLedger:
-        return EntityLedger(self.service.reader.store.ledger, self.service.reader.store.files)  # type: ignore[arg-type]
+        return EntityLedger(self.service.reader.store.ledger, self.service.reader.store.files)
 
     @property
     def history(self) -> EntityHistory:
         store = self.service.reader.store
-        return EntityHistory(store.ledger, store.files)  # type: ignore[arg-type]
+        return EntityHistory(store.ledger, store.files)
 
     def load(self, engine: duckdb.DuckDBPyConnection) -> Subjects:
         metrics = self.metrics()

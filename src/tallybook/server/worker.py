@@ -54,7 +54,7 @@ def check_installed() -> None:
 def event_ledger(place: BookLocation) -> EventLedger:
     """The tables and files of events of a book, which is made if it is not there."""
     store = open_store(place)
-    return EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+    return EventLedger(store.ledger, store.files)
 
 
 class Watch:

@@ -29,7 +29,7 @@ from tallybook.core import (
 )
 from tallybook.storage.drafts import Drafts, Unit, replace_files
 from tallybook.storage.files import BadFile, Files, FolderFiles, engine_path, hash_of, on_disk
-from tallybook.storage.ledger import LOST, Commit, Lease, Ledger, PointsFile, VersionSnapshot
+from tallybook.storage.ledger import LOST, Commit, Lease, PointsFile, VersionSnapshot
 from tallybook.storage.lost import Losses, uncovered, way_out
 from tallybook.storage.owned_days import (
     has_equal_rows,
@@ -45,6 +45,8 @@ from tallybook.storage.retention import GRACE, STRAY_HOURS, foldable_files, kept
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.storage.sql_ledger import SqlLedger
+
 
 ATTEMPTS = 50
 
@@ -52,7 +54,7 @@ ATTEMPTS = 50
 class Store:
     """A book's files and ledger. The connection that builds files is the caller's."""
 
-    def __init__(self, folder: Path, ledger: Ledger, files: Files | None = None) -> None:
+    def __init__(self, folder: Path, ledger: SqlLedger, files: Files | None = None) -> None:
         """The files are in `folder` unless something else says where they are."""
         self.folder = folder
         self.ledger = ledger

@@ -39,7 +39,7 @@ def _files(store: Store, table: str) -> list[PointsFile]:
     is_current = "" if table == "id_runs" else " WHERE removed IS NULL"
     days = ", first, last" if table != "rule_states" else ""
     asked = f"SELECT path, rows, bytes, sha256{days} FROM {table}{is_current} ORDER BY path"
-    with store.ledger._reading() as db:  # type: ignore[attr-defined]
+    with store.ledger._reading() as db:
         return [_stored(*row) for row in db.execute(asked).fetchall()]
 
 

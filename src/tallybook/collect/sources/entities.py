@@ -79,9 +79,9 @@ class EntitiesSource(DuckdbSource):
         from tallybook.storage import EntityHistory, EntityLedger
 
         with self.store() as store:
-            ledger = EntityLedger(store.ledger)  # type: ignore[arg-type]
+            ledger = EntityLedger(store.ledger)
             types = {one.spelled: one.type for one in ledger.types(self.entity).values()}
-            changes = EntityHistory(store.ledger, store.files)  # type: ignore[arg-type]
+            changes = EntityHistory(store.ledger, store.files)
             begins, rows = changes.begins(self.entity) or "", list(changes.rows(self.entity))
         declared = dict.fromkeys(self.settings.entity.attributes if self.settings.entity else (), TEXT_VALUE)
         own = {"id": "VARCHAR", FROM: "TIMESTAMPTZ", UNTIL: "TIMESTAMPTZ"}

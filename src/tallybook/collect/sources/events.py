@@ -94,7 +94,7 @@ class EventsSource(DuckdbSource):
         store = find_store(BookLocation(folder=folder, ledger=self.settings.ledger, schema=self.settings.schema))
         if store is None:
             raise self._never_served()
-        events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+        events = EventLedger(store.ledger, store.files)
         try:
             yield events
         finally:

@@ -5,7 +5,7 @@ Where a day of it is not collected, nobody is counted as quiet: the activity is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -102,21 +102,31 @@ def _by_metric(work: PageWork, settings: EntitySettings, name: str, attribute: M
 
 def _by_events(work: PageWork, kind: str) -> Activity | None:
     """How many events of any name each id sent."""
-    events = known_events(work)
-    if not events or len(events) > MAX_EVENTS:
-        return None
+    rows = _of_all_events(work, EVENT_COLUMN[kind])
+    return None if rows is None else _summed("events of any name", rows)
+
+
+def _summed(words: str, rows: Iterable[tuple[str, float]]) -> Activity:
+    """The activity that some rows add up to. It is unknown where they cannot be read."""
     counted: dict[str, float] = {}
     why = None
     try:
-        for event in events:
-            for id_, count in _counts(work, event, EVENT_COLUMN[kind]):
-                counted[id_] = counted.get(id_, 0) + count
+        for id_, count in rows:
+            counted[id_] = counted.get(id_, 0) + count
     except Refused as refused:
         why = refused.why
     except QueryError as error:
         why = error.message
-    values = MetricValues(name="events", type=NUMBER_VALUE, values=counted, whys={}, empty=0, why=why)
-    return Activity(words="events of any name", values=values)
+    values = MetricValues(name="activity", type=NUMBER_VALUE, values=counted, whys={}, empty=0, why=why)
+    return Activity(words=words, values=values)
+
+
+def _of_all_events(work: PageWork, column: str, where: Sequence[str] = ()) -> Iterator[tuple[str, float]] | None:
+    """(id, how many) of every event, read one after the other; None where there are none, or too many to ask."""
+    events = known_events(work)
+    if not events or len(events) > MAX_EVENTS:
+        return None
+    return (row for event in events for row in _counts(work, event, column, where))
 
 
 def _counts(work: PageWork, event: str, column: str, where: Sequence[str] = ()) -> Iterator[tuple[str, float]]:
@@ -141,31 +151,16 @@ def users_by_activity(work: PageWork, account: str) -> Activity | None:
     """The activity of the users of one account, by what has the ids of both. For users whose account is no attribute;
     None where nothing has both."""
     accounts, users = work.catalog.entities.get("accounts"), work.catalog.entities.get("users")
-    counted: dict[str, float] = {}
-    words, why = "events of any name", None
-    try:
-        for metric in usage_metrics(work, accounts) if accounts is not None else ():
-            dims = work.catalog.queryable_dims(metric.name)
-            user = next((dim for dim in (users.dimension if users else USER_DIMENSIONS) if dim in dims), "")
-            own = next((dim for dim in accounts.dimension if dim in dims), "") if accounts is not None else ""
-            if user and own:
-                words = title_of(metric)
-                question = Question(metrics=[metric.name], by=[user], where=[filter_text(own, account)])
-                counted = dict(_rows(work, question, user))
-                break
-        else:
-            events = known_events(work)
-            if not events or len(events) > MAX_EVENTS:
-                return None
-            for event in events:
-                for id_, count in _counts(work, event, "user", [filter_text("account", account)]):
-                    counted[id_] = counted.get(id_, 0) + count
-    except Refused as refused:
-        why = refused.why
-    except QueryError as error:
-        why = error.message
-    values = MetricValues(name="activity", type=NUMBER_VALUE, values=counted, whys={}, empty=0, why=why)
-    return Activity(words=words, values=values)
+    user_dimensions = users.dimension if users else USER_DIMENSIONS
+    for metric in usage_metrics(work, accounts) if accounts is not None else ():
+        dims = work.catalog.queryable_dims(metric.name)
+        user = next((dim for dim in user_dimensions if dim in dims), "")
+        own = next((dim for dim in accounts.dimension if dim in dims), "") if accounts is not None else ""
+        if user and own:
+            question = Question(metrics=[metric.name], by=[user], where=[filter_text(own, account)])
+            return _summed(title_of(metric), _rows(work, question, user))
+    rows = _of_all_events(work, "user", [filter_text("account", account)])
+    return None if rows is None else _summed("events of any name", rows)
 
 
 # -- events ----------------------------------------------------------------------------------------
@@ -185,7 +180,7 @@ def latest_events(work: PageWork, kind: str, id_: str) -> LatestEvents | None:
     if not known_events(work):
         return None
     store = work.book.reader.store
-    events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+    events = EventLedger(store.ledger, store.files)
     search = EventSearch(
         start=work.now - timedelta(days=EVENT_DAYS),
         end=work.now,

@@ -157,7 +157,7 @@ def known_events(work: PageWork) -> dict[str, list[str]]:
     if not reader.there or (work.reader.metrics and not work.reader.events):
         return {}
     if "events" not in work.found:
-        ledger = EventLedger(reader.store.ledger)  # type: ignore[arg-type]
+        ledger = EventLedger(reader.store.ledger)
         snapshot = ledger.snapshot()
         work.found["events"] = {
             event: [one.name for one in snapshot.properties[event]]

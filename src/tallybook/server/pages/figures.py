@@ -164,7 +164,7 @@ def _assigned(work: PageWork, dimension: str, texts: dict[Any, str]) -> dict[Any
     if work.book.reader.there:
         # A ledger that cannot be written now does not keep the colors; the chart has some all the same.
         with suppress(BookError):
-            slots = SeriesSlots(work.book.reader.store.ledger)  # type: ignore[arg-type]
+            slots = SeriesSlots(work.book.reader.store.ledger)
             found = slots.assign(dimension, wanted, SLOTS)
     found = found or with_new({}, wanted, SLOTS)
     return {key: found[text] for key, text in texts.items()}

@@ -183,7 +183,7 @@ def _sources(work: PageWork) -> list[StateLine]:
 def _deliveries(work: PageWork) -> list[StateLine]:
     counts = {}
     if work.book.reader.there:
-        counts = OutboxLedger(work.book.reader.store.ledger).counts()  # type: ignore[arg-type]
+        counts = OutboxLedger(work.book.reader.store.ledger).counts()
     found = []
     for one in status_of(work).deliveries:
         declared = work.catalog.deliveries[one.delivery]
@@ -208,7 +208,7 @@ def _events(work: PageWork) -> list[StateLine]:
     """What was received of each event, and what is wrong with it."""
     if not work.book.reader.there:
         return []
-    snapshot = EventLedger(work.book.reader.store.ledger).snapshot()  # type: ignore[arg-type]
+    snapshot = EventLedger(work.book.reader.store.ledger).snapshot()
     rows: dict[str, int] = {}
     for file in snapshot.files:
         rows[file.event] = rows.get(file.event, 0) + file.rows
