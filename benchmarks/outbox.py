@@ -10,7 +10,6 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -113,7 +112,9 @@ def _one_after_another(api: str, accounts: int) -> float:
         body = json.dumps({"customAttributes": {f"{one}__c": row[one] for one in SENT}})
         headers = {"X-APTRINSIC-API-KEY": "px-emulator-key", "Content-Type": "application/json"}
         connection.request("PUT", f"{where.path}/accounts/{number}", body, headers)
-        assert connection.getresponse().read() is not None
+        response = connection.getresponse()
+        response.read()
+        assert response.status < 300, response.status
     seconds = time.monotonic() - began
     connection.close()
     return accounts * len(SENT) / seconds
@@ -189,7 +190,7 @@ def _metric(items: int) -> dict[str, Any]:
 
 def _plan(answer: Connection, folder: Path) -> None:
     """Plan in a process of its own, whose largest memory is that of planning. The receiver takes nothing."""
-    with open_at(folder, FIRST_DAY + timedelta(days=0)) as book:
+    with open_at(folder, FIRST_DAY) as book:
         assert book.reader.there
         before, began = _largest(), time.monotonic()
         planned = planned_items(book)

@@ -84,7 +84,11 @@ class Project:
         listed = [f"({', '.join(map(literal, row))})" for row in rows]
         if listed:
             self.execute(f"insert into {table} values {', '.join(listed)}")
-        if self.kind == "chdb":  # one part, which is read in the order of its rows, as other databases read a table
+
+    def insert_in_order(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert rows that are read after those that are there, also by ClickHouse, which reads its parts in any order."""
+        self.insert(table, rows)
+        if self.kind == "chdb":
             self.execute(f"optimize table {table} final")
 
     # -- the declarations --------------------------------------------------------------------------------

@@ -265,8 +265,10 @@ def test_a_draft_and_the_holdout_set_nothing_and_a_forgotten_account_is_not_want
     made.run()
     change(made, "trial", "1", "2024-01-12T04:00")
     assert puts(px) == 0
-    declare(made, action(px, "value = true"))
-    change(made, "trial", "2", "2024-01-13T04:00")
+    made.execute("update accounts set plan = 'pro'")
+    declare(made, action(px, "value = true"), 'holdout = "50 %"')  # in which account 1 is
+    change(made, "trial", "1, 2", "2024-01-13T04:00")
+    assert attributes(px, "quiet__c") == {"2": True}
     outbox = OutboxLedger(made.book.store.ledger)
     assert [entity for entity, _ in outbox.wanted("rules.quiet.0")] == ["2"]
     outbox.forget("2")
@@ -291,6 +293,7 @@ def problems(made: Project, then: str, more: str = "") -> str:
         ('{ to = "gainsight_px", api = "API", key = "k", attribute = "a", valeu = 1 }', "did you mean 'value'?"),
         ('{ to = "gainsight_px", api = "API", key = "k", attribute = "a", value = [1] }', "is not a value"),
         ('{ to = "gainsight_px", api = "API", key = "k", attribute = "a", leave = 0 }', "leave = false"),
+        ('{ to = "gainsight_px", api = "API", key = "k", attribute = "a", leave = "keep" }', "leave = false"),
         ('{ to = "gainsight_px", api = "API", key = "k", attribute = "a", value = "{plam}" }', "did you mean 'plan'?"),
         (
             '{ to = "gainsight_px", api = "API", key = "k", attribute = "a", create = true }',
@@ -305,6 +308,14 @@ def problems(made: Project, then: str, more: str = "") -> str:
 )
 def test_mistakes_have_lines_to_paste(made: Project, then: str, words: str) -> None:
     assert words in problems(made, then.replace("API", "https://x.example/v1"))
+
+
+def test_the_value_of_an_attribute_has_its_own_type_beside_any_leave(made: Project, px: PxEmulator) -> None:
+    declare(made, action(px, 'value = "{calls_7d}", leave = 0', "calls__c"))
+    made.run()
+    change(made, "trial", "1", "2024-01-12T04:00")
+    change(made, "pro", "1", "2024-01-13T04:00")
+    assert attributes(px, "calls__c") == {"1": 0}
 
 
 def test_two_that_write_one_attribute_are_reported_together(made: Project) -> None:
@@ -324,6 +335,6 @@ when = "plan = 'pro'"
     assert "[rules.other]" not in said
     again = px.replace("key", 'value = false, on = "leave", key')
     both = problems(made, f"[{px}, {again}]")
-    assert "leave = … in it is what those get who leave" in both
+    assert "its leave = … is the value for those who leave" in both
     book = problems(made, px, 'for = "book"').replace("plan", "calls")
     assert 'for = "account"' in book

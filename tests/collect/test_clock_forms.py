@@ -24,7 +24,7 @@ def test_an_impossible_clock_fails_its_day_and_those_beside_it(project, kind, se
     for clock in PLAIN[separator]:
         value = f"2024-03-05{separator}{clock}"
         p.execute("delete from o where v < 0")
-        p.insert("o", [(value, -1)])
+        p.insert_in_order("o", [(value, -1)])
         said, missing = run(p)
         assert "1 row contains a time in another form" in said, value
         assert value in said
@@ -37,7 +37,7 @@ def test_an_impossible_clock_or_offset_fails_its_day_where_texts_have_offsets(pr
     p = made(project, kind, [(f"{text}+01:00", v) for text, v in OLD])
     for rest in OFFSETS:
         p.execute("delete from o where v < 0")
-        p.insert("o", [(f"2024-03-05{rest}", -1)])
+        p.insert_in_order("o", [(f"2024-03-05{rest}", -1)])
         said, missing = run(p, 'stored = "offset"')
         assert "1 row contains a time in another form" in said, rest
         assert rest in said

@@ -33,7 +33,7 @@ def made(project, kind, rows, type_="varchar(40)", index=False):
     p.table("good (happened timestamp)", [("2024-03-02 10:00:00",)])
     if index:
         p.execute("create index o_happened on o (happened)")
-    p.insert("o", rows)
+    p.insert_in_order("o", rows)
     return p
 
 

@@ -51,7 +51,7 @@ def test_a_day_in_another_form_comes_with_the_day_that_was_meant(written: object
     assert (problem.path, problem.paste) == ("book.start", f'start = "{paste}"')
     assert str(written) in problem.seen
     assert "2023-01-31" in problem.expected
-    assert hint in problem.hint
+    assert hint in problem.hint if hint else problem.hint == f'did you mean "{paste}"?'
 
 
 @pytest.mark.parametrize("written", ["soon", "90 days", "99/99/2026", "32.1.2026", "2026-13", ""])
@@ -111,7 +111,7 @@ def test_a_zone_without_summer_time_is_doubted_by_check(tmp_path: Path) -> None:
     (tmp_path / "tallybook.toml").write_text(shop)
     done = warm.run(["-m", "tallybook", "check"], cwd=tmp_path)
     assert done.returncode == 0
-    assert "metrics.orders.stored_zone: EST has no summer time" in done.stderr
+    assert "metrics.orders.stored_zone: EST has no daylight saving time" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def test_the_command_prints_the_files_that_it_writes_and_no_secret(scheduler: st
     for _ in range(2):
         code, said = say(acme, scheduler, "--out", str(out))
         assert code == 0, said
+        assert list(out.iterdir())
         for path in out.iterdir():
             assert path.read_text() in printed
             assert str(path) in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sqlite3
 import subprocess
 import sys
@@ -175,11 +174,19 @@ def test_a_package_that_cannot_be_imported_is_a_problem_and_no_crash(
 
 def test_it_keeps_what_every_destination_promises(installed: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", "tests/conformance", "--adapter", "jsonl"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n0",
+        "tests/conformance/test_destination_promises.py",
+        "--adapter",
+        "jsonl",
+    ]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout
-    (passed,) = re.findall(r"(\d+) passed", done.stdout)
-    assert int(passed) >= 18, done.stdout
+    assert "18 passed" in done.stdout, done.stdout
 
 
 def test_the_generated_reference_lists_it(installed: Path) -> None:

@@ -86,7 +86,7 @@ def test_without_a_metric_events_say_who_is_active_and_without_both_a_sentence_s
     plain.book.push_attributes("accounts", "a1", attributes={"plan": "pro"})
     served = Served(plain)
     page = said(served, "/accounts")
-    assert 'Store their ids in one that counts what they do: by = ["account_id"]' in page
+    assert 'Store their ids in a metric that counts what they do: by = ["account_id"]' in page
     assert "This book has no usage events." in said(served, "/accounts/a1")
     served.close()
 

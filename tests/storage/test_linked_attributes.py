@@ -90,6 +90,18 @@ def test_who_is_in_a_table_stays_when_it_is_linked(tmp_path: Path) -> None:
     assert (users.of("5"), users.of("7")) == ({"email": "a@b.c", "plan": "pro"}, {"plan": "pro"})
 
 
+def test_a_sum_that_was_settled_goes_to_the_user_with_the_parts_of_all_its_months(tmp_path: Path) -> None:
+    users = Users(tmp_path)
+    for number, (added, message) in enumerate(((5, "m1"), (2, "m2"), (0, "m3"))):
+        users.now += timedelta(days=35)
+        received = 24 * 60 * 35 * (number + 1)
+        users.do("anon", change(ADD, added, 24 * 35 * (number + 1), message, received=received, name="credits"))
+    users.months.keep_house(USERS, days=None, zone="UTC", now=users.now + timedelta(days=40))
+    users.now += timedelta(days=60)
+    users.do(*link("anon", "u1"))
+    assert users.of("u1") == {"credits": 7}
+
+
 IDS = st.sampled_from(["anon", "phone", "u1"])
 STEPS = st.lists(
     st.tuples(

@@ -9,7 +9,7 @@ __getattr__, __dir__ = opened(
     {
         "messages": ("Viewer",),
         "rules": ("Rules", "evaluate_after_a_run"),
-        "showing": ("RuleDetails", "RuleOfEntity"),
+        "showing": ("InsideRules", "RuleDetails", "RuleOfEntity"),
         "trial": ("RuleTrial",),
         "watching": ("RuleWatch",),
     },

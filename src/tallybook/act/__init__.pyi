@@ -7,6 +7,7 @@ from tallybook.act.rules import (
     evaluate_after_a_run as evaluate_after_a_run,
 )
 from tallybook.act.showing import (
+    InsideRules as InsideRules,
     RuleDetails as RuleDetails,
     RuleOfEntity as RuleOfEntity,
 )

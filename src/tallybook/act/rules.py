@@ -55,7 +55,7 @@ class Rules:
     @property
     def number(self) -> int:
         """The number of the last evaluation; 0 before the first."""
-        return self.evaluator.ledger.snapshot().number if self.service.reader.there else 0
+        return self.evaluator.ledger.number() if self.service.reader.there else 0
 
     def inside(self, kind: str, ids: Sequence[str] = ()) -> InsideRules:
         """How many users or accounts are inside rules, and the rules of some ids."""

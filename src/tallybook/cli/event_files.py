@@ -177,7 +177,7 @@ def export(
         raise click.UsageError("Parquet needs one event and a file: --event NAME -o FILE.parquet")
     asked = EventExport(names=names, first=book.day(from_), last=book.day(to), **filters)
     with event_tables(terminal) as tables, ExitStack() as stack:
-        first, kept = book.day(from_), tables.kept_from()
+        first, kept = asked.first, tables.kept_from()
         note_kept_from(terminal, kept if first is None or (kept and first < kept) else None)
         if file is None:
             written = export_events(tables, asked, terminal.data)

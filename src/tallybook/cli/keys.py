@@ -243,7 +243,7 @@ def log(terminal: Terminal, reader: str | None, last: str, form: str) -> int:
     \b
       tallybook keys log --reader dashboard --last "30 days"
       tallybook keys log --format json"""
-    from tallybook.server import audited, event_ledger
+    from tallybook.server import audited
     from tallybook.storage import AuditLines
 
     book = terminal.book()
@@ -252,8 +252,11 @@ def log(terminal: Terminal, reader: str | None, last: str, form: str) -> int:
         first = book.project.catalog.book.periods("monday").last_span(last, today)[0]
     except ValueError as error:
         raise QueryError(str(error), hint='--last "7 days"') from None
-    kept = place.folder if place.folder is not None else AuditLines(event_ledger(place).ledger)
-    lines = list(audited(kept, first, today, reader))
+    if place.folder is not None:
+        lines = list(audited(place.folder, first, today, reader))
+    else:
+        with _events(terminal) as events:
+            lines = list(audited(AuditLines(events.ledger), first, today, reader))
     if form == "json":
         terminal.json({"requests": lines})
         return DONE

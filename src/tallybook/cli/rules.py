@@ -85,7 +85,8 @@ def try_(terminal: Terminal, name: str, over: str | None, form: str) -> int:
       tallybook rules try quiet_trial
       tallybook rules try quiet_trial --over "last 90 days"
 
-    Sends nothing and writes nothing. The rule begins on the first day: who is inside then does not enter."""
+    Sends nothing and writes nothing. The rule begins on the first day: whoever is inside then does not count as
+    entering."""
     found = terminal.book().rules.try_out(name, over=over)
     if form == "json":
         terminal.json(found.to_dict())

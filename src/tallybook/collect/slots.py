@@ -85,7 +85,7 @@ def bound_slot(source: Source, metric: Metric, slot: Slot, types: Sequence[Colum
         if kind == OTHER and source.kind.typeless_columns:
             kind = FLOATING
         else:
-            raise SourceError(f"{where}: a column of kind {kind} is no number", hint=_as_number(kind, slot.args[0]))
+            raise SourceError(f"{where}: a column of kind {kind} is not a number", hint=_as_number(kind, slot.args[0]))
     if slot.shape == BUCKETS:
         return BoundSlot(type=FLOAT)
     if slot.spread:

@@ -118,7 +118,6 @@ __getattr__, __dir__ = opened(
             "MESSAGE_SHOWS",
             "OncePer",
             "DELETE_ROW",
-            "KEEP_ROW",
             "MARK_ROW",
             "ROW_LEAVES",
             "RULE_EDGES",

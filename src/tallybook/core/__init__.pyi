@@ -125,7 +125,6 @@ from tallybook.core.declarations.rules import (
     ENTER as ENTER,
     EVER as EVER,
     EVERY_TIME as EVERY_TIME,
-    KEEP_ROW as KEEP_ROW,
     LEAVE as LEAVE,
     MARK_ROW as MARK_ROW,
     MESSAGE_KINDS as MESSAGE_KINDS,

@@ -159,10 +159,7 @@ def _relevant(changes: list[AttributeChange]) -> tuple[AttributeChange, ...]:
     """Without the changes that the last `set` or `unset` hides; of `add` the ids are kept, so that a repetition with a
     later time is recognized."""
     last = max((place for place, one in enumerate(changes) if one.action in (SET, UNSET)), default=0)
-    kept = (one.action == ADD and one.id != "" for one in changes)
-    return tuple(
-        one for place, (one, is_kept) in enumerate(zip(changes, kept, strict=True)) if place >= last or is_kept
-    )
+    return tuple(one for place, one in enumerate(changes) if place >= last or (one.action == ADD and one.id))
 
 
 def _summed(changes: Sequence[AttributeChange]) -> list[AttributeChange]:

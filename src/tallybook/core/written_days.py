@@ -49,7 +49,7 @@ def day_in_words(day: date) -> str:
 def _with_month_name(text: str) -> tuple[date, ...]:
     words = [word.lower() for word in re.findall(r"[A-Za-z]+|\d+", text)]
     months = [_MONTHS.index(word[:3]) + 1 for word in words if word[:3] in _MONTHS]
-    numbers = [re.sub(r"\D", "", word) for word in words if word.isdigit()]
+    numbers = [word for word in words if word.isdigit()]
     if len(months) != 1 or not 1 <= len(numbers) <= 2:
         return ()
     days, years = [n for n in numbers if len(n) < 3], [n for n in numbers if len(n) == 4]

@@ -13,8 +13,6 @@ WEB_SCHEMES = ("https://", "http://")
 RULES = "rules."
 """Begins the names of these deliveries. The name of a declared one has no dot."""
 RULE_TABLE = "rule_table"
-STATES = (TO_PX, TO_TABLE)
-"""Actions after which an entity has a value, and no event happens."""
 
 
 def rule_delivery(rule: Rule, place: int) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass
 class DayChanges:
     """What a period needs. `lost`: items that arrived and have no value any more; `returned`: those that have one
-    again. Both are complete once `items` is read."""
+    again. Both are since they were written last."""
 
     destination: OutboxDestination
     task: OutboxTask
@@ -41,8 +41,8 @@ class DayChanges:
     def unknown(self, version: int) -> OutboxItem:
         """The report of a period of which nobody knows what was sent: a second value would be added to the first."""
         said = (
-            f"{RESTATED_WORDS}values of {self.day} changed, and version {version} of the book, from which they were "
-            "sent, is not kept any more, so nothing was sent"
+            f"{RESTATED_WORDS}values of {self.day} changed. They were sent from version {version} of the book, "
+            "which is no longer kept, so nothing was sent"
         )
         body = msgspec.json.encode({"said": said, "version": self.task.version}).decode()
         return OutboxItem(item_key(RESTATED, "", str(self.day)), str(self.day), body)

@@ -269,7 +269,9 @@ class OutboxPlanning:
         there = [one for one in items if not one.is_withdrawn]
         plan.put((one for one in there if one.kind != RESTATED), version=version)
         plan.refuse((one for one in there if one.kind == RESTATED), version=version)
-        plan.lose(self._changes.day, self._changes.lost, self._changes.returned)
+        changes = self._changes
+        plan.lose(changes.day, changes.lost, changes.returned)
+        changes.lost, changes.returned = [], []
 
     def _items_of_day(
         self, day: date, rows: Iterator[AnswerRow], fold: FoldedDay | None, total: DaySum

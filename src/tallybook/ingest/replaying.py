@@ -71,7 +71,9 @@ def _read_cursor(text: str) -> datetime:
     try:
         return datetime.fromisoformat(base64.urlsafe_b64decode(text).decode()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise QueryError("the cursor is not one that a replay gave", hint="leave out the cursor to begin") from None
+        raise QueryError(
+            "the cursor is not one that a replay gave", hint="leave out the cursor to begin", field="cursor"
+        ) from None
 
 
 def _replayed_slice(
@@ -118,6 +120,7 @@ class _ReplaySlice:
         last = self._last(files) if files else None
         if last is None:
             return Replayed(), None
+        files = [one for one in files if datetime.fromisoformat(one.received_first) <= last]
         chosen = f'{self._later} AND "at" <= {instant_sql(last)}'
         self.bounds = {key.name: key.bounds for key in self.compactor.events.api_keys()}
         self.order = ReceiptOrder({}, self.known.number + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -129,7 +129,7 @@ class OneMetric(MetricPeriods):
         if self.show == "total":
             return self._totals(replace(self._narrowed(), wide=wide)), None
         targets = [(start, p.target) for start, p in self.periods.items() if p.target is not None]
-        values = self._rows_on(targets, replace(self._parts(), wide=wide))
+        values = rows_on(targets, replace(self._parts(), wide=wide))
         whole = len(targets) == len(self.periods) and all(start == day for start, day in targets)
         if whole and self.query.scope == "day":
             return values, None
@@ -213,19 +213,7 @@ class OneMetric(MetricPeriods):
         known = self.merged_total
         if isinstance(known, ChosenDays) and known.targets == tuple(targets):
             return copied(known.cells)
-        return self._cells(self._parts(), lambda p: self._rows_on(targets, p)) if targets else {}
-
-    def _rows_on(self, targets: list[tuple[date, date]], parts: Parts) -> str:
-        """`Parts.finished` of one chosen day for each period."""
-        days = [day for _, day in targets]
-        if any(start != day for start, day in targets):
-            relation = values_relation([(start, day, day) for start, day in targets])
-            return parts.finished("period", min(days), max(days), targets=relation)
-        found = parts.finished("day", days[0], days[-1])
-        if plus_days(days[0], len(days) - 1) == days[-1]:
-            return found
-        listed = ", ".join(f"DATE '{day}'" for day in days)
-        return f"SELECT * FROM ({found}) WHERE g IN ({listed})"
+        return self._cells(self._parts(), lambda p: rows_on(targets, p)) if targets else {}
 
     def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
         """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""
@@ -300,3 +288,16 @@ class OneMetric(MetricPeriods):
 def as_written(measure: str) -> str:
     """The measure on one line."""
     return " ".join(measure.split())
+
+
+def rows_on(targets: Sequence[tuple[date, date]], parts: Parts) -> str:
+    """`Parts.finished` of one chosen day for each period: `targets` are the (period, day), in their order."""
+    days = [day for _, day in targets]
+    if any(start != day for start, day in targets):
+        relation = values_relation([(start, day, day) for start, day in targets])
+        return parts.finished("period", min(days), max(days), targets=relation)
+    found = parts.finished("day", days[0], days[-1])
+    if plus_days(days[0], len(days) - 1) == days[-1]:
+        return found
+    listed = ", ".join(f"DATE '{day}'" for day in days)
+    return f"SELECT * FROM ({found}) WHERE g IN ({listed})"

@@ -116,7 +116,6 @@ class PointsCache:
         try:
             made = self._made(key, files, before)
             with self._lock:
-                old = self._kept
                 self._kept = None if self._forgotten else made
         except BookError:
             # A file that this question may not need: each question reports by itself what it cannot read.
@@ -125,7 +124,6 @@ class PointsCache:
             self._making = False
             if before is not None:
                 self._release(before)
-        self._drop_unused(old)
         return made
 
     def _release(self, kept: CachedPoints) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from tallybook.core import ONE_DAY, QueryError, day_in_words, days_meant, did_you_mean
+from tallybook.core import ONE_DAY, QueryError, did_you_mean
 
 if TYPE_CHECKING:
     from tallybook.core import Result
@@ -214,6 +214,8 @@ def as_day(text: Day | None, today: date, option: str = "") -> date | None:
 
 def _day_hint(text: str) -> str:
     """The day in the form that is read, for a text such as 08/31/2026."""
+    from tallybook.core import day_in_words, days_meant
+
     meant = " or ".join(f"{day.isoformat()} ({day_in_words(day)})" for day in days_meant(text))
     return f"did you mean {meant}?" if meant else "write 2026-03-01, yesterday or today"
 
@@ -232,13 +234,9 @@ def _texts(given: Any) -> tuple[Any, ...]:
     """One text or several as a tuple; none for None. Its items are checked by the caller."""
     if isinstance(given, Mapping):
         return tuple(given.items())
-    return (
-        ()
-        if given is None
-        else tuple(given)
-        if isinstance(given, Iterable) and not isinstance(given, str)
-        else (given,)
-    )
+    if given is None:
+        return ()
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
 
 
 def _not_a(kind: str, name: str, given: object, example: str) -> QueryError:

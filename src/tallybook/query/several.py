@@ -10,7 +10,7 @@ from tallybook.core import ADDITIVE, FLOW, LEVEL, StoredDefinition
 from tallybook.query.cells import Cell, ChosenDays, Key, MergedValues, merged
 from tallybook.query.context import QueryContext
 from tallybook.query.merge import Parts
-from tallybook.query.one_metric import OneMetric
+from tallybook.query.one_metric import OneMetric, rows_on
 from tallybook.query.point_relations import TOTALS, period_sql, values_relation
 from tallybook.query.questions import Query
 from tallybook.query.ranges import spans
@@ -99,15 +99,8 @@ def _merged_days(
     context: QueryContext, query: Query, names: list[str], targets: tuple[tuple[date, date], ...]
 ) -> dict[str, ChosenDays]:
     days = [day for _, day in targets]
-    first, last = min(days), max(days)
-    parts = _parts_together(context, query, names, first, last)
-    if all(start == day for start, day in targets):
-        found = _by_metric(context, parts, names, lambda p: p.finished("day", first, last))
-        wanted = set(days)
-        found = {name: {key: cell for key, cell in own.items() if key[0] in wanted} for name, own in found.items()}
-    else:
-        periods = values_relation([(start, day, day) for start, day in targets])
-        found = _by_metric(context, parts, names, lambda p: p.finished("period", first, last, targets=periods))
+    parts = _parts_together(context, query, names, min(days), max(days))
+    found = _by_metric(context, parts, names, lambda p: rows_on(targets, p))
     return {name: ChosenDays(targets=targets, cells=cells) for name, cells in found.items()}
 
 

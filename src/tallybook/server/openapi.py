@@ -163,7 +163,7 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: ReplayedBody},
         problems=(400, 401, 403, 503),
         scopes=("write",),
-        query=KEYS | INSTANTS | {"cursor": (TEXT, "what the replay before gave")},
+        query=KEYS | INSTANTS | {"cursor": (TEXT, "the cursor that the previous replay returned")},
     ),
     *_entity("users"),
     *_entity("accounts"),

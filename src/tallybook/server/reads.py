@@ -83,7 +83,7 @@ class EventReads:
         try:
             return replay_rejected(self.compactor(), asked, seconds=REPLAY_SECONDS).as_json()
         except QueryError as error:
-            if "cursor" in error.message:
+            if error.field == "cursor":
                 raise refused_query(error) from None
             raise Refusal(RequestError(status=503, code="ledger", message=error.message)) from None
 

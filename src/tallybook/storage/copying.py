@@ -21,7 +21,7 @@ from tallybook.storage.folder import Store
 from tallybook.storage.ledger import Conflict, PointsFile, Tables
 from tallybook.storage.ledger_files import LedgerFiles
 from tallybook.storage.places import BookLocation, open_store
-from tallybook.storage.sole_copies import next_step
+from tallybook.storage.sole_copies import TABLES as SOLE_COPIES, next_step, sole_copy
 from tallybook.storage.tables import COLUMNS, EPOCH
 
 ATTEMPTS = 3
@@ -153,26 +153,16 @@ def _file(named: Mapping[str, Any]) -> PointsFile:
 def _event_files(source: Store, rows: Tables) -> list[PointsFile]:
     """The current files of events and of their ids, of changes of attributes, and of states of rules: they are copied
     as points files are."""
-    named = {table: [dict(zip(COLUMNS[table], row, strict=True)) for row in rows[table]] for table in _OF_EVENTS}
+    named = {table: [dict(zip(COLUMNS[table], row, strict=True)) for row in rows[table]] for table in SOLE_COPIES}
     found = [
-        PointsFile(
-            path=one["path"],
-            kind="events",
-            metric="",
-            first=date.fromisoformat(one.get("first", EPOCH)[:10]),
-            last=date.fromisoformat(one.get("last", EPOCH)[:10]),
-            rows=one["rows"],
-            bytes=one["bytes"],
-            sha256=one["sha256"],
+        sole_copy(
+            one["path"], one["rows"], one["bytes"], one["sha256"], one.get("first", EPOCH), one.get("last", EPOCH)
         )
-        for table in _OF_EVENTS
+        for table in SOLE_COPIES
         for one in named[table]
         if one.get("removed") is None
     ]
     return [file if file.sha256 else _with_its_hash(source, file) for file in found]
-
-
-_OF_EVENTS = ("event_files", "id_runs", "attribute_files", "rule_states")
 
 
 def _with_its_hash(source: Store, file: PointsFile) -> PointsFile:

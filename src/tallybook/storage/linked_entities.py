@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from tallybook.core import USERS, AttributeChange
+from tallybook.core import SETTLED_AFTER, USERS, AttributeChange
 from tallybook.storage.entity_changes import EntityHistory
 from tallybook.storage.entity_history import pushed_changes
 from tallybook.storage.entity_records import DELETED, Entity
 from tallybook.storage.entity_rows import entities_by_id
 from tallybook.storage.entity_writing import EntityWriting
 from tallybook.storage.files import BadFile
+from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 LINKED = "linked"
@@ -30,7 +31,7 @@ def merge_linked(
         if entity is None or entity.deleted is not None:
             continue
         writing = EntityWriting(db, USERS, now, history)
-        changes = _pushed_of(db, entity, history)
+        changes = _pushed_of(db, entity, history, now)
         if changes or entity.record.other:
             writing.apply(user, found.get(user), changes, other=entity.record.other)
         if not entity.record.source:
@@ -39,12 +40,16 @@ def merge_linked(
         writing.finish()
 
 
-def _pushed_of(db: Transaction, entity: Entity, history: EntityHistory | None) -> Sequence[AttributeChange]:
+def _pushed_of(
+    db: Transaction, entity: Entity, history: EntityHistory | None, now: datetime
+) -> Sequence[AttributeChange]:
     """Every pushed change of an entity, also those that others hide, in their order."""
     current = {name: list(entity.record.attribute(name).changes) for name in entity.record.pushed}
     received = min((one.received for changes in current.values() for one in changes), default="")
+    # What is settled may have parts that were received earlier.
+    since = received if received >= stamp_of(now - SETTLED_AFTER) else ""
     try:
-        rows = history.rows_within(db, USERS, entity.id, since=received) if history and received else []
+        rows = history.rows_within(db, USERS, entity.id, since=since) if history and received else []
     except BadFile:
         rows = []
     every: Mapping[str, Sequence[AttributeChange]] = {

@@ -26,6 +26,7 @@ from tallybook.storage.outbox_records import (
     ReceiverHealth,
     ReservedPace,
     Settled,
+    quoted_part,
 )
 from tallybook.storage.outbox_writing import (
     MAX_ANSWER_CHARACTERS,
@@ -281,9 +282,9 @@ class OutboxLedger:
 
     def forget(self, entity: str) -> int:
         """Delete the items and last values of a user or an account, in every delivery. How many rows."""
-        like = _in_pattern(_in_item(entity))
+        like = _in_pattern(quoted_part(entity))
         inside = _in_pattern(json.dumps(entity, ensure_ascii=False))
-        series = _in_pattern(_in_item(json.dumps(entity, ensure_ascii=False)))
+        series = _in_pattern(quoted_part(json.dumps(entity, ensure_ascii=False)))
         with self.ledger._writing() as db:
             gone = db.execute("DELETE FROM outbox_attributes WHERE entity = ?", [entity]).rowcount
             gone += db.execute("DELETE FROM outbox_wanted WHERE entity = ?", [entity]).rowcount
@@ -296,8 +297,9 @@ class OutboxLedger:
                 [f"%:{like}:%", f"%{series}%"],
             ).rowcount
             db.execute(
-                "DELETE FROM outbox_trace WHERE first LIKE ? ESCAPE '!' OR answer LIKE ? ESCAPE '!'",
-                [f"%:{like}:%", f"%{inside}%"],
+                "DELETE FROM outbox_trace"
+                " WHERE first LIKE ? ESCAPE '!' OR first LIKE ? ESCAPE '!' OR answer LIKE ? ESCAPE '!'",
+                [f"%:{like}:%", f"%{series}%", f"%{inside}%"],
             )
         return gone
 
@@ -328,11 +330,6 @@ class OutboxLedger:
                 "SELECT requests FROM outbox_pace WHERE place = ? AND day = ?", [place, stamp_of(now)[:10]]
             ).fetchone()
         return int(row[0]) if row else 0
-
-
-def _in_item(text: str) -> str:
-    """A text as a part of the name of an item."""
-    return text.replace("%", "%25").replace(":", "%3A")
 
 
 def _in_pattern(text: str) -> str:

@@ -24,12 +24,16 @@ def hash_of_body(body: str) -> str:
     return hashlib.blake2b(body.encode(), digest_size=HASH_BITS // 8).hexdigest()
 
 
+def quoted_part(text: str) -> str:
+    """A text as a part of the name of an item: a colon or a percent sign inside it is escaped."""
+    return text.replace("%", "%25").replace(":", "%3A")
+
+
 def item_key(kind: str, metric: str, day: str, entity: str = "", series: str = "") -> str:
     """The name of an item: `kind:metric:day:entity:series`. A colon or a percent sign inside a part is escaped."""
     key = f"{kind}{metric}{day}{entity}{series}"
     if ":" in key or "%" in key:
-        parts = [part.replace("%", "%25").replace(":", "%3A") for part in (kind, metric, day, entity, series)]
-        return ":".join(parts)
+        return ":".join(map(quoted_part, (kind, metric, day, entity, series)))
     return f"{kind}:{metric}:{day}:{entity}:{series}"
 
 

@@ -144,6 +144,11 @@ class RuleLedger:
 
     # -- reading -----------------------------------------------------------------------------------
 
+    def number(self) -> int:
+        """The number of the last evaluation; 0 before the first."""
+        with self.ledger._reading() as db:
+            return int(db.execute("SELECT coalesce(max(number), 0) FROM rule_evaluations").fetchone()[0])
+
     def snapshot(self) -> RulesSnapshot:
         with self.ledger._reading() as db:
             last = db.execute(

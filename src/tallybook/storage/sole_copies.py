@@ -27,11 +27,10 @@ def sole_copy_problems(store: Store) -> list[str]:
     for table, meaning in TABLES.items():
         files = _files(store, table)
         missing = {file.path for file in store.files.missing(files)}
-        for file in files:
-            if (why := _why(store, file, is_missing=file.path in missing)) is not None and _is_named(
-                store, table, file
-            ):
-                found.append(f"{why}: {next_step(store, file)}; {meaning}")
+        bad = [(one, why) for one in files if (why := _why(store, one, is_missing=one.path in missing)) is not None]
+        # Somebody may have replaced files meanwhile: those are named no more.
+        named = {one.path for one in _files(store, table)} if bad else set()
+        found += [f"{why}: {next_step(store, one)}; {meaning}" for one, why in bad if one.path in named]
     return found
 
 
@@ -40,10 +39,11 @@ def _files(store: Store, table: str) -> list[PointsFile]:
     days = ", first, last" if table != "rule_states" else ""
     asked = f"SELECT path, rows, bytes, sha256{days} FROM {table}{is_current} ORDER BY path"
     with store.ledger._reading() as db:
-        return [_stored(*row) for row in db.execute(asked).fetchall()]
+        return [sole_copy(*row) for row in db.execute(asked).fetchall()]
 
 
-def _stored(path: str, rows: int, size: int, sha256: str, first: Any = EPOCH, last: Any = EPOCH) -> PointsFile:
+def sole_copy(path: str, rows: int, size: int, sha256: str, first: Any = EPOCH, last: Any = EPOCH) -> PointsFile:
+    """A file of one of these tables, as one of points."""
     begin, end = (date.fromisoformat(str(at)[:10]) for at in (first, last))
     return PointsFile(path=path, kind="events", metric="", first=begin, last=end, rows=rows, bytes=size, sha256=sha256)
 
@@ -57,11 +57,6 @@ def _why(store: Store, file: PointsFile, *, is_missing: bool) -> str | None:
     except BookError as error:
         return error.message
     return None
-
-
-def _is_named(store: Store, table: str, file: PointsFile) -> bool:
-    """Whether the ledger still names a file: somebody may have replaced it meanwhile."""
-    return any(one.path == file.path for one in _files(store, table))
 
 
 def next_step(store: Store, file: PointsFile) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tallybook.config.catalog.templates import template_fields
+from tallybook.config.catalog.templates import FIELD, template_fields
 from tallybook.config.catalog.words import toml
-from tallybook.core import KEEP_ROW, SUBJECT_BOOK, TO_PX, TO_TABLE, Catalog, Rule, RuleAction
+from tallybook.core import SUBJECT_BOOK, TO_PX, TO_TABLE, Catalog, Rule, RuleAction
 
 if TYPE_CHECKING:
     from tallybook.config.catalog.entity_rules import DeclaredRule, EntityRules
@@ -34,7 +34,7 @@ class RuleReceivers:
             message = "an attribute of Gainsight PX is of a user or an account, and this rule is for the book"
             self.report(message, expected='for = "account" or for = "user"', paste='for = "account"')
         sent = [action.options.get("value", True), *_given(action, "leave")]
-        if len({_type(one) for one in sent}) > 1:
+        if len({_type(one) for one in sent} - {"any"}) > 1:
             message = f"an attribute has one type, and value = {toml(sent[0])}, leave = {toml(sent[1])} have two"
             self.report(message, expected="two flags, two numbers or two texts", paste=f"leave = {_like(sent[0])}")
         for one in sent:
@@ -82,11 +82,13 @@ def _px_claim(api: object, for_: object, attribute: str) -> str:
 
 
 def _given(action: RuleAction, key: str) -> list[Any]:
-    return [action.options[key]] if key in action.options and action.options[key] != KEEP_ROW else []
+    return [action.options[key]] if key in action.options else []
 
 
 def _type(value: object) -> str:
     """The type of an attribute; a single name in braces may have any."""
+    if isinstance(value, str) and FIELD.fullmatch(value):
+        return "any"
     return "flag" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"
 
 

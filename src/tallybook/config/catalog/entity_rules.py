@@ -184,7 +184,7 @@ class EntityRules(Asking):
                 owner = f"[rules.{d.rule.name}]"
                 if what in taken:
                     message = f"{taken[what]} already writes {what.partition(' ')[2]}"
-                    expected = "one action for each; leave = … in it is what those get who leave"
+                    expected = "one action for each attribute; its leave = … is the value for those who leave"
                     self.report(d, "then", message, expected=expected)
                 taken.setdefault(what, owner)
 

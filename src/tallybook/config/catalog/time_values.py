@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 
 from tallybook.config.catalog.values import Wrong, read_text
-from tallybook.core import ONE_DAY, NeverDue, Timetable, calendar, cron_of, day_in_words, days_meant, months_before
+from tallybook.core import ONE_DAY, NeverDue, Timetable, calendar, cron_of, months_before
 
 _A_DAY = 'a day such as "2023-01-31"'
 
@@ -22,6 +22,8 @@ def read_day(value: object) -> date:
         except ValueError:
             raise Wrong("is not a day of the calendar", expected=_A_DAY, instead=_end_of_month(str(value))) from None
     if not isinstance(value, date):
+        from tallybook.core import days_meant
+
         meant = days_meant(value)
         instead = meant[0].isoformat() if meant else None
         raise Wrong("is not a day", expected=_A_DAY, instead=instead, hint=_other_day(meant))
@@ -42,6 +44,8 @@ def _other_day(meant: Sequence[date]) -> str:
     """What to write if a date such as 08/01/2026 has its day first."""
     if len(meant) < 2:
         return ""
+    from tallybook.core import day_in_words
+
     first, second = meant[:2]
     return f"that is {day_in_words(first)}; {day_in_words(second)} is {second.isoformat()}"
 

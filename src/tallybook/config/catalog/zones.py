@@ -73,7 +73,7 @@ def zone_meant(name: str) -> tuple[str | None, str]:
     for word in (name.strip().upper(), bare.upper()):
         if word in _ZONE_OF:
             zone = _ZONE_OF[word]
-            return zone, f"{name} is not a name of that database: name a city whose clocks you use, such as {zone}"
+            return zone, f"{name} is not an IANA zone: name a city whose clocks you use, such as {zone}"
     return _closest_zone(name), ""
 
 
@@ -116,7 +116,7 @@ def zone_doubts(catalog: Catalog) -> dict[str, list[str]]:
 def _why_doubtful(key: str, zone: str) -> str:
     if zone in _WITHOUT_SUMMER_TIME:
         line = f'{key} = "{_WITHOUT_SUMMER_TIME[zone]}"'
-        return f"{zone} has no summer time; where clocks change, its days are an hour off until autumn: {line}"
+        return f"{zone} has no daylight saving time: in summer its days are an hour off where clocks change; {line}"
     if (fixed := _FIXED.fullmatch(zone)) and int(fixed[2]):
         sign = "-" if fixed[1] == "+" else "+"  # POSIX counts westward
         return f"{zone} is {_distance(sign, int(fixed[2]))} all year, without summer time"

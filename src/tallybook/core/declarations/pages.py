@@ -34,7 +34,7 @@ def split_segment(text: str) -> SegmentText:
     """The parts of a segment. Raises QueryError with the form there is; the conditions are not read."""
     name, colon, conditions = (part.strip() for part in text.partition(":"))
     if not colon or not name or "=" in name:
-        raise _wrong_segment(f"--segment {text[:200]!r} has no name", SEGMENT_HINT)
+        raise _wrong_segment(f"the segment {text[:200]!r} has no name", SEGMENT_HINT)
     if len(name) > MAX_SEGMENT_NAME:
         message = f"the name of a segment has {len(name)} characters, at most {MAX_SEGMENT_NAME} are possible"
         raise _wrong_segment(message, SEGMENT_HINT)

@@ -40,7 +40,11 @@ class RuleAction(msgspec.Struct, frozen=True, kw_only=True):
     def has_leave(self) -> bool:
         """Whether it does something for entities that leave."""
         own = self.options.get("leave")
-        return self.on == LEAVE or self.to == TO_MESSAGE or (own is not None and own != KEEP_ROW)
+        return (
+            self.on == LEAVE
+            or self.to == TO_MESSAGE
+            or (own is not None and not (self.to == TO_TABLE and own == KEEP_ROW))
+        )
 
     def __repr__(self) -> str:
         return f"RuleAction({self.to!r}, on={self.on!r})"

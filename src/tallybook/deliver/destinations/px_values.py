@@ -237,9 +237,7 @@ def grouped(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
 
 def attributes_beside(row: OutboxRow, task: OutboxTask) -> list[str]:
     """The items of all attributes of the user or account that an item is of."""
-    if row.kind != ATTRIBUTE:
-        return []
-    if is_of_rules(task.delivery):
+    if row.kind != ATTRIBUTE or is_of_rules(task.delivery):
         return []
     entity = row.parts[3]
     return [item_key(ATTRIBUTE, theirs, "", entity) for theirs in task.options["attributes"].values()]

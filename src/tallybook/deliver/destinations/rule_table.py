@@ -74,12 +74,13 @@ def _table_in(engine: Engine, name: str) -> Table:
     """The table, made in a transaction of its own. Where another rule makes it at the same moment, it is looked up."""
     from sqlalchemy import exc
 
-    try:
-        with engine.begin() as connection:
-            return _made_table(connection, name)
-    except exc.SQLAlchemyError:
-        with engine.begin() as connection:
-            return _made_table(connection, name)
+    with engine.connect() as connection:
+        try:
+            with connection.begin():
+                return _made_table(connection, name)
+        except exc.SQLAlchemyError:
+            with connection.begin():
+                return _made_table(connection, name)
 
 
 def _made_table(connection: Connection, name: str) -> Table:

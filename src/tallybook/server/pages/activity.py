@@ -117,12 +117,14 @@ def _summed(words: str, rows: Iterable[tuple[str, float]]) -> Activity:
         why = refused.why
     except QueryError as error:
         why = error.message
-    values = MetricValues(name="activity", type=NUMBER_VALUE, values=counted, whys={}, empty=0, why=why)
+    values = MetricValues(
+        name="activity", type=NUMBER_VALUE, values=counted if why is None else {}, whys={}, empty=0, why=why
+    )
     return Activity(words=words, values=values)
 
 
 def _of_all_events(work: PageWork, column: str, where: Sequence[str] = ()) -> Iterator[tuple[str, float]] | None:
-    """(id, how many) of every event, read one after the other; None where there are none, or too many to ask."""
+    """(id, how many) of each event, one event at a time; None if the book has no events or too many of them."""
     events = known_events(work)
     if not events or len(events) > MAX_EVENTS:
         return None
@@ -150,12 +152,12 @@ def _rows(work: PageWork, question: Question, column: str) -> Iterator[tuple[str
 def users_by_activity(work: PageWork, account: str) -> Activity | None:
     """The activity of the users of one account, by what has the ids of both. For users whose account is no attribute;
     None where nothing has both."""
-    accounts, users = work.catalog.entities.get("accounts"), work.catalog.entities.get("users")
+    accounts, users = work.catalog.entities["accounts"], work.catalog.entities.get("users")
     user_dimensions = users.dimension if users else USER_DIMENSIONS
-    for metric in usage_metrics(work, accounts) if accounts is not None else ():
+    for metric in usage_metrics(work, accounts):
         dims = work.catalog.queryable_dims(metric.name)
         user = next((dim for dim in user_dimensions if dim in dims), "")
-        own = next((dim for dim in accounts.dimension if dim in dims), "") if accounts is not None else ""
+        own = next((dim for dim in accounts.dimension if dim in dims), "")
         if user and own:
             question = Question(metrics=[metric.name], by=[user], where=[filter_text(own, account)])
             return _summed(title_of(metric), _rows(work, question, user))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tallybook.core import SUBJECT_KINDS, QueryError, Refused, TallybookError, isolated
@@ -13,6 +13,9 @@ from tallybook.query import EntityAnswers, EntityPage, common_texts, entity_page
 from tallybook.server.pages.activity import ACTIVE_DAYS, Activity, activity_of
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.page import Choice, Page, PageWork, address
+
+if TYPE_CHECKING:
+    from tallybook.act import InsideRules
 
 PAGE = 20
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -73,7 +76,7 @@ def entities_page(work: PageWork, kind: str) -> Page:
         status=400 if wrong else 200,
         kind=kind,
         kinds=[Choice(words=one.capitalize(), link=f"/{one}", is_chosen=one == kind) for one in work.catalog.entities],
-        counts=_counts(work, kind, found, where, wrong),
+        counts=_counts(work, kind, found, where, wrong, inside),
         where=where,
         wrong=wrong,
         find=work.ask.one("find"),
@@ -118,14 +121,16 @@ def _whole(text: str, otherwise: int) -> int:
 # -- counts ----------------------------------------------------------------------------------------
 
 
-def _counts(work: PageWork, kind: str, found: EntityPage, where: str, wrong: str) -> list[EntityCount]:
+def _counts(
+    work: PageWork, kind: str, found: EntityPage, where: str, wrong: str, inside: InsideRules | None
+) -> list[EntityCount]:
     counts = [EntityCount(label=f"All {kind}", value=f"{found.everybody:,}", link=f"/{kind}" if where else "")]
     if where and not wrong:
         more = _share(found.matching, found.everybody)
         if found.unknown:
             more = f"{more} · {found.unknown:,} not known".strip(" ·")
         counts.append(EntityCount(label="Match the condition", value=f"{found.matching:,}", more=more))
-    return [*counts, _active(work, kind, found.everybody), _at_risk(work, kind)]
+    return [*counts, _active(work, kind, found.everybody), _at_risk(work, kind, inside)]
 
 
 def _share(part: int, whole: int) -> str:
@@ -141,7 +146,7 @@ def _active(work: PageWork, kind: str, everybody: int) -> EntityCount:
         return EntityCount(
             label=label,
             value="",
-            more="No metric of theirs and no event says it. Store their ids in one that counts what they do:",
+            more="No metric and no event shows who is active. Store their ids in a metric that counts what they do:",
             code=code,
         )
     if activity.values.why is not None:
@@ -161,7 +166,7 @@ def _count_active(work: PageWork, kind: str, activity: Activity) -> tuple[int, i
     return sum(1 for one in done if one), sum(1 for one in done if one is None)
 
 
-def _at_risk(work: PageWork, kind: str) -> EntityCount:
+def _at_risk(work: PageWork, kind: str, inside: InsideRules | None) -> EntityCount:
     """How many are inside the rules about them."""
     label = "At risk, by your rules"
     names = [one.name for one in work.catalog.rules.values() if one.kind == kind and not one.draft]
@@ -170,7 +175,6 @@ def _at_risk(work: PageWork, kind: str) -> EntityCount:
         return EntityCount(
             label=label, value="", more=f"No rule is about {kind}. Add one to tallybook.toml:", code=code
         )
-    inside = _inside(work, kind, ())
     if inside is None or not inside.counts:
         return EntityCount(
             label=label, value="–", more=f"{', '.join(names[:3])}: not evaluated yet. tallybook rules evaluate"
@@ -182,17 +186,15 @@ def _at_risk(work: PageWork, kind: str) -> EntityCount:
     return EntityCount(label=label, value=f"{inside.entities:,}", more=more)
 
 
-def _inside(work: PageWork, kind: str, ids: Sequence[str]) -> Any:
-    """Who is inside the rules; None where that cannot be read."""
+def _inside(work: PageWork, kind: str, ids: Sequence[str]) -> InsideRules | None:
+    """How many are inside the rules, and the rules of some ids; None where that cannot be read."""
     if not any(rule.kind == kind for rule in work.catalog.rules.values()):
         return None
-    if "inside" not in work.found or ids:
-        try:
-            with isolated():
-                work.found["inside"] = work.book.rules.inside(kind, ids)
-        except TallybookError:
-            work.found["inside"] = None
-    return work.found["inside"]
+    try:
+        with isolated():
+            return work.book.rules.inside(kind, ids)
+    except TallybookError:
+        return None
 
 
 # -- the list --------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ def _heads(work: PageWork, found: EntityPage, sort: str) -> list[EntityHead]:
     return heads
 
 
-def _line(kind: str, found: EntityPage, row: Sequence[Any], inside: Any) -> EntityLine:
+def _line(kind: str, found: EntityPage, row: Sequence[Any], inside: InsideRules | None) -> EntityLine:
     entity = str(row[0])
     name = row[_name_place(found)]
     cells = [(value_text(row[place]), found.columns[place] in found.numbers) for place in _shown(found)]

@@ -14,7 +14,7 @@ from tallybook.server.answers import HttpAnswer, Refusal, only
 from tallybook.server.books import SharedBook
 from tallybook.server.gate import Gate
 from tallybook.server.pages.boards import BoardCard, board_cards, card_of, controls_of, known_board
-from tallybook.server.pages.builder_form import EVENT, LINE, MEASURE_WORDS, AskedSeries, BuilderForm, heading
+from tallybook.server.pages.builder_form import EVENT, LINE, AskedSeries, BuilderForm, heading
 from tallybook.server.pages.door import HTML, PageCache, page_tag, plain_request
 from tallybook.server.pages.figures import FigureNames
 from tallybook.server.pages.frame import frame_of
@@ -23,7 +23,7 @@ from tallybook.server.pages.problem_pages import problem_page
 from tallybook.server.pages.shared_series import form_of_link, series_title, several_cards
 from tallybook.server.pages.shows import shown_period
 from tallybook.server.pages.templates import check_templates, render
-from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number, title_of
+from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number
 from tallybook.server.problems import fault
 from tallybook.server.queries import is_known
 from tallybook.server.requests import Request
@@ -165,9 +165,8 @@ def _asked_once(work: PageWork, link: SharedLink) -> Iterator[tuple[str, AskedSe
     where, show = tuple(question.where), question.show or ""
     if question.event is None:
         for name in dict.fromkeys(part.strip() for one in question.metrics for part in one.split(",")):
-            metric = work.metrics.get(name)
             series = AskedSeries(letter="A", metric=name, where=where, show=show)
-            yield title_of(metric) if metric else name, series, replace(question, metrics=(name,))
+            yield series_title(work, series), series, replace(question, metrics=(name,))
         return
     nothing: dict[str, Any] = {one: False if one == "count" else () for one in EVENT_MEASURES}
     for measure in EVENT_MEASURES:
@@ -175,8 +174,7 @@ def _asked_once(work: PageWork, link: SharedLink) -> Iterator[tuple[str, AskedSe
         for of in ("",) if given is True else given or ():
             alone = nothing | {measure: True if measure == "count" else (of,)}
             series = AskedSeries(letter="A", metric=EVENT + question.event, where=where, measure=measure, of=of)
-            title = f"{question.event}: {f'{MEASURE_WORDS[measure]} {of}'.strip().lower()}"
-            yield title, series, replace(question, **alone)
+            yield series_title(work, series), series, replace(question, **alone)
 
 
 def _own_headline(work: PageWork, form: BuilderForm, result: Result) -> tuple[Shown | None, Change | None]:

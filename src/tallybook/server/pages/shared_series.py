@@ -77,7 +77,8 @@ def _series(letter: str, question: Question) -> AskedSeries:
 def series_title(work: PageWork, one: AskedSeries) -> str:
     """What a series is called."""
     metric = work.metrics.get(one.metric)
-    return title_of(metric) if metric else f"{one.event}: {f'{MEASURE_WORDS[one.measure]} {one.of}'.strip().lower()}"
+    measured = f"{MEASURE_WORDS[one.measure]} {one.of}".strip().lower()
+    return title_of(metric) if metric else f"{one.event}: {measured}" if one.event else one.metric
 
 
 def several_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
