@@ -30,6 +30,10 @@ def with_stored(live: Result, stored: Result, snapshots: Collection[str] = ()) -
                 why = f"the book holds {before[name]}, {when}; what the source shows now is stored by the next run"
                 notes[name] = {**notes.get(name, {}), "stored": before[name], "why": why}
                 continue
+            if before.get("notes", {}).get(name, {}).get("imported"):
+                why = f"the book holds {before[name]}, which was imported"
+                notes[name] = {**notes.get(name, {}), "stored": before[name], "why": why}
+                continue
             seen, held = _days(row, name), _days(before, name)
             if not seen and "why" in notes.get(name, {}):
                 notes[name] = {**notes[name], "stored": before[name]}

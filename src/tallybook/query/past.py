@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from tallybook.core import ADDS, FLOW, ONE_DAY, Metric, Refused, StoredDefinition
+from tallybook.core import ADDS, FLOW, ONE_DAY, Metric, Refused, StoredDefinition, calendar
 from tallybook.query.cells import Cell, MergedValues, MetricPeriod, Solved, plain
-from tallybook.query.context import Coverage, QueryContext
+from tallybook.query.context import Coverage, QueryContext, count_weekdays
 from tallybook.query.one_metric import OneMetric
 from tallybook.query.questions import Query
 from tallybook.query.ranges import ALL
@@ -42,7 +42,8 @@ def _finished(context: QueryContext, query: Query, bound: StoredDefinition, own:
 def _why_not_additive(metric: Metric, bound: StoredDefinition, show: str, period: MetricPeriod) -> str | None:
     """Why imported values of several days cannot be added up; None where they can."""
     added = bound.imported == ADDS and metric.adds_up
-    if added or metric.kind != FLOW or show != "total" or period.first == period.last:
+    is_one_day = period.first == period.last or period.has_one_day
+    if added or metric.kind != FLOW or show != "total" or is_one_day:
         return None
     return f"imported values of {metric.steps} are finished: those of several days cannot be put together; --scope day"
 
@@ -60,7 +61,8 @@ def refuse_top(context: QueryContext, query: Query) -> None:
     if name not in context.past or query.first is None or query.last is None:
         return
     begins, bound, before = _before(context, name)
-    if begins is not None and query.last >= begins and before.count(query.first, query.last):
+    collected = begins is not None and count_weekdays(max(begins, query.first), query.last, query.weekdays)
+    if begins is not None and collected and before.on(query.weekdays).count(query.first, query.last):
         raise Refused(
             f"which series of {name!r} are the largest cannot be said of {query.first} to {query.last}: "
             f"until {begins - ONE_DAY} it is imported ({bound.definition}), from then on collected",
@@ -89,6 +91,7 @@ class _Past:
 
     def __post_init__(self) -> None:
         self.begins, self.bound, self.before = _before(self.context, self.name)
+        self.asked_before = self.before.on(self.query.weekdays)
         self.metric = self.context.catalog.metrics[self.name]
         self.show = self.query.show or self.metric.default_show
 
@@ -111,13 +114,23 @@ class _Past:
     def _place(self, period: MetricPeriod) -> str:
         """ "before" the first collected day, "between" the two, or "" where nothing imported takes part."""
         first = self.before.stretches[0][0] if self.query.window == ALL and self.before.stretches else period.first
-        if not self.before.count(min(first, period.first), period.last):
+        if not self.asked_before.count(min(first, period.first), period.last):
             return ""
         if self.begins is None or period.last < self.begins:
             return "before"
+        if not count_weekdays(max(self.begins, period.first), period.last, self.query.weekdays):
+            return "before"
         if self.show == "first":
-            return "before" if self.before.holds(period.first) or self.metric.kind == FLOW else ""
+            is_imported = self.asked_before.first_in(period.first, period.last) == self._first_day(period)
+            return "before" if is_imported or self.metric.kind == FLOW else ""
         return "" if self.show in ("last", "change") else "between"
+
+    def _first_day(self, period: MetricPeriod) -> date:
+        """The first day of a period of which the question asks."""
+        only, day = self.query.weekdays, period.first
+        while only is not None and day.weekday() not in only:
+            day = calendar.plus_days(day, 1)
+        return day
 
     def _put(self, found: Solved, past: Solved | None, start: date, place: str, unfit: str | None) -> None:
         """The period as it was imported, or why it has no value."""

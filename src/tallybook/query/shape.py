@@ -48,9 +48,22 @@ def add_comparison(
         notes[previous] = {"why": said}
     elif was.value is not None and (note := _earlier_days(query, now.show, here, there)):
         notes[previous] = note
-    if row[change] is None and why:
+    if was.value is not None and (marks := _earlier_marks(was, there)):
+        notes[previous] = {**notes.get(previous, {}), **marks}
+    if row[change] is not None and here.imported != there.imported:
+        why = f"{_origin(there)} then, {_origin(here)} now"
+    if why:
         notes[change] = {"why": why}
     return notes
+
+
+def _earlier_marks(was: Cell, there: MetricPeriod) -> dict[str, Any]:
+    """The notes of an earlier value that was not collected on all its days."""
+    return {mark: True for mark, is_so in (("carried", was.carried), ("imported", there.imported)) if is_so}
+
+
+def _origin(period: MetricPeriod) -> str:
+    return "imported" if period.imported else "collected"
 
 
 def _earlier_days(query: Query, show: str, here: MetricPeriod, there: MetricPeriod) -> dict[str, Any]:

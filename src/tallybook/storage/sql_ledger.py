@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from tallybook.core import IMPORTED
 from tallybook.storage.coverage import cover, stretches_of, uncover
 from tallybook.storage.ledger import LOST, Cleaned, Commit, Conflict, Definition, Lease, PointsFile, VersionSnapshot
 from tallybook.storage.sql_copies import SqlCopies
@@ -19,6 +20,9 @@ from tallybook.storage.sql_records import SqlRecords
 from tallybook.storage.sql_runs import SqlRuns
 from tallybook.storage.stored_rows import FILE_COLUMNS, file_of_row, metric_condition, row_of_file, stamp_of
 from tallybook.storage.transaction import Transaction
+
+IMPORT = "import"
+"""What a version is for that contains imported values, before the key of the metric and the definition."""
 
 
 class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
@@ -47,6 +51,7 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
 
     def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> VersionSnapshot:
         wanted = None if metrics is None else sorted(set(metrics))
+        former = version
         with self._reading() as db:
             if version is None:
                 version = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
@@ -58,6 +63,8 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
             files = tuple(map(file_of_row, db.execute(asked)))
             coverage = stretches_of(db, at, metric_condition, wanted, self.island)
             definitions = _definitions(db, wanted)
+            if former is not None:
+                definitions = _imported_until(db, definitions, former)
         return VersionSnapshot(version=version, files=files, coverage=coverage, definitions=definitions)
 
     def commit(self, base: int, change: Commit, *, lease: Lease | None, run: int | None, now: datetime) -> int:
@@ -146,6 +153,31 @@ def _definitions(db: Transaction, wanted: list[str] | None) -> dict[str, tuple[D
         one = Definition(metric=metric, id=definition, declared=declared, body=body, created=created)
         found.setdefault(metric, []).append(one)
     return {metric: tuple(several) for metric, several in found.items()}
+
+
+def _imported_until(
+    db: Transaction, definitions: dict[str, tuple[Definition, ...]], version: int
+) -> dict[str, tuple[Definition, ...]]:
+    """The definitions in an order in which imported ones come as they were imported last up to a version."""
+    if sum(one.declared == IMPORTED for several in definitions.values() for one in several) < 2:
+        return definitions
+    # Books of before imports were named in `what` go by the version in which the newest of their days came.
+    rows = db.execute(
+        "SELECT metric, definition, max(added) FROM coverage WHERE added <= ? GROUP BY metric, definition", [version]
+    ).fetchall()
+    last = {(metric, definition): int(added) for metric, definition, added in rows}
+    for what, number in db.execute(
+        "SELECT what, max(version) FROM versions WHERE version <= ? AND what LIKE ? GROUP BY what",
+        [version, f"{IMPORT} %"],
+    ).fetchall():
+        metric, _, definition = what.removeprefix(f"{IMPORT} ").rpartition(" ")
+        last[(metric, definition)] = max(last.get((metric, definition), 0), int(number))
+    found = {}
+    for metric, several in definitions.items():
+        own = [one for one in several if one.declared == IMPORTED]
+        ordered = iter(sorted(own, key=lambda one: -last.get((one.metric, one.id), 0)))
+        found[metric] = tuple(next(ordered) if one.declared == IMPORTED else one for one in several)
+    return found
 
 
 def _record(db: Transaction, change: Commit, version: int, run: int | None, stamp: str) -> None:

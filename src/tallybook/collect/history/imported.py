@@ -115,9 +115,11 @@ def _changes(store: Store, engine: Any, found: History, told: Imported) -> Commi
         )
     elif not told.new and not told.revised:
         return Commit(what=WHAT)
+    # An answer as of a day goes by it: what was imported last until then.
+    what = f"{WHAT} {bound.key} {bound.definition}"
     body = msgspec.json.encode(bound).decode()
     return Commit(
-        what=WHAT,
+        what=what,
         revisions=revised,
         covered=[Covered(metric=bound.key, definition=bound.definition, days=days)],
         definitions=[Definition(metric=bound.key, id=bound.definition, declared=IMPORTED, body=body)],

@@ -161,7 +161,7 @@ def why_null(row: Row, metric: str) -> str:
 
 
 def _mark_remarks(result: Result, mark: str, means: str, key: str) -> Iterator[str]:
-    for metric in result.metrics:
+    for metric in [c.name for c in result.metric_columns]:
         marked = [row for row in result.data if mark in _marks(row, metric)]
         details = {_detail_text(_note(row, metric).get(key)) for row in marked}
         if marked:
