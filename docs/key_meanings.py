@@ -5,6 +5,7 @@ from __future__ import annotations
 from tallybook.core import (
     ALERT_KINDS,
     CHART_FORMS,
+    EVENT_MEASURES,
     GOAL_SCOPES,
     KINDS,
     LAYOUTS,
@@ -247,12 +248,14 @@ BOARD = {
     "title": "the title of the board; default: its name",
     "views": "the questions of the board, each a table of the keys below",
     "scope": "the period of each number, where the view has none",
-    "last": "how far back, where the view has none",
-    "where": "filters of all views",
+    "last": "how far back, for views with this scope and without a range of their own",
+    "where": "filters of all views; a view's own filter of a dimension replaces the one here",
     "every": "how often an open board looks for new numbers",
 }
 VIEW = {
-    "metrics": "the metrics of the view",
+    "metrics": "the metrics of the view, a card for each",
+    "series": "instead of `metrics`, `where` and `show`: 1 to 4 series on one card, each a table of the keys below",
+    "formula": "a formula of the series, which are called A, B, C and D: `A / B`",
     "title": "the title of the view; default: the title of its first metric",
     "scope": "day, week, month, quarter, year or all",
     "by": "dimensions to split by",
@@ -260,9 +263,19 @@ VIEW = {
     "segments": "named conditions, a series for each",
     "show": f"what a period shows: {', '.join(SHOWS)}",
     "last": "how far back",
+    "from": "the first day, instead of `last`",
+    "to": "the last day",
     "compare": "`previous`, or how long before, as `1 year`",
-    "top": "only so many series; the others are added up as one",
+    "top": 'only so many series, and the others as one; `"all"` for all of them',
     "chart": f"how it is drawn: {', '.join(CHART_FORMS)}",
+}
+SERIES = {
+    "metric": "the metric",
+    "event": "a usage event, instead of a metric",
+    "measure": f"of an event: {', '.join(EVENT_MEASURES)}; default: count",
+    "property": "of an event: the property that is measured",
+    "where": "filters of the series",
+    "show": f"of a metric: what a period shows: {', '.join(SHOWS)}",
 }
 NOTE = {
     "day": "the day on which it happened",

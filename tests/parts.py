@@ -191,6 +191,7 @@ FILES = {
     "test_returned_values.py": "deliver",
     "test_row_keys.py": "deliver",
     "test_safe.py": "kills",
+    "test_saved_views.py": "right",
     "test_schedule.py": "scale",
     "test_scheduler_promises.py": "scale",
     "test_schedulers.py": "scale",

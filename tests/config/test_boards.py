@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from tallybook.config.catalog.building import build
-from tallybook.core import Board, BoardView, Catalog, DeclarationError, Metric, Note
+from tallybook.core import Board, BoardSeries, BoardView, Catalog, DeclarationError, Metric, Note
 from tests.kinds import kinds_of
 
 BASE = """
@@ -100,7 +100,7 @@ metrics = ["mrrr"]
     assert found["boards.a.views.1.metrics"] == "there is no metric 'signup'"
     assert found["boards.a.views.2.show"] == "adding a level over days counts the same items once a day"
     assert found["boards.a.views.3.by"] == "'plan' is not a dimension of 'mrr'"
-    assert found["boards.a.views.4.metrics"] == "a view needs metrics"
+    assert found["boards.a.views.4.metrics"] == "a view needs metrics or series"
     assert found["boards.b.views"] == "a board needs views"
     assert found["boards.c.views.1.chart"] == "chart is not one of the allowed values"
     assert found["boards.c.views.1.top"] == "top picks series, and there is one only"
@@ -134,3 +134,55 @@ def test_derived_metrics_have_a_group_too() -> None:
     text = BASE.replace("[metrics.double]\n", '[metrics.double]\ngroup = "Money"\nbetter = "lower"\npinned = true\n')
     read = build(tomllib.loads(text), kinds=kinds_of({"app": "postgres"})).metrics["double"]
     assert (read.group, read.better, read.pinned) == ("Money", "lower", True)
+
+
+def test_a_view_has_series_of_metrics_and_events_with_a_formula() -> None:
+    read = catalog(
+        """
+[boards.ratio]
+views = [
+  { series = [{ metric = "signups", where = ["plan=pro"] }, { event = "order", measure = "sum", property = "amount" }],
+    formula = "B / A", from = "2024-01-01", to = "yesterday" },
+  { series = [{ event = "order" }], by = ["country"], top = "all" },
+]
+""".replace("}],\n    formula", "}], formula")
+    )
+    first, second = read.boards["ratio"].views
+    assert first == BoardView(
+        series=(
+            BoardSeries(metric="signups", where=("plan=pro",)),
+            BoardSeries(event="order", measure="sum", of="amount"),
+        ),
+        formula="B / A",
+        from_="2024-01-01",
+        to="yesterday",
+    )
+    assert (second.top, second.name) == (0, "order")
+
+
+@pytest.mark.parametrize(
+    ("view", "path", "message"),
+    [
+        ('series = [{ metric = "signup" }]', "series.1.metric", "there is no metric 'signup'"),
+        ('series = [{ metric = "signups", where = ["country=DE"] }]', "series.1.where", "'country' is not a dimension"),
+        ('series = [{ metric = "mrr", show = "total" }]', "series.1.show", "adding a level over days"),
+        ('series = [{ metric = "mrr", event = "order" }]', "series.1.event", "a series is of a metric or of an event"),
+        ('series = [{ where = ["plan=pro"] }]', "series.1.metric", "a series needs a metric or an event"),
+        ('series = [{ event = "order", measure = "sum" }]', "series.1.property", "sum needs a property"),
+        ('series = [{ event = "order", property = "x" }]', "series.1.property", "count counts events"),
+        ('series = [{ metric = "mrr", measure = "sum" }]', "series.1.measure", "measure belongs to events"),
+        ('series = [{ metric = "mrr" }], metrics = ["mrr"]', "metrics", "a view with series has metrics in each"),
+        ('series = [{ metric = "mrr" }], formula = "A / B"', "formula", "there is no series B"),
+        ('series = [{ metric = "mrr" }], formula = "A +"', "formula", "cannot be read"),
+        ('metrics = ["mrr"], formula = "A * 2"', "formula", "a formula is computed from series"),
+        ('series = [{ metric = "mrr" }, { metric = "mrr" }], by = ["plan"]', "by", "by is for a view with one series"),
+        ('metrics = ["mrr"], from = "2024-01-01", last = "3 days"', "from", "a first day or a length"),
+        ('metrics = ["mrr"], from = "01.02.2024"', "from", "from is not a day"),
+        ('metrics = ["signups"], by = ["plan"], top = 0', "top", "top is not a whole number in range"),
+        ("series = []", "series", "series is not a list of series"),
+        ('title = "x"', "metrics", "a view needs metrics or series"),
+    ],
+)
+def test_wrong_series_are_reported_with_their_place(view: str, path: str, message: str) -> None:
+    found = problems(f"[boards.b]\nviews = [{{ {view} }}]")
+    assert message in found[f"boards.b.views.1.{path}"], found

@@ -44,7 +44,12 @@ def test_a_board_is_sent_once_at_its_time_with_a_picture(project):
             measure = "sum(n)"
             [boards.sales]
             title = "Sales"
-            views = [{{ metrics = ["visits"], scope = "day", last = "2 days" }}]
+            scope = "day"
+            last = "2 days"
+            views = [
+              {{ metrics = ["visits"] }},
+              {{ title = "Twice", series = [{{ metric = "visits" }}, {{ metric = "visits" }}], formula = "A + B" }},
+            ]
             [deliveries.morning]
             to = "digest"
             board = "sales"
@@ -60,7 +65,9 @@ def test_a_board_is_sent_once_at_its_time_with_a_picture(project):
         ((_, body),) = web.posts
         assert "Sales" in body["title"]
         assert "2024-03-05" in body["message"]
-        assert [one["filename"] for one in body["attachments"]] == ["1-visits.png"]
+        assert "Twice, A + B\n2024-03-05  10.00\n2024-03-04  4.00" in body["message"]
+        pictures = [one["filename"] for one in body["attachments"]]
+        assert pictures == ["1-visits.png", "2-Twice-A-visits.png", "3-Twice-B-visits.png"]
         assert made.book.deliver_rest() == []
         assert [one.status for one in made.run().deliveries] == ["up to date"]
         made.at("2024-03-07T08:05").run()

@@ -13,7 +13,8 @@ import pytest
 from tallybook.cli import invoke
 from tallybook.core import QueryError
 from tallybook.server import board_file
-from tallybook.server.pages.boards import BoardControls, narrowed, share_command
+from tallybook.server.pages.board_views import BoardControls, narrowed
+from tallybook.server.pages.boards import share_command
 from tallybook.server.pages.door import PagesDoor
 from tallybook.server.pages.facts import VersionFacts
 from tallybook.server.pages.page import PageRequest

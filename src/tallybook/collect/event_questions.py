@@ -14,6 +14,7 @@ from tallybook.collect.sources.events import EventsSource
 from tallybook.collect.sources.registry import open_source
 from tallybook.config import Project, event_metrics, events_settings
 from tallybook.core import (
+    EVENT_MEASURES,
     INSTANT_VALUE,
     INTEGER_VALUE,
     NUMBER_VALUE,
@@ -27,7 +28,6 @@ from tallybook.core import (
     written_table,
 )
 from tallybook.query import (
-    EVENT_MEASURES,
     BookReader,
     BoundedQuestion,
     QueryService,

@@ -100,11 +100,15 @@ __getattr__, __dir__ = opened(
         ),
         "declarations.pages": (
             "Board",
+            "BoardSeries",
             "BoardView",
             "CHART_FORMS",
+            "EVENT_MEASURES",
+            "EVERY_SERIES",
             "HIGHER",
             "LOWER",
             "Note",
+            "SERIES_LETTERS",
             "split_segment",
         ),
         "declarations.rules": [
@@ -256,6 +260,7 @@ __getattr__, __dir__ = opened(
             "Tree",
             "linear",
         ),
+        "measure.letters": ("parsed_formula",),
         "measure.parse": ("THEN_WORDS", "parse_derived", "parse_measure", "parse_then"),
         "numbers": ("RELATIVE_TOLERANCE", "is_close"),
         "palette": (

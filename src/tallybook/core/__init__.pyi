@@ -112,9 +112,13 @@ from tallybook.core.declarations.metrics import (
 )
 from tallybook.core.declarations.pages import (
     CHART_FORMS as CHART_FORMS,
+    EVENT_MEASURES as EVENT_MEASURES,
+    EVERY_SERIES as EVERY_SERIES,
     HIGHER as HIGHER,
     LOWER as LOWER,
+    SERIES_LETTERS as SERIES_LETTERS,
     Board as Board,
+    BoardSeries as BoardSeries,
     BoardView as BoardView,
     Note as Note,
     split_segment as split_segment,
@@ -274,6 +278,7 @@ from tallybook.core.labels import (
 from tallybook.core.logs import (
     quiet as quiet,
 )
+from tallybook.core.measure.letters import parsed_formula as parsed_formula
 from tallybook.core.measure.model import (
     ADDITIVE as ADDITIVE,
     BUCKETS as BUCKETS,

@@ -41,7 +41,6 @@ __getattr__, __dir__ = opened(
         "question": (
             "BoundedQuestion",
             "Day",
-            "EVENT_MEASURES",
             "Question",
             "QuestionAnswers",
             "QuestionOptions",
@@ -60,6 +59,8 @@ __getattr__, __dir__ = opened(
         "reach": ("clipped",),
         "reader": ("BookReader",),
         "records": ("BookRecord", "MetricDescription", "MetricDetails", "RunRecord"),
+        "board_questions": ("DEFAULT_LAST", "ViewRange", "view_questions", "view_range", "with_board_filters"),
+        "series_formula": ("FormulaValue", "formula_values"),
         "segments": ("QuestionSegment", "parse_segment", "segments_of"),
         "service": ("QueryService",),
         "subjects": ("IS_GONE", "Subjects", "SubjectsQuestion", "load_subjects"),

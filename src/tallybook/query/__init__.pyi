@@ -29,6 +29,13 @@ from tallybook.query.behind.why import (
     RunEvidence as RunEvidence,
     explain as explain,
 )
+from tallybook.query.board_questions import (
+    DEFAULT_LAST as DEFAULT_LAST,
+    ViewRange as ViewRange,
+    view_questions as view_questions,
+    view_range as view_range,
+    with_board_filters as with_board_filters,
+)
 from tallybook.query.compare import with_stored as with_stored
 from tallybook.query.context import Coverage as Coverage, QueryContext as QueryContext
 from tallybook.query.entity_answers import (
@@ -60,7 +67,6 @@ from tallybook.query.metric_attributes import (
 from tallybook.query.older_history import older_histories as older_histories
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points
 from tallybook.query.question import (
-    EVENT_MEASURES as EVENT_MEASURES,
     BoundedQuestion as BoundedQuestion,
     Day as Day,
     Question as Question,
@@ -92,6 +98,7 @@ from tallybook.query.segments import (
     parse_segment as parse_segment,
     segments_of as segments_of,
 )
+from tallybook.query.series_formula import FormulaValue as FormulaValue, formula_values as formula_values
 from tallybook.query.service import QueryService as QueryService
 from tallybook.query.spelling import (
     errors_in_python_words as errors_in_python_words,

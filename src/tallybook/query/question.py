@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
 
-from tallybook.core import ONE_DAY, QueryError, did_you_mean
+from tallybook.core import EVENT_MEASURES, ONE_DAY, QueryError, did_you_mean
 
 if TYPE_CHECKING:
     from tallybook.core import Result
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 Day = date | str
 """A date, an ISO text, "today" or "yesterday"."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-EVENT_MEASURES = ("count", "sum", "avg", "distinct", "min", "max", "median", "p50", "p75", "p90", "p95", "p99")
-"""What can be asked of an event. All but `count` name properties."""
 _LISTS = ("metrics", "by", "where", "sort", "having", "segments", *EVENT_MEASURES[1:])
 """Options that take several texts, or one."""
 _LIST_EXAMPLES = {

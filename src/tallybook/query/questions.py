@@ -11,6 +11,7 @@ from datetime import date
 from typing import NamedTuple
 
 from tallybook.core import (
+    EVENT_MEASURES,
     SHOWS,
     WEEKDAYS,
     BookCalendar,
@@ -27,7 +28,7 @@ from tallybook.core import (
 from tallybook.query.attribute_dimensions import check_attribute, parse_attribute
 from tallybook.query.filter_texts import Filter, Having, parse_filter, parse_having
 from tallybook.query.mixed_units import check_units
-from tallybook.query.question import EVENT_MEASURES, Question, as_day
+from tallybook.query.question import Question, as_day
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
 from tallybook.query.segments import SegmentQuery, check_segments
 from tallybook.query.weekdays import WEEKDAY, WeekdaysAsked, check_weekdays, weekdays_asked

@@ -12,8 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from tallybook.core import calendar
-from tallybook.query import EVENT_MEASURES
+from tallybook.core import EVENT_MEASURES, calendar
 
 Metrics = Annotated[list[str], Field(description="Names of metrics, as list_metrics gives them.")]
 SomeMetrics = Annotated[list[str], Field(description="Names of metrics; all of them unless given.")]

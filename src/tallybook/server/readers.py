@@ -88,6 +88,10 @@ class AnswerReader:
         lists = [list(self.where), accounts]
         return BoundedQuestion.bounded(question, [*question.within, *lists]) if any(lists) else question
 
+    def sees_event(self, event: str) -> bool:
+        """Whether the reader may ask for a usage event."""
+        return event in self.events if self.events else not self.metrics
+
     def seen(self, result: Result) -> Result:
         """An answer without suggestions of values that the reader may not see."""
         if not self.is_filtered:
@@ -105,10 +109,8 @@ class AnswerReader:
         return all(catalog.metrics[operand].event in self.events for operand in catalog.operands(name))
 
     def _check_event(self, event: str) -> None:
-        if self.events and event not in self.events:
-            raise self._not_bound("event", event, self.events)
-        if self.metrics and not self.events:
-            raise self._not_bound("event", event, self.metrics)
+        if not self.sees_event(event):
+            raise self._not_bound("event", event, self.events or self.metrics)
 
     def _account_filters(self, dimension: str) -> list[str]:
         return [f"{dimension}={account}" for account in self.accounts]

@@ -18,7 +18,7 @@ import msgspec
 
 from tallybook.core import Catalog, QueryError, RequestError, TallybookError, did_you_mean
 from tallybook.ingest import KeysUnknown
-from tallybook.query import Question, parse_filter, read_question
+from tallybook.query import Question, parse_filter, read_question, view_questions
 from tallybook.server.answers import HttpAnswer, Refusal, ledger_error, only
 from tallybook.server.books import SharedBook
 from tallybook.server.gate import Gate
@@ -31,7 +31,7 @@ from tallybook.storage import ApiKey, ShareLedger, ShareRecord, stamp_of
 
 if TYPE_CHECKING:
     from tallybook.book import Book
-    from tallybook.core import Board, BoardView
+    from tallybook.core import Board
 
 SHARED = "/s/"
 SHARED_DATA = "/v1/shared/"
@@ -97,7 +97,8 @@ class SharedLink:
         longer declared."""
         if self.board is None:
             return self.asked
-        return [_question(view, self._board(catalog)) for view in self._board(catalog).views]
+        board = self._board(catalog)
+        return [one for view in board.views for one in view_questions(board, view)]
 
     def _board(self, catalog: Catalog) -> Board:
         found = catalog.boards.get(self.board or "")
@@ -117,21 +118,6 @@ class SharedLink:
             "by": self.contact,
         }
         return {name: value for name, value in found.items() if value}
-
-
-def _question(view: BoardView, board: Board) -> Question:
-    """The question of a view of a board."""
-    return Question(
-        metrics=view.metrics,
-        scope=view.scope or board.scope,
-        by=view.by,
-        where=view.where or board.where,
-        segments=view.segments,
-        last=view.last or board.last,
-        show=view.show,
-        compare=view.compare,
-        top=view.top,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ from tallybook.config.catalog.time_values import (
     read_history,
     read_kept_days,
     read_quiet,
+    read_range_day,
     read_span,
     read_time_of_day,
     read_whole_days,
@@ -45,6 +46,7 @@ from tallybook.config.catalog.values import (
     names_of,
     number_from,
     read_addresses,
+    read_board_series,
     read_bytes,
     read_destination,
     read_filters,
@@ -57,6 +59,7 @@ from tallybook.config.catalog.values import (
     read_tab,
     read_targets,
     read_text,
+    read_top,
     read_views,
     read_words,
     whole_number,
@@ -65,6 +68,7 @@ from tallybook.config.catalog.zones import read_zone
 from tallybook.core import (
     ALERT_KINDS,
     CHART_FORMS,
+    EVENT_MEASURES,
     GOAL_SCOPES,
     HIGHER,
     IMPORTED,
@@ -284,6 +288,8 @@ BOARD_KEYS = {
 }
 VIEW_KEYS = {
     "metrics": Key(names_of("metrics", '["revenue"]'), '["revenue"]'),
+    "series": Key(read_board_series, '[{ metric = "revenue" }, { metric = "signups" }]'),
+    "formula": Key(read_text, '"A / B"'),
     "title": Key(read_words, '"Revenue by plan"'),
     "scope": Key(choice_of(calendar.SCOPES), '"month"'),
     "by": Key(names_of("dimensions", '["plan"]'), '["plan"]'),
@@ -291,9 +297,19 @@ VIEW_KEYS = {
     "segments": Key(names_of("segments", '["paid: plan=pro", "free: plan=free"]'), '["paid: plan=pro"]'),
     "show": Key(choice_of(SHOWS), '"average"'),
     "last": Key(read_span, '"12 months"'),
+    "from": Key(read_range_day, '"2026-01-01"', "from_"),
+    "to": Key(read_range_day, '"2026-06-30"'),
     "compare": Key(read_words, '"previous"'),
-    "top": Key(whole_number(1, 100), "6"),
+    "top": Key(read_top, "6"),
     "chart": Key(choice_of(CHART_FORMS), '"bar"'),
+}
+SERIES_KEYS = {
+    "metric": Key(read_text, '"revenue"'),
+    "event": Key(read_text, '"order"'),
+    "measure": Key(choice_of(EVENT_MEASURES), '"sum"'),
+    "property": Key(read_text, '"amount"', "of"),
+    "where": Key(read_filters, '["plan=pro"]'),
+    "show": Key(choice_of(SHOWS), '"average"'),
 }
 NOTE_KEYS = {
     "day": Key(read_day, '"2026-07-06"'),

@@ -87,6 +87,11 @@ def read_whole_days(value: object) -> int:
     return int(seconds // 86_400)
 
 
+def read_range_day(value: object) -> str:
+    """A day as ISO text, "today" or "yesterday"."""
+    return value if value in ("today", "yesterday") else read_day(value).isoformat()
+
+
 def read_span(value: object) -> str:
     """A span of calendar periods, as text."""
     text = read_text(value)

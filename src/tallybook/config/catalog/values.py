@@ -11,12 +11,17 @@ from tallybook.config.catalog.words import closest_key, toml
 from tallybook.core import (
     DELIVER,
     DESTINATIONS,
+    EVERY_SERIES,
     FILTER,
+    SERIES_LETTERS,
     AdapterError,
     destination_kinds,
     is_service,
     spreadsheet_id,
 )
+
+MAX_TOP = 1000
+"""Series that a view or a question may ask for."""
 
 
 class Wrong(Exception):
@@ -263,6 +268,24 @@ def read_views(value: object) -> tuple[object, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise Wrong("is not a list of views", expected='tables with metrics: [{ metrics = ["revenue"] }]')
     return tuple(value)
+
+
+def read_board_series(value: object) -> tuple[object, ...]:
+    """The series of a view; each is read as a table of its own."""
+    if not isinstance(value, list | tuple) or not 0 < len(value) <= len(SERIES_LETTERS):
+        expected = f'1 to {len(SERIES_LETTERS)} tables: [{{ metric = "revenue" }}, {{ metric = "signups" }}]'
+        raise Wrong("is not a list of series", expected=expected)
+    return tuple(value)
+
+
+def read_top(value: object) -> int:
+    """A number of series, or "all"."""
+    if value == "all":
+        return EVERY_SERIES
+    try:
+        return whole_number(1, MAX_TOP)(value)
+    except Wrong as wrong:
+        raise Wrong(wrong.why, expected=f'{wrong.expected}, or "all"', instead=wrong.instead) from None
 
 
 def read_tab(value: object) -> str:

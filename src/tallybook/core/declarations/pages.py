@@ -14,6 +14,11 @@ CHART_FORMS = (LINE, BAR, STACKED, AREA, NUMBER, TABLE)
 """How the answer to a question is drawn."""
 HIGHER, LOWER = "higher", "lower"
 """Which direction of a metric is good."""
+EVENT_MEASURES = ("count", "sum", "avg", "distinct", "min", "max", "median", "p50", "p75", "p90", "p95", "p99")
+"""What can be asked of a usage event. All but `count` name properties."""
+SERIES_LETTERS = "ABCD"
+"""What a formula calls the series of a view, in their order."""
+EVERY_SERIES = 0
 
 
 _CONDITION = r"(?=[A-Za-z_][\w.]*(?:@day)?(?:\[[^\]]*\])?\s*!?=)"
@@ -57,10 +62,30 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[str, ...] = ()
 
 
+class BoardSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """One series of a view: a metric, or a usage event with a `measure` of a `property`."""
+
+    metric: str = ""
+    event: str = ""
+    measure: str = EVENT_MEASURES[0]
+    of: str = ""
+    """The property that is measured."""
+    where: tuple[str, ...] = ()
+    show: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The metric or event."""
+        return self.metric or self.event
+
+
 class BoardView(msgspec.Struct, frozen=True, kw_only=True):
-    """One question of a board, and how its answer is drawn. Without `scope`, `last` and `where`, as the board says."""
+    """One question of a board, and how its answer is drawn. Without `scope`, range and `where`, as the board says."""
 
     metrics: tuple[str, ...] = ()
+    series: tuple[BoardSeries, ...] = ()
+    """Instead of `metrics`: one or several series, which `formula` calls A, B, C and D."""
+    formula: str = ""
     title: str | None = None
     scope: str | None = None
     by: tuple[str, ...] = ()
@@ -69,9 +94,17 @@ class BoardView(msgspec.Struct, frozen=True, kw_only=True):
     """Named conditions, as "paid: plan=pro": a series for each."""
     show: str | None = None
     last: str | None = None
+    from_: str | None = None
+    to: str | None = None
     compare: str | None = None
     top: int | None = None
+    """How many series; `EVERY_SERIES` for all of them."""
     chart: str = LINE
+
+    @property
+    def name(self) -> str:
+        """What it is called without a title."""
+        return ", ".join(self.metrics or dict.fromkeys(one.name for one in self.series))
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):

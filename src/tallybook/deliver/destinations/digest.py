@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time as clock_time, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,9 +32,10 @@ from tallybook.deliver.outgoing.failures import REJECTED, TRY_LATER, SendVerdict
 from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
 
 if TYPE_CHECKING:
-    from tallybook.core import Board, Result
+    from tallybook.core import Board, BoardView, Result
     from tallybook.deliver.outgoing.addresses import Target
     from tallybook.deliver.outgoing.channel import Channel, OutgoingRequest
+    from tallybook.query import Question
 
 MAX_ROWS = 12
 LATEST = timedelta(hours=12)
@@ -126,7 +128,7 @@ class Digest(OutboxDestination):
         """For a dry run: the text."""
         from tallybook.deliver.outgoing.channel import OutgoingRequest
 
-        text = "\n\n".join(text for text, _ in _sections(task))
+        text = "\n\n".join(one.text for one in _sections(task))
         return OutgoingRequest(method="SEND", path="/", body=text.encode())
 
     def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
@@ -163,19 +165,73 @@ def _title(task: OutboxTask) -> str:
     return f"{task.catalog.book.name}: {(board.title or name) if board else task.delivery.name}"
 
 
-def _sections(task: OutboxTask) -> list[tuple[str, Result]]:
-    """(text, answer) of each view of a board, or of the metrics."""
-    return [(f"{title}\n{result.to_text(max_rows=MAX_ROWS, width=None)}", result) for title, result in _answers(task)]
+@dataclass(frozen=True, kw_only=True)
+class DigestSection:
+    """A part of the text of a digest. `result`: the answer whose chart is attached."""
+
+    text: str
+    result: Result | None = None
 
 
-def _answers(task: OutboxTask) -> Iterator[tuple[str, Result]]:
-    from tallybook.query import Question, check_question
+def _sections(task: OutboxTask) -> list[DigestSection]:
+    """What a digest says of the metrics, or of each view of a board."""
+    declared = task.catalog.deliveries.get(task.delivery.name, task.delivery)
+    board = _board(task)
+    if board is not None:
+        return [section for view in board.views for section in _sections_of_view(task, board, view)]
+    question = _declared_question(declared)
+    return [_section(", ".join(declared.metrics), _answer(task, question))]
+
+
+def _section(title: str, result: Result) -> DigestSection:
+    return DigestSection(text=f"{title}\n{result.to_text(max_rows=MAX_ROWS, width=None)}", result=result)
+
+
+def _declared_question(d: Delivery) -> Question:
+    from tallybook.query import Question
+
+    return Question(metrics=d.metrics, scope=d.scope, by=d.by, where=d.where, from_=d.from_, last=d.last)
+
+
+def _sections_of_view(task: OutboxTask, board: Board, view: BoardView) -> Iterator[DigestSection]:
+    """A section for each question of a view, and one for its formula."""
+    from tallybook.core import SERIES_LETTERS
+    from tallybook.query import view_questions
+
+    questions = view_questions(board, view)
+    name = view.title or view.name
+    results = {}
+    for letter, question in zip(SERIES_LETTERS, questions, strict=False):
+        title = name if len(questions) == 1 else f"{name}, {letter} {', '.join([*question.metrics, *question.where])}"
+        if question.event is not None:
+            # Events are asked of the sources of a book, which a delivery does not open.
+            yield DigestSection(text=f"{title}: {question.event}\nUsage events are only on the page of the board.")
+            continue
+        results[letter] = _answer(task, question)
+        yield _section(title, results[letter])
+    if view.formula and len(results) == len(questions):
+        yield DigestSection(text=f"{name}, {view.formula}\n{_formula_text(view.formula, results, task.today)}")
+
+
+def _formula_text(formula: str, results: Mapping[str, Result], today: date) -> str:
+    """The values of a formula, a line for each period."""
+    from tallybook.core import parsed_formula
+    from tallybook.query import formula_values
+
+    values = formula_values(parsed_formula(formula, list(results)), results, today)
+    shown = next(iter(results.values()))
+    lines = []
+    for day, one in sorted(values.items(), reverse=True)[:MAX_ROWS]:
+        value = "–" if one.value is None else f"{one.value:,.2f}"
+        lines.append(f"{shown.period_text(day)}  {value}{'' if one.is_complete else ' *'}")
+    return "\n".join(lines)
+
+
+def _answer(task: OutboxTask, question: Question) -> Result:
+    from tallybook.query import check_question
 
     assert task.service is not None
-    declared = task.catalog.deliveries.get(task.delivery.name, task.delivery)
-    for title, options in _questions(declared, _board(task)):
-        question = check_question(task.catalog, Question(**options), today=task.today)
-        yield title, task.service.stored(question)
+    return task.service.stored(check_question(task.catalog, question, today=task.today))
 
 
 def _board(task: OutboxTask) -> Board | None:
@@ -186,42 +242,21 @@ def _board(task: OutboxTask) -> Board | None:
     return task.catalog.boards.get(name) if name else None
 
 
-def _questions(declared: Delivery, board: Board | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    if board is None:
-        d = declared
-        yield (
-            ", ".join(d.metrics),
-            {"metrics": d.metrics, "scope": d.scope, "by": d.by, "where": d.where, "from_": d.from_, "last": d.last},
-        )
-        return
-    for view in board.views:
-        yield (
-            view.title or ", ".join(view.metrics),
-            {
-                "metrics": view.metrics,
-                "scope": view.scope or board.scope,
-                "by": view.by,
-                "where": (*board.where, *view.where),
-                "last": view.last or board.last,
-                "show": view.show,
-                "top": view.top,
-            },
-        )
-
-
-def _sent(service: Any, title: str, sections: Sequence[tuple[str, Result]]) -> SendVerdict:
-    text = "\n\n".join(text for text, _ in sections)
+def _sent(service: Any, title: str, sections: Sequence[DigestSection]) -> SendVerdict:
+    text = "\n\n".join(one.text for one in sections)
     with tempfile.TemporaryDirectory(prefix="tallybook-digest-") as folder:
         return notified(service, title=title, body=text, attach=_pictures(Path(folder), sections))
 
 
-def _pictures(folder: Path, sections: Sequence[tuple[str, Result]]) -> list[str]:
+def _pictures(folder: Path, sections: Sequence[DigestSection]) -> list[str]:
     """Files of the charts; none without the package that draws them."""
     found = []
-    for place, (text, result) in enumerate(sections, 1):
-        name = re.sub(r"[^A-Za-z0-9]+", "-", text.partition("\n")[0])[:40].strip("-") or "chart"
+    for place, one in enumerate(sections, 1):
+        if one.result is None:
+            continue
+        name = re.sub(r"[^A-Za-z0-9]+", "-", one.text.partition("\n")[0])[:40].strip("-") or "chart"
         try:
-            found.append(str(result.chart().save(folder / f"{place}-{name}.png")))
+            found.append(str(one.result.chart().save(folder / f"{place}-{name}.png")))
         except TallybookError:
             return []
     return found

@@ -26,7 +26,7 @@ from tallybook.core import (
 from tallybook.ingest import EventSearch, search_events
 from tallybook.query import MetricValues, Question, metric_values
 from tallybook.server.pages.breakdown import filter_text
-from tallybook.server.pages.builder import known_events
+from tallybook.server.pages.event_names import known_events
 from tallybook.server.pages.page import PageWork
 from tallybook.server.pages.words import title_of
 from tallybook.storage import EventLedger

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tallybook.core import CHART_FORMS, QueryError, Refused, Result, plus_days
-from tallybook.query import Question
+from tallybook.query import DEFAULT_LAST, Question
 from tallybook.server.pages.boards import share_command
 from tallybook.server.pages.builder_answer import AnswerView, Copy, answer_view, copies_of, too_many
 from tallybook.server.pages.builder_form import (
-    DEFAULT_LAST,
     EVENT,
     MEASURE_WORDS,
     SCOPES,
@@ -22,13 +21,13 @@ from tallybook.server.pages.builder_form import (
     heading,
     segment_parts,
 )
+from tallybook.server.pages.event_names import known_events
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.metric import COMPARES
 from tallybook.server.pages.page import Choice, Page, PageWork
 from tallybook.server.pages.shows import ShowChoice, ShownPeriod, show_choices, shown_period
 from tallybook.server.pages.words import title_of
 from tallybook.server.problems import certain_rows
-from tallybook.storage import EventLedger
 
 WHERE_WORDS = {"where": "filter", "from": "from", "to": "to"}
 MAX_ROWS = 20_000
@@ -129,10 +128,7 @@ def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[st
             raise QueryError(f"there is no event {one.event!r}", hint="events that were received are listed")
         elif one.measure != "count" and not one.of:
             raise QueryError(f"{MEASURE_WORDS[one.measure].lower()} which property?", field="property")
-        question = form.question(one)
-        can_total = bool(question.by) and not question.compare and not question.segments
-        if can_total:
-            question = replace(question, totals=True)
+        question = form.with_totals(one)
         if certain := certain_rows(work.book, work.reader.bounded(work.catalog, question), MAX_ROWS):
             raise too_many(certain, MAX_ROWS, question.by)
         result = work.answer(question)
@@ -149,23 +145,6 @@ def _words(error: QueryError) -> str:
 
 
 # -- the form --------------------------------------------------------------------------------------
-
-
-def known_events(work: PageWork) -> dict[str, list[str]]:
-    """The properties of each event that was received; none where the reader may not ask for events."""
-    reader = work.book.reader
-    if not reader.there or (work.reader.metrics and not work.reader.events):
-        return {}
-    if "events" not in work.found:
-        ledger = EventLedger(reader.store.ledger)
-        snapshot = ledger.snapshot()
-        work.found["events"] = {
-            event: [one.name for one in snapshot.properties[event]]
-            for event in snapshot.events
-            if not work.reader.events or event in work.reader.events
-        }
-    found: dict[str, list[str]] = work.found["events"]
-    return found
 
 
 def _series_view(
@@ -295,7 +274,7 @@ def _meant(work: PageWork, form: BuilderForm, period: ShownPeriod) -> Choice | N
 
 def _copies(work: PageWork, form: BuilderForm, question: Question | None, results: Mapping[str, Result]) -> list[Copy]:
     shared = [Copy(kind="A link for people without a key", text=share_command(form.link()))] if results else []
-    if question is None or form.is_several:
+    if question is None:
         return [Copy(kind="Link", text=work.ask.origin + form.link()), *shared]
     return [*copies_of(work, form, question, results.get("A")), *shared]
 

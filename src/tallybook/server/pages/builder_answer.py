@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
-from tallybook.core import Refused, Result, plus_days
-from tallybook.query import Question, question_options
+from tallybook.core import Refused, Result, parsed_formula, plus_days
+from tallybook.query import FormulaValue, Question, formula_values
 from tallybook.server.charts.data import ChartData, ChartPoint, DrawnSeries
-from tallybook.server.charts.drawing import WIDE
+from tallybook.server.charts.drawing import WIDE, ChartSize
 from tallybook.server.pages.attention import known_causes
-from tallybook.server.pages.builder_form import BuilderForm, as_command, as_python, as_toml
-from tallybook.server.pages.builder_table import FORMULA_COLUMN, TableView, several_table, table_of
+from tallybook.server.pages.builder_form import BuilderForm
+from tallybook.server.pages.builder_table import (
+    FORMULA_COLUMN,
+    TableView,
+    series_heads,
+    several_table,
+    table_of,
+)
 from tallybook.server.pages.figures import (
     Figure,
     FigureNames,
@@ -24,13 +30,12 @@ from tallybook.server.pages.figures import (
     summary_of,
 )
 from tallybook.server.pages.metric import chart_goals, compared_words, odd_days
+from tallybook.server.pages.other_words import as_command, as_curl, as_python, as_toml
 from tallybook.server.pages.page import PageWork
-from tallybook.server.pages.series_formula import FormulaValue, formula_values, parsed_formula
 from tallybook.server.pages.words import Shown, marks_of, number
-from tallybook.server.problems import query_link
 
 SECRET_FREE = re.compile(r"'[^']*\.parquet'")
-FORMULA_SIZE = replace(WIDE, height=220)
+FORMULA_HEIGHT = 220
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,8 @@ class AnswerView:
     explain: Sequence[str]
     remarks: Sequence[str]
     headline: Sequence[tuple[str, Shown]] = ()
+    values: Mapping[date, FormulaValue] = field(default_factory=dict)
+    """Of the formula."""
     is_empty: bool = False
 
 
@@ -60,19 +67,27 @@ def too_many(count: int, most: int, by: Sequence[str]) -> Refused:
     return Refused(f"the answer has {count:,} rows, and a page shows at most {most:,}: narrow it by {narrow}")
 
 
-def answer_view(work: PageWork, form: BuilderForm, results: Mapping[str, Result]) -> AnswerView:
-    """The answer to the form. Raises QueryError for a formula that cannot be read."""
+def answer_view(
+    work: PageWork,
+    form: BuilderForm,
+    results: Mapping[str, Result],
+    *,
+    names: FigureNames | None = None,
+    size: ChartSize = WIDE,
+) -> AnswerView:
+    """The answer to the form. `names`: of the charts of its page. Raises QueryError for a formula that is none."""
     parsed = parsed_formula(form.formula, list(results)) if form.formula else None
     values = formula_values(parsed, results, work.book.today) if parsed else {}
     every = list(results.values())
     lines = several_table(form, results, values) if form.is_several or parsed else table_of(form, every[0])
     return AnswerView(
         range=_range(every, work.book.today),
-        figures=_figures(work, form, results, values),
+        figures=_figures(work, form, results, values, FigureDrawing(names=names or FigureNames(), size=size)),
         table=lines,
         explain=list(dict.fromkeys(result.explain for result in every)),
         remarks=list(dict.fromkeys(one for result in every for one in result.remarks())),
-        headline=_headline(form, every[0]) if form.chart == "number" else (),
+        headline=_headlines(form, results, values) if form.chart == "number" else (),
+        values=values,
         is_empty=all(not result.data for result in every),
     )
 
@@ -88,8 +103,24 @@ def _range(results: Sequence[Result], today: date) -> str:
     return f"{first} to {min(end, closed) if first <= closed else end}"
 
 
-def _headline(form: BuilderForm, result: Result) -> list[tuple[str, Shown]]:
-    """The last complete period of each series, as large numbers."""
+def _headlines(
+    form: BuilderForm, results: Mapping[str, Result], values: Mapping[date, FormulaValue]
+) -> list[tuple[str, Shown]]:
+    """The last complete period of each series and of the formula, as large numbers."""
+    if not (form.is_several or values):
+        return headline_of(form, next(iter(results.values())))
+    found = []
+    for one, head in zip(form.series, series_heads(form), strict=True):
+        found += [(f"{head}, {label}", shown) for label, shown in headline_of(form, results[one.letter])]
+    last = max((day for day, value in values.items() if value.is_complete), default=None)
+    if last is not None:
+        label = next(iter(results.values())).period_text(last) if form.scope != "all" else "All days"
+        found.append((f"{form.formula}, {label}", number(values[last].value, FORMULA_COLUMN)))
+    return found
+
+
+def headline_of(form: BuilderForm, result: Result) -> list[tuple[str, Shown]]:
+    """The last complete period of each series of one answer, as large numbers."""
     column = result.metric_columns[0]
     whole = [row for row in result.data if row["period"] is not None and row["complete"] and not row.get("total")]
     last = max((row["period"] for row in whole), default=None)
@@ -107,14 +138,29 @@ def _headline(form: BuilderForm, result: Result) -> list[tuple[str, Shown]]:
 # -- charts ----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, kw_only=True)
+class FigureDrawing:
+    """How charts are drawn: the names of their page, and their size."""
+
+    names: FigureNames
+    size: ChartSize
+
+    def figure(self, chart: ChartData, *, is_formula: bool = False) -> Figure:
+        size = replace(self.size, height=FORMULA_HEIGHT) if is_formula else self.size
+        return figure(chart, self.names.next(), size)
+
+
 def _figures(
-    work: PageWork, form: BuilderForm, results: Mapping[str, Result], values: Mapping[date, FormulaValue]
+    work: PageWork,
+    form: BuilderForm,
+    results: Mapping[str, Result],
+    values: Mapping[date, FormulaValue],
+    drawing: FigureDrawing,
 ) -> list[Figure]:
     if form.chart in ("table", "number") or form.scope == "all":
         return []
-    names = FigureNames()
     if len(results) == 1 and not values:
-        return [figure(single_chart(work, form, next(iter(results.values()))), names.next())]
+        return [drawing.figure(single_chart(work, form, next(iter(results.values()))))]
     panels: dict[str, list[ChartData]] = {}
     for letter, one in zip(results, form.series, strict=True):
         made = single_chart(work, form, results[letter])
@@ -123,10 +169,10 @@ def _figures(
         name = f"{letter} {filters or series.name}"
         drawn = replace(series, name=name, slot=ord(letter) - 64)
         panels.setdefault(made.unit, []).append(replace(made, series=[drawn], goals=(), notes=()))
-    found = [figure(_together(charts), names.next()) for charts in panels.values()]
+    found = [drawing.figure(_together(charts)) for charts in panels.values()]
     if values:
         base = next(iter(panels.values()))[0]
-        found.append(figure(formula_chart(form, base, values), names.next(), FORMULA_SIZE))
+        found.append(drawing.figure(formula_chart(form, base, values), is_formula=True))
     return found
 
 
@@ -207,21 +253,18 @@ def formula_chart(form: BuilderForm, base: ChartData, values: Mapping[date, Form
 
 
 def copies_of(work: PageWork, form: BuilderForm, question: Question, result: Result | None) -> list[Copy]:
-    """The question as a link, command, request, Python, toml and SQL."""
+    """The question as a link, command, request, Python, toml and SQL. Several series are one question only on pages."""
+    link = Copy(kind="Link", text=work.ask.origin + form.link())
+    board = Copy(kind="View of a board (tallybook.toml)", text=as_toml(form))
+    if form.is_several or form.formula:
+        return [link, board]
     found = [
         Copy(kind="Command", text=as_command(question)),
-        Copy(kind="Link", text=work.ask.origin + form.link()),
+        link,
         Copy(kind="curl", text=as_curl(work.ask.origin, question)),
         Copy(kind="Python", text=as_python(question)),
+        board,
     ]
-    if not form.first.event:
-        found.append(Copy(kind="tallybook.toml", text=as_toml(form, question)))
     if result is not None and result.sql and not work.reader.is_filtered:
         found.append(Copy(kind="SQL", text=SECRET_FREE.sub("'points.parquet'", result.sql)))
     return found
-
-
-def as_curl(origin: str, question: Question) -> str:
-    """The question as a request to the API."""
-    link = query_link(question_options(question))
-    return f"curl --header 'Authorization: Bearer KEY' '{origin}{link}'"

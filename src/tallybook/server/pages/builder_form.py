@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import CHART_FORMS, FILTER, QueryError
-from tallybook.query import EVENT_MEASURES, Question, question_options
+from tallybook.core import CHART_FORMS, EVENT_MEASURES, FILTER, QueryError
+from tallybook.query import DEFAULT_LAST, Question
 from tallybook.server.pages.page import PageRequest, address
 
 LETTERS = "ABCD"
@@ -19,14 +17,6 @@ EVENT = "event:"
 DEFAULT_TOP = 6
 LINE = CHART_FORMS[0]
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
-DEFAULT_LAST = {
-    "day": "60 days",
-    "week": "17 weeks",
-    "month": "13 months",
-    "quarter": "8 quarters",
-    "year": "5 years",
-    "all": "",
-}
 MEASURE_WORDS = {
     "count": "How many",
     "sum": "Sum of",
@@ -119,6 +109,12 @@ class BuilderForm:
             return Question(metrics=[one.metric], **options)
         measured: dict[str, Any] = {one.measure: True if one.measure == "count" else [one.of]}
         return Question(metrics=(), event=one.event, **(options | measured))
+
+    def with_totals(self, one: AskedSeries) -> Question:
+        """The question of one series as pages ask it: with a row of all series where there are several."""
+        question = self.question(one)
+        can_total = bool(question.by) and not question.compare and not question.segments
+        return replace(question, totals=True) if can_total else question
 
     def top_number(self) -> int | None:
         """How many series; None for all. Raises QueryError."""
@@ -243,54 +239,22 @@ def filter_parts(text: str) -> tuple[str, str, str]:
     return (found["dim"], found["sign"], found["value"]) if found else (text, "=", "")
 
 
-# -- the same question in other words ------------------------------------------------------------
-
-
-def as_command(question: Question) -> str:
-    """The question as a command."""
-    options = question_options(question)
-    words = ["tallybook query", *map(shlex.quote, options.pop("metrics", []))]
-    for name, value in options.items():
-        option = "--segment" if name == "segments" else f"--{name.replace('_', '-')}"
-        if value is True:
-            words.append(option)
-            continue
-        for text in value if isinstance(value, list) else [value]:
-            words += [option, shlex.quote(str(text))]
-    return " ".join(words)
-
-
-def as_python(question: Question) -> str:
-    """The question in Python."""
-    options = question_options(question)
-    names = [json.dumps(name) for name in options.pop("metrics", [])]
-    words = [f"{'from_' if name == 'from' else name}={value!r}" for name, value in options.items()]
-    lines = ["import tallybook", "", f"book = tallybook.open()\nbook.query({', '.join([*names, *words])})"]
-    return "\n".join(lines)
-
-
-def as_toml(form: BuilderForm, question: Question) -> str:
-    """The question as a view of a board."""
-    options = question_options(question)
-    kept = ("metrics", "scope", "by", "where", "segments", "show", "last", "compare", "top")
-    parts = [f"{name} = {_toml(options[name])}" for name in kept if name in options]
-    if form.chart != LINE:
-        parts.append(f"chart = {_toml(form.chart)}")
-    return f"[boards.mine]\nviews = [\n  {{ {', '.join(parts)} }},\n]"
-
-
-def _toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+# -- in words -------------------------------------------------------------------------------------
 
 
 def heading(titles: Sequence[str], form: BuilderForm, show: str) -> str:
     """The question as a heading: `API calls: daily average by week and apiType`."""
     over = "" if form.scope == "all" else f" by {form.scope}"
     if form.is_several:
-        names = list(dict.fromkeys(titles))
-        filters = [", ".join(one.where) for one in form.series if one.where]
-        segments = f": {' and '.join(filters)}" if filters and len(names) == 1 else ""
-        return f"{' and '.join(names)}{segments}{over}{', ' + form.formula if form.formula else ''}"
+        return f"{several_title(titles, form)}{over}{', ' + form.formula if form.formula else ''}"
     split = f" and {', '.join(form.by)}" if form.by and over else f" by {', '.join(form.by)}" if form.by else ""
     segments = ", ".join(segment_parts(text)[0] for text in form.segments)
     return f"{titles[0]}{': ' + show if show else ''}{over}{split}{f' ({segments})' if segments else ''}"
+
+
+def several_title(titles: Sequence[str], form: BuilderForm) -> str:
+    """What several series are called together: `Signups and API calls`, `Signups: plan=pro and plan=free`."""
+    names = list(dict.fromkeys(titles))
+    filters = [", ".join(one.where) for one in form.series if one.where]
+    segments = f": {' and '.join(filters)}" if filters and len(names) == 1 else ""
+    return f"{' and '.join(names)}{segments}"

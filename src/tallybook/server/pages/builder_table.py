@@ -8,12 +8,12 @@ from datetime import date
 from typing import Any
 
 from tallybook.core import Column, Result, Row, split_segment
+from tallybook.query import FormulaValue
 from tallybook.server.pages.breakdown import filter_text
 from tallybook.server.pages.builder_form import BuilderForm, filter_parts, segment_parts
 from tallybook.server.pages.figures import series_label
 from tallybook.server.pages.metric import compared_words
 from tallybook.server.pages.page import address
-from tallybook.server.pages.series_formula import FormulaValue
 from tallybook.server.pages.words import Shown, change, marks_of, number
 
 MAX_COLUMNS = 24
@@ -176,10 +176,14 @@ def several_table(form: BuilderForm, results: Mapping[str, Result], values: Mapp
         complete = all(row["complete"] for row in some)
         spent = f"{least['days']} of {least['days_expected']}"
         lines.append(TableLine(label=label, is_complete=complete, cells=cells, days=spent))
-    heads = [f"{one.letter} {', '.join(one.where) or one.metric}" for one in form.series]
-    heads += [form.formula] if values else []
+    heads = [*series_heads(form), *([form.formula] if values else [])]
     period = _period_head(form.scope)
     return TableView(period=period, series_heads=(), heads=heads, lines=lines, has_days=form.scope != "day")
+
+
+def series_heads(form: BuilderForm) -> list[str]:
+    """What the columns of several series are called."""
+    return [f"{one.letter} {', '.join(one.where) or one.event or one.metric}" for one in form.series]
 
 
 # -- what is behind a number -------------------------------------------------------------------

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from tallybook.core import QueryError
 from tallybook.server.charts.standalone import BoardPicture, as_document, as_pdf, as_png, board_document
-from tallybook.server.pages.boards import BoardCard, board_cards, controls_of, known_board
+from tallybook.server.pages.board_card import BoardCard
+from tallybook.server.pages.board_views import board_cards
+from tallybook.server.pages.boards import controls_of, known_board
 from tallybook.server.pages.builder_answer import single_chart
 from tallybook.server.pages.builder_form import AskedSeries, BuilderForm
 from tallybook.server.pages.frame import frame_of
@@ -19,6 +21,7 @@ from tallybook.server.pages.templates import check_templates, markup, render, st
 if TYPE_CHECKING:
     from tallybook.book import Book
     from tallybook.query import Question
+    from tallybook.server.charts.data import ChartData
 
 REPORT_ENDINGS = (".html", ".pdf", ".svg", ".png")
 CHART_ENDINGS = (".svg", ".png", ".pdf")
@@ -36,9 +39,17 @@ def board_file(book: Book, name: str, ending: str, *, now: datetime, fields: Seq
     board = known_board(work, name)
     controls = controls_of(work, board)
     cards = board_cards(work, board, controls)
-    pictures = [BoardPicture(title=_headed(one), chart=one.chart) for one in cards]
+    pictures = [picture for one in cards for picture in _pictures(one)]
     said = f"{work.catalog.book.name}, last {controls.last}, version {frame_of(work).version}"
     return _bytes(board_document(board.title or board.name, said, pictures), ending)
+
+
+def _pictures(card: BoardCard) -> list[BoardPicture]:
+    """The charts of a card below each other, the first one with its title."""
+    charts: list[ChartData | None] = [one.chart for one in card.figures]
+    charts = charts or [None]
+    names = [_headed(card), *(one.chart.name for one in card.figures[1:])]
+    return [BoardPicture(title=name, chart=chart) for name, chart in zip(names, charts, strict=True)]
 
 
 def _headed(card: BoardCard) -> str:

@@ -7,23 +7,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import CHART_FORMS, QueryError, RequestError, Result
-from tallybook.query import EVENT_MEASURES, Question
+from tallybook.core import CHART_FORMS, EVENT_MEASURES, QueryError, RequestError
+from tallybook.query import Question
 from tallybook.server.access import page_headers
 from tallybook.server.answers import HttpAnswer, Refusal, only
 from tallybook.server.books import SharedBook
 from tallybook.server.gate import Gate
-from tallybook.server.pages.boards import BoardCard, board_cards, card_of, controls_of, known_board
+from tallybook.server.pages.board_card import BoardCard, CardWork, card_of, own_headline, series_title
+from tallybook.server.pages.board_views import board_cards
+from tallybook.server.pages.boards import controls_of, known_board
 from tallybook.server.pages.builder_form import EVENT, LINE, AskedSeries, BuilderForm, heading
 from tallybook.server.pages.door import HTML, PageCache, page_tag, plain_request
-from tallybook.server.pages.figures import FigureNames
 from tallybook.server.pages.frame import frame_of
 from tallybook.server.pages.page import Page, PageRequest, PageWork
 from tallybook.server.pages.problem_pages import problem_page
-from tallybook.server.pages.shared_series import form_of_link, series_title, several_cards
+from tallybook.server.pages.shared_series import form_of_link, several_cards
 from tallybook.server.pages.shows import shown_period
 from tallybook.server.pages.templates import check_templates, render
-from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number
 from tallybook.server.problems import fault
 from tallybook.server.queries import is_known
 from tallybook.server.requests import Request
@@ -110,7 +110,7 @@ def shared_page(work: PageWork, link: SharedLink) -> Page:
         frame=frame_of(work),
         theme=work.ask.theme,
         title=(board.title or board.name) if board else view_title(work, link),
-        cards=board_cards(work, board, controls) if board and controls else _view_cards(work, link),
+        cards=board_cards(work, board, controls, link.reader_of) if board and controls else _view_cards(work, link),
         last=controls.last if controls else question.last if question else "",
         period=shown_period(work, controls.scope) if controls else None,
         scope=controls.scope if controls else "",
@@ -145,7 +145,7 @@ def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
     other days."""
     chart = str((link.view or {}).get("chart", LINE))
     form = chart if chart in CHART_FORMS else LINE
-    names, found = FigureNames(), []
+    cards, found = CardWork(work=work), []
     for title, series, question in _asked_once(work, link):
         asked = BuilderForm(
             series=(series,),
@@ -155,7 +155,7 @@ def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
             compare=question.compare or "",
             chart=form,
         )
-        found.append(card_of(work, asked, question, title, names=names, headline=_own_headline))
+        found.append(card_of(cards, asked, question, title, headline=own_headline))
     return found
 
 
@@ -175,21 +175,3 @@ def _asked_once(work: PageWork, link: SharedLink) -> Iterator[tuple[str, AskedSe
             alone = nothing | {measure: True if measure == "count" else (of,)}
             series = AskedSeries(letter="A", metric=EVENT + question.event, where=where, measure=measure, of=of)
             yield series_title(work, series), series, replace(question, **alone)
-
-
-def _own_headline(work: PageWork, form: BuilderForm, result: Result) -> tuple[Shown | None, Change | None]:
-    """The last complete period of an answer with one series, and its change."""
-    if result.dimension_columns or form.scope == "all":
-        return None, None
-    column = result.metric_columns[0]
-    rows = [row for row in result.data if row["period"] is not None and not row.get("total")]
-    whole = [row for row in rows if row["complete"]]
-    if not whole:
-        return None, None
-    last = whole[-1]
-    place = rows.index(last)
-    before = rows[place - 1] if place and rows[place - 1]["complete"] else None
-    metric = work.metrics.get(column.name)
-    share = change_of(last[column.name], before[column.name]) if before else None
-    shown = replace(number(last[column.name], column, brief=True), marks=marks_of(last, column.name))
-    return shown, change(share, metric.better if metric else "")

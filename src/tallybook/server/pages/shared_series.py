@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from tallybook.core import CHART_FORMS, QueryError, Refused
-from tallybook.query import EVENT_MEASURES, Question, options_of_texts, question_options
-from tallybook.server.answers import Refusal
-from tallybook.server.pages.boards import BoardCard
-from tallybook.server.pages.builder_answer import answer_view
+from tallybook.core import CHART_FORMS, EVENT_MEASURES, QueryError
+from tallybook.query import Question, options_of_texts, question_options
+from tallybook.server.pages.board_card import BoardCard, CardWork, series_card, series_title
 from tallybook.server.pages.builder_form import (
     EVENT,
     LETTERS,
     LINE,
-    MEASURE_WORDS,
     AskedSeries,
     BuilderForm,
     form_of_request,
 )
 from tallybook.server.pages.page import PageRequest, PageWork
-from tallybook.server.pages.words import title_of
 from tallybook.server.shares import SharedLink
 
 ROWS = ("w", "v", "sn", "formula", "add", "remove", "drop", *(f"metrics_{letter.lower()}" for letter in LETTERS))
@@ -74,31 +69,9 @@ def _series(letter: str, question: Question) -> AskedSeries:
     return AskedSeries(letter=letter, metric=EVENT + question.event, where=where, measure=measure, of=of)
 
 
-def series_title(work: PageWork, one: AskedSeries) -> str:
-    """What a series is called."""
-    metric = work.metrics.get(one.metric)
-    measured = f"{MEASURE_WORDS[one.measure]} {one.of}".strip().lower()
-    return title_of(metric) if metric else f"{one.event}: {measured}" if one.event else one.metric
-
-
 def several_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
-    """The series as one card, and a card for a second unit and the formula. Each series is asked within the link."""
+    """The series and their formula as a card. Each series is asked within the link."""
     form = form_of_link(link)
     title = " and ".join(dict.fromkeys(series_title(work, one) for one in form.series))
-    plain = BoardCard(title=title, link="", form=form.chart)
-    try:
-        results = {}
-        for one, question in zip(form.series, link.asked, strict=True):
-            results[one.letter] = replace(work, reader=link.reader_of(question)).answer(question)
-        found = answer_view(work, form, results)
-    except (Refused, QueryError) as error:
-        return [replace(plain, problem=f"{error.message[:1].upper()}{error.message[1:]}.")]
-    except Refusal as refusal:
-        return [replace(plain, problem=f"Not shown within {refusal.error.expected or 'these filters'}.")]
-    form_of_table = "table" if not found.figures else form.chart
-    first = replace(plain, table=found.table, form=form_of_table, figure=next(iter(found.figures), None))
-    others = [
-        BoardCard(title=one.chart.name, link="", form=form.chart, figure=one, chart=one.chart)
-        for one in found.figures[1:]
-    ]
-    return [first, *others]
+    questions = {one.letter: question for one, question in zip(form.series, link.asked, strict=True)}
+    return [series_card(CardWork(work=work, reader_of=link.reader_of), form, questions, title)]

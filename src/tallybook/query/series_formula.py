@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import MeasureError, QueryError, Result, evaluate, parse_derived
-
-MAX_FORMULA = 200
-ALLOWED = re.compile(r"[A-Da-d0-9.+\-−*/×÷() ]*")
+from tallybook.core import Result, evaluate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,23 +18,6 @@ class FormulaValue:
     value: float | None
     is_complete: bool = True
     why: str = ""
-
-
-def parsed_formula(text: str, letters: Sequence[str]) -> Any:
-    """The formula, with its operands. Raises QueryError with what there is."""
-    plain = text.upper().replace("−", "-").replace("×", "*").replace("÷", "/")
-    used = set(re.findall(r"[A-D]", plain))
-    hint = f"use the letters {', '.join(letters)} with + - * / ( )"
-    if len(text) > MAX_FORMULA or not ALLOWED.fullmatch(text):
-        raise QueryError("the formula has signs that it cannot have", hint=hint, field="formula")
-    if not used:
-        raise QueryError("the formula names no series", hint=hint, field="formula")
-    if unknown := sorted(used - set(letters)):
-        raise QueryError(f"there is no series {unknown[0]}", hint=hint, field="formula")
-    try:
-        return parse_derived(plain)
-    except (MeasureError, RecursionError):
-        raise QueryError(f"the formula {text!r} cannot be read", hint=hint, field="formula") from None
 
 
 def formula_values(parsed: Any, results: Mapping[str, Result], today: date) -> dict[date, FormulaValue]:
