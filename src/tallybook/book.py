@@ -325,7 +325,8 @@ class Book(KeptBook):
     ) -> list[DeliveryReport]:
         """Bring the files and sheets of these deliveries, or of all, up to date; with `force` also those that are.
         `dry_run` reports what would be written, `verify` reads back what was; both write nothing. With `from_`
-        deliveries whose items are sent one by one send days from that one on that they did not send yet.
+        deliveries whose items are sent one by one send days from that one on that they did not send yet. What rules
+        left for the end of their quiet hours is planned first.
 
         Raises QueryError for one that is not declared, Busy while another process delivers."""
         for name in names:
@@ -333,6 +334,8 @@ class Book(KeptBook):
         if not self.reader.there:
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
         since = as_day(from_, self.reader.today) if from_ is not None else None
+        if not (dry_run or verify):
+            self.rules.after_quiet_hours()
         mode = delivering.DeliveryMode(force=force, dry_run=dry_run, verify=verify, since=since)
         return delivering.deliver(self._delivery_context(), names, mode)
 

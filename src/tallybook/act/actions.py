@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallybook.act.caps import Decisions
 from tallybook.act.wanted import WantedStates
 from tallybook.core import TO_MESSAGE, TO_PX, TO_TABLE, Catalog
 from tallybook.deliver import rule_deliveries, rule_delivery
@@ -25,10 +26,14 @@ class Enqueuing:
         self.catalog = catalog
         self.deliveries = rule_deliveries(catalog)
 
-    def __call__(self, firings: Sequence[Firing], change: RulesCommit, number: int, now: datetime) -> None:
+    def __call__(self, decisions: Decisions, change: RulesCommit, number: int, now: datetime) -> None:
         items: dict[str, list[OutboxItem]] = {}
         states = WantedStates(number)
-        for firing in firings:
+        for firing in decisions.restored:
+            for place, action in enumerate(self.catalog.rules[firing.rule].then):
+                if action.to in (TO_PX, TO_TABLE):
+                    states.add(rule_delivery(self.catalog.rules[firing.rule], place), action, firing)
+        for firing in decisions.done:
             rule = self.catalog.rules[firing.rule]
             for place, action in enumerate(rule.then):
                 name = rule_delivery(rule, place)

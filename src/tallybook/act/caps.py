@@ -52,6 +52,8 @@ class Decisions:
     collisions: list[Collision] = field(default_factory=list)
     storms: dict[str, int] = field(default_factory=dict)
     """By rule: how many entities entered at once, and wait for a release."""
+    restored: list[Firing] = field(default_factory=list)
+    """Firings of before that hold again, because leaving since was undone: what is a state is to be theirs again."""
 
     @property
     def done(self) -> list[Firing]:
@@ -134,6 +136,7 @@ class _Deciding:
         past = [one for one in self.past(edge) if one.edge == ENTER]
         if edge.has_metrics and any(one.day == self.context.day for one in past):
             self.collide(edge, RESTATED)
+            self.restore(edge)
             return False
         if past and not self.may_again(edge.rule, past[-1]):
             self.collide(edge, ONCE)
@@ -142,6 +145,14 @@ class _Deciding:
             self.found.firings.append(self.firing(edge, HOLDOUT))
             return False
         return True
+
+    def restore(self, edge: Edge) -> None:
+        """Undo a leaving over the metrics of the same day: the entity is inside as it was when the rule fired."""
+        done = [one for one in self.past(edge) if one.state == FIRED]
+        if len(done) > 1 and done[-1].edge == LEAVE and done[-1].day == self.context.day and done[-2].edge == ENTER:
+            why = "it entered again over the metrics of the same day"
+            self.found.settled.append(replace(done[-1], state=DROPPED, why=why))
+            self.found.restored.append(done[-2])
 
     def may_again(self, rule: Rule, last: Firing) -> bool:
         once = rule.once

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tallybook.act.caps import CapsContext, Decisions, Edge, decide
-from tallybook.act.memory import Remembered, remembered
+from tallybook.act.known_rules import KNOWN, NEW, stage_of, written_definition
+from tallybook.act.memory import memory_of, with_memory
 from tallybook.act.restated import restated_firings
-from tallybook.act.state import INSIDE, UNKNOWN_IN, UNKNOWN_OUT
-from tallybook.act.state_files import MAX_PARTIAL_FILES, StoredStates, read_states, write_states
+from tallybook.act.state import INSIDE, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
+from tallybook.act.state_files import StoredStates, read_states
 from tallybook.act.state_sql import StateColumns, StepSql
+from tallybook.act.state_writing import write_step
 from tallybook.act.stepping import KindStep, RuleNames, names_of_rule, stored_types
-from tallybook.config import SINCE_LAST, ConditionColumn
 from tallybook.core import (
     ENTER,
     LEAVE,
@@ -42,7 +43,6 @@ from tallybook.storage import (
     RuleLedger,
     RulesCommit,
     RulesSnapshot,
-    StatesFile,
     identifier,
 )
 
@@ -50,17 +50,15 @@ if TYPE_CHECKING:
     import duckdb
 
 JOB = "rules"
-COMMIT = "commit"
-"""In the report: up to which commit of users and accounts an evaluation has seen."""
+COMMITS = "commits"
+"""In the report: by kind, up to which commit of users and accounts the evaluations have seen."""
 LEASE_SECONDS = 300.0
 KEPT_FILES = timedelta(hours=1)
 """Files of states that were replaced are deleted after this time: somebody may be reading them."""
-SHARE_OF_CHANGES = 0.2
-"""With a larger share of changed rows all states are written again."""
 
 
-Enqueue = Callable[[Sequence[Firing], RulesCommit, int, datetime], None]
-"""Adds what is sent for firings to the commit of an evaluation with a number."""
+Enqueue = Callable[[Decisions, RulesCommit, int, datetime], None]
+"""Adds what is sent for decisions to the commit of an evaluation with a number."""
 
 
 class RuleEvaluator:
@@ -75,12 +73,15 @@ class RuleEvaluator:
         store = self.reader.store
         return RuleLedger(store.ledger, store.files)
 
-    def evaluate(self, *, kind: str | None = None, ids: Sequence[str] | None = None) -> RulesReport:
-        """Evaluate all rules, or those of a kind for some entities only. Raises Busy while somebody else does."""
+    def evaluate(
+        self, *, kind: str | None = None, ids: Sequence[str] | None = None, commit: int | None = None
+    ) -> RulesReport:
+        """Evaluate all rules, or those of a kind for some entities only: all that changed up to a commit of users and
+        accounts. Raises Busy while somebody else does."""
         if not self.reader.there or not (self.catalog.rules or self.ledger.snapshot().rules):
             return RulesReport()
         with self.leased() as lease:
-            return _Evaluation(self, lease, kind=kind, ids=ids).run()
+            return _Evaluation(self, lease, kind=kind, ids=ids, commit=commit).run()
 
     def release(self, name: str) -> RulesReport:
         """Do what waits for a release of a rule, for the entities that are still inside."""
@@ -119,6 +120,7 @@ class _Evaluation:
         *,
         kind: str | None = None,
         ids: Sequence[str] | None = None,
+        commit: int | None = None,
         released: str | None = None,
     ) -> None:
         self.evaluator, self.lease, self.ids, self.released = evaluator, lease, ids, released
@@ -128,10 +130,13 @@ class _Evaluation:
         self.only = kind
         self.report = RulesReport()
         self.before: RulesSnapshot = self.ledger.snapshot()
-        self.commit_before = EntityLedger(self.ledger.ledger).number()
-        self.change = RulesCommit(day=self.day, version=evaluator.reader.version)
+        self.seen = commit if ids is not None else EntityLedger(self.ledger.ledger).number()
+        # Firings are compared with a new version of the book by the next evaluation of everybody.
+        version = evaluator.reader.version if ids is None else self.before.version
+        self.change = RulesCommit(day=self.day, version=version)
         self.change.contents = self.ledger.files.contents
         self.results: dict[str, _KindResult] = {}
+        self.waiting = [one for one in self.ledger.firings(state=WAITING) if kind in (None, one.kind)]
 
     def run(self) -> RulesReport:
         done = False
@@ -163,27 +168,36 @@ class _Evaluation:
         names = {n: names_of_rule(self.catalog, rule) for n, rule in self.catalog.rules.items() if rule.kind == kind}
         rules = [rule for rule in self.catalog.rules.values() if rule.kind == kind]
         gone = [one.rule for one in self.before.rules.values() if one.kind == kind and one.rule not in names]
-        begins = frozenset(rule.name for rule in rules if self.is_new(rule))
+        definitions = {rule.name: written_definition(self.catalog, rule, names[rule.name]) for rule in rules}
+        known = self.before.rules
+        stages = {rule.name: stage_of(rule, known.get(rule.name), definitions[rule.name]) for rule in rules}
         if self.ids is not None:
-            rules, begins, gone = [rule for rule in rules if rule.name not in begins], frozenset(), []
+            rules, gone = [rule for rule in rules if stages[rule.name] == KNOWN], []
         if not rules and not gone:
+            return
+        if kind != SUBJECT_BOOK and kind not in self.catalog.entities:
+            # Its rules went together with the declaration of the kind.
+            self.change.gone += gone
+            self.change.removed += [file.path for file in self.before.files.get(kind, ())]
             return
         subjects = load_subjects(self.service, engine, self.question(kind, [names[rule.name] for rule in rules]))
         if self.ids is None and kind != SUBJECT_BOOK and not self.has_subjects(engine, subjects):
             # Those who are inside a new rule are not known yet.
-            rules, begins = [rule for rule in rules if rule.name not in begins], frozenset()
-        step, states = self.prepared(engine, subjects, rules, names, begins)
+            rules = [rule for rule in rules if stages[rule.name] == KNOWN]
+        step, states = self.prepared(engine, subjects, rules, names, stages)
+        if states.lost and self.ids is not None:
+            return  # the next evaluation of everybody begins again
         changed = step.run(engine)
         self.note(step, states)
         self.results[kind] = _KindResult(edges=list(step.edges(engine)) if changed else [], step=step, engine=engine)
-        self.write(engine, step, states, changed, has_gone=bool(gone))
+        self.write(engine, step, changed, has_gone=bool(gone))
         self.change.gone += gone
-        begun = [rule for rule in step.rules if rule.name in step.begins]
-        self.change.rules += [KnownRule(rule=one.name, kind=kind, definition=one.definition, number=0) for one in begun]
-
-    def is_new(self, rule: Rule) -> bool:
-        known = self.before.rules.get(rule.name)
-        return known is None or known.definition != rule.definition or known.kind != rule.kind
+        written = {name: one.definition for name, one in known.items()} if self.ids is None else definitions
+        self.change.rules += [
+            KnownRule(rule=one.name, kind=kind, definition=definitions[one.name], number=0)
+            for one in step.rules
+            if one.name in step.begins or written[one.name] != definitions[one.name]
+        ]
 
     def question(self, kind: str, names: Sequence[RuleNames]) -> SubjectsQuestion:
         return SubjectsQuestion(
@@ -203,19 +217,27 @@ class _Evaluation:
         subjects: Subjects,
         rules: Sequence[Rule],
         names: Mapping[str, RuleNames],
-        begins: frozenset[str],
+        stages: Mapping[str, str],
     ) -> tuple[KindStep, StoredStates]:
         """The step of a kind, compiled. Rules whose condition does not fit the types are left as they are."""
         sound = self.sound(rules, subjects, names)
         self.change.gone += [rule.name for rule in rules if rule.name not in sound and rule.name in self.before.rules]
         rules = [rule for rule in rules if rule.name in sound]
-        begins = begins & {rule.name for rule in rules}
+        begins = frozenset(rule.name for rule in rules if stages[rule.name] != KNOWN)
         memory = memory_of(subjects, [names[rule.name] for rule in rules])
         subjects = with_memory(subjects, memory)
         files = self.before.files.get(subjects.kind, ())
         columns = [StateColumns(rule=rule.name, holds=bool(rule.hold)) for rule in rules]
-        some = self.some_ids(engine, subjects)
-        states = read_states(engine, self.ledger, files, stored_types(columns, memory), kind=subjects.kind, some=some)
+        some, is_partial = self.some_ids(engine, subjects), self.ids is not None
+        states = read_states(
+            engine,
+            self.ledger,
+            files,
+            stored_types(columns, memory),
+            kind=subjects.kind,
+            some=some,
+            with_others=is_partial,
+        )
         if states.lost:
             self.report.notes.append(f"the states of rules are lost, so every rule begins again: {states.lost}")
             begins = frozenset(rule.name for rule in rules)
@@ -230,15 +252,21 @@ class _Evaluation:
             now=self.now,
             is_whole=bool(begins) or not files,
             some_gone=bool(engine.execute(gone).fetchall()[0][0]),
+            restarts=frozenset(name for name in begins if stages[name] != NEW),
+            others=states.others,
         )
         step.compile(sound)
         return step, states
 
     def some_ids(self, engine: duckdb.DuckDBPyConnection, subjects: Subjects) -> str:
-        """A table of the ids, where only some are evaluated."""
+        """A table of the ids, where only some are evaluated: with those whose firings wait, which may have left."""
         if self.ids is None:
             return ""
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE touched_ids AS SELECT id FROM {subjects.sql} e").fetchall()
+        waiting = [one.entity for one in self.waiting if one.kind == subjects.kind]
+        engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE touched_ids AS SELECT id FROM {subjects.sql} e UNION SELECT unnest(?::VARCHAR[])",
+            [waiting],
+        ).fetchall()
         return "touched_ids"
 
     def sound(self, rules: Sequence[Rule], subjects: Subjects, names: Mapping[str, RuleNames]) -> dict[str, StepSql]:
@@ -270,44 +298,25 @@ class _Evaluation:
         for rule in step.rules:
             report = self.report.rules[rule.name]
             report.is_new = rule.name in step.begins
-            named = [f"{name} is unknown: {whys[name]}" for name in step.names[rule.name].attributes if name in whys]
+            names = step.names[rule.name]
+            asked = [name for name in names.attributes if name in names.conditions]
+            named = [f"{name} is unknown: {whys[name]}" for name in asked if name in whys]
             report.unknown = "; ".join(named)
 
-    def write(
-        self, engine: duckdb.DuckDBPyConnection, step: KindStep, states: StoredStates, changed: int, *, has_gone: bool
-    ) -> None:
+    def write(self, engine: duckdb.DuckDBPyConnection, step: KindStep, changed: int, *, has_gone: bool) -> None:
         """Write the states after, as a whole or as changes over the files before."""
-        kind = step.subjects.kind
-        files = self.before.files.get(kind, ())
-        names = [identifier(name) for name in step.stored_types]
-        columns = ", ".join(["id", *names])
-        if step.is_whole:
-            # A rule that cannot be evaluated keeps its states, whatever happens to the others.
-            select = f"SELECT {columns} FROM {step.table}"
-        elif not changed and not has_gone:
-            return
-        elif self.ids is None and (has_gone or self.is_large(files, changed)):
-            before = ", ".join(['"s id" AS id', *names])
-            kept = f'SELECT {before} FROM {step.states} b ANTI JOIN {step.table} t ON t.id = b."s id"'
-            known = f"SEMI JOIN {step.subjects.sql} e USING (id)"
-            select = f"SELECT {columns} FROM ({kept} UNION ALL SELECT {columns} FROM {step.table}) {known}"
-        else:
-            self.change.files.append(
-                write_states(engine, self.ledger, f"SELECT {columns} FROM {step.table}", kind=kind, whole=False)
-            )
-            return
-        self.change.files.append(write_states(engine, self.ledger, select, kind=kind, whole=True))
-        self.change.removed += [file.path for file in files]
-
-    def is_large(self, files: Sequence[StatesFile], changed: int) -> bool:
-        rows = sum(file.rows for file in files[1:]) + changed
-        return len(files) >= MAX_PARTIAL_FILES or rows > SHARE_OF_CHANGES * (files[0].rows if files else 0)
+        files = self.before.files.get(step.subjects.kind, ())
+        written, replaced = write_step(
+            engine, self.ledger, step, files, changed=changed, has_gone=has_gone, is_partial=self.ids is not None
+        )
+        self.change.files += written
+        self.change.removed += replaced
 
     # -- decisions
 
     def decide(self) -> Decisions:
         edges = [one for result in self.results.values() for one in result.edges]
-        waiting = [one for one in self.ledger.firings(state=WAITING) if self.only in (None, one.kind)]
+        waiting = self.waiting
         if self.released is not None:
             waiting = [
                 replace(one, due="0000") if one.rule == self.released and one.due is None else one for one in waiting
@@ -339,7 +348,7 @@ class _Evaluation:
         if not result.step.names[firing.rule].lasts:
             return True
         code = result.step.codes(result.engine, firing.rule, [firing.entity]).get(firing.entity, 0)
-        return None if code in (UNKNOWN_IN, UNKNOWN_OUT) else code == INSIDE
+        return None if code in (UNKNOWN_IN, UNKNOWN_OUT, UNDECIDED) else code == INSIDE
 
     def collect(self, decisions: Decisions) -> None:
         """Put the decisions into the commit and the report."""
@@ -359,28 +368,21 @@ class _Evaluation:
 
     def commit(self, decisions: Decisions) -> None:
         change = self.change
-        if self.evaluator.enqueue is not None and decisions.done:
-            self.evaluator.enqueue(decisions.done, change, self.before.number + 1, self.now)
+        if self.evaluator.enqueue is not None and (decisions.done or decisions.restored):
+            self.evaluator.enqueue(decisions, change, self.before.number + 1, self.now)
         touched = self.ids is not None or self.released is not None
         nothing = not (change.files or change.firings or change.settled or change.collisions or change.restated)
         if touched and nothing:
             return
-        change.report = {"whole": not touched, COMMIT: self.commit_before, **self.report.to_dict()}
+        change.report = {"whole": not touched, COMMITS: self.commits(), **self.report.to_dict()}
         self.report.number = self.ledger.commit(self.before.number, change, lease=self.lease, now=self.now)
+
+    def commits(self) -> dict[str, int]:
+        """By kind, up to which commit of users and accounts the evaluations have seen, with this one."""
+        found: dict[str, int] = dict(self.ledger.last_report().get(COMMITS, {}))
+        kinds = self.catalog.entities if self.only is None else [self.only]
+        return found | (dict.fromkeys(kinds, self.seen) if self.seen is not None else {})
 
     def clean(self) -> None:
         if self.ids is None:
             self.ledger.forget_files(self.now - KEPT_FILES)
-
-
-def memory_of(subjects: Subjects, names: Sequence[RuleNames]) -> list[Remembered]:
-    """What is remembered of the attributes that `changed` and `crossed` name."""
-    folded = {name.casefold(): column for name, column in subjects.columns.items()}
-    wanted = dict.fromkeys(name for one in names for name, span in one.earlier if span == SINCE_LAST)
-    return [remembered(name, folded.get(name), is_metric=name in subjects.metrics) for name in wanted]
-
-
-def with_memory(subjects: Subjects, memory: Sequence[Remembered]) -> Subjects:
-    """The subjects with the values of the last evaluation as earlier ones."""
-    columns = {(one.name, SINCE_LAST): ConditionColumn(sql=one.before(subjects.day), type=one.type) for one in memory}
-    return replace(subjects, earlier={**subjects.earlier, **columns})

@@ -4,12 +4,18 @@ Of a metric the value of the day before is remembered too: what is restated late
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
-from tallybook.config import ConditionColumn
+from tallybook.config import SINCE_LAST, ConditionColumn
 from tallybook.core import EVENT_TYPES, NUMBER_VALUE
+from tallybook.query import Subjects
 from tallybook.storage import identifier
+
+if TYPE_CHECKING:
+    from tallybook.act.stepping import RuleNames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +97,16 @@ def remembered(name: str, column: ConditionColumn | None, *, is_metric: bool) ->
     usable = column if column is not None and column.type in EVENT_TYPES else None
     engine_type = EVENT_TYPES.get(type_, "VARCHAR")
     return Remembered(name=name, type=engine_type, is_metric=is_metric, column=usable)
+
+
+def memory_of(subjects: Subjects, names: Sequence[RuleNames]) -> list[Remembered]:
+    """What is remembered of the attributes that `changed` and `crossed` name."""
+    folded = {name.casefold(): column for name, column in subjects.columns.items()}
+    wanted = dict.fromkeys(name for one in names for name, span in one.earlier if span == SINCE_LAST)
+    return [remembered(name, folded.get(name), is_metric=name in subjects.metrics) for name in wanted]
+
+
+def with_memory(subjects: Subjects, memory: Sequence[Remembered]) -> Subjects:
+    """The subjects with the values of the last evaluation as earlier ones."""
+    columns = {(one.name, SINCE_LAST): ConditionColumn(sql=one.before(subjects.day), type=one.type) for one in memory}
+    return replace(subjects, earlier={**subjects.earlier, **columns})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from tallybook.act.actions import Enqueuing
@@ -13,7 +14,7 @@ from tallybook.act.showing import InsideRules, RuleDetails, RuleLine, RuleOfEnti
 from tallybook.act.trial import RuleTrial, try_rule
 from tallybook.core import Busy, QueryError, Rule, RulesReport, TallybookError, did_you_mean
 from tallybook.query import QueryService
-from tallybook.storage import Firing
+from tallybook.storage import WAITING, Firing, stamp_of
 
 
 class Rules:
@@ -31,9 +32,20 @@ class Rules:
         """Evaluate all rules now. Raises Busy while another process does."""
         return self.evaluator.evaluate()
 
-    def touch(self, kind: str, ids: Sequence[str]) -> RulesReport:
-        """Evaluate the rules for some users or accounts, which have changed."""
-        return self.evaluator.evaluate(kind=kind, ids=ids)
+    def touch(self, kind: str, ids: Sequence[str], *, commit: int | None = None) -> RulesReport:
+        """Evaluate the rules for some users or accounts, and firings that wait. `commit`: these are all that changed up
+        to this commit of users and accounts."""
+        return self.evaluator.evaluate(kind=kind, ids=ids, commit=commit)
+
+    def after_quiet_hours(self) -> list[RulesReport]:
+        """Do what waited for the end of quiet hours, for those who are still inside. What another process evaluates now
+        waits on."""
+        waiting = self.evaluator.ledger.firings(state=WAITING) if self.service.reader.there else []
+        now, done = stamp_of(self.clock()), []
+        for kind in sorted({one.kind for one in waiting if one.due is not None and one.due <= now}):
+            with suppress(Busy):
+                done.append(self.touch(kind, []))
+        return done
 
     @property
     def engagements(self) -> Engagements:

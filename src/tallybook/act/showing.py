@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tallybook.act.caps import in_holdout
+from tallybook.act.known_rules import is_condition_of
 from tallybook.act.state import HOLDING, INSIDE, OUT, STATE_NAMES, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
 from tallybook.act.state_files import read_states
 from tallybook.act.state_sql import StateColumns
@@ -273,4 +274,4 @@ def _status(rule: Rule, definition: str | None) -> str:
         return "draft"
     if definition is None:
         return "not evaluated yet"
-    return "live" if definition == rule.definition else "changed"
+    return "live" if is_condition_of(rule, definition) else "changed"

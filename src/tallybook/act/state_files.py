@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,12 @@ MAX_PARTIAL_FILES = 12
 
 @dataclass(frozen=True)
 class StoredStates:
-    """What the files of a kind contain. `types`: the columns that there are, with the types of the engine."""
+    """What the files of a kind contain."""
 
     relation: str
     """A table of the engine with one row for each entity; its id is called `s id`."""
-    types: Mapping[str, str]
+    others: Mapping[str, str] = field(default_factory=dict)
+    """The types of columns that are kept for rules of other processes, by name."""
     lost: str = ""
     """Why the files cannot be read; then there are no rows."""
 
@@ -37,23 +38,26 @@ def read_states(
     *,
     kind: str,
     some: str = "",
+    with_others: bool = False,
 ) -> StoredStates:
-    """The states with the wanted columns, by name and type. `some`: a relation with the ids that matter.
+    """The states with the wanted columns, by name and type. `some`: a relation with the ids that matter;
+    `with_others`: also the columns of rules that are not known here, which another process may know.
 
     Of several rows of an entity the one in the last file counts."""
     try:
         paths = [engine_path(ledger.path(file)) for file in files]
     except BadFile as bad:
-        return StoredStates(_empty(engine, kind, wanted), {}, bad.message)
+        return StoredStates(_empty(engine, kind, wanted), lost=bad.message)
     if not paths:
-        return StoredStates(_empty(engine, kind, wanted), {})
-    types: dict[str, str] = {}
+        return StoredStates(_empty(engine, kind, wanted))
+    columns_of = {path: _columns(engine, path) for path in paths}
+    others: dict[str, str] = {}
+    if with_others:
+        for there in columns_of.values():
+            others |= {name: type_ for name, type_ in there.items() if name != "id" and name not in wanted}
+    wanted = {**wanted, **others}
     selects = []
-    for path in paths:
-        there = dict(
-            engine.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({path}))").fetchall()
-        )
-        types |= there
+    for path, there in columns_of.items():
         chosen = [
             f"CAST({identifier(name) if name in there else 'NULL'} AS {type_}) AS {identifier(name)}"
             for name, type_ in wanted.items()
@@ -69,7 +73,20 @@ def read_states(
         changes = f"{table}_changes"
         selects = [f'SELECT b.* FROM ({selects[0]}) b ANTI JOIN {changes} c USING ("s id")', f"SELECT * FROM {changes}"]
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION ALL '.join(selects)}").fetchall()
-    return StoredStates(table, types)
+    return StoredStates(table, others)
+
+
+def _columns(engine: duckdb.DuckDBPyConnection, path: str) -> dict[str, str]:
+    """The columns of a file, with the types of the engine."""
+    asked = f"SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({path}))"
+    return dict(engine.execute(asked).fetchall())
+
+
+def merged_changes(ledger: RuleLedger, files: Sequence[StatesFile], newest: str) -> str:
+    """The rows of some files of changes, and of a newest selection over them, as one selection."""
+    selects = [*(f"SELECT * FROM read_parquet({engine_path(ledger.path(file))})" for file in files), newest]
+    parts = " UNION ALL BY NAME ".join(f"(SELECT *, {n} AS part FROM ({one}))" for n, one in enumerate(selects))
+    return f"SELECT * EXCLUDE (part) FROM ({parts}) QUALIFY part = max(part) OVER (PARTITION BY id)"
 
 
 def _empty(engine: duckdb.DuckDBPyConnection, kind: str, wanted: Mapping[str, str]) -> str:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleNames:
-    """What a rule names: attributes, earlier values, and whether it can be true for longer than one evaluation."""
+    """What a rule names. `attributes`: of its conditions and of what it says and sends; `conditions`: of its conditions;
+    `earlier`: earlier values; `lasts`: whether it can be true for longer than one evaluation."""
 
     attributes: tuple[str, ...]
+    conditions: frozenset[str]
     earlier: tuple[tuple[str, str], ...]
     lasts: bool
 
@@ -32,7 +34,8 @@ class RuleNames:
 def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
     """The attributes that a rule and its messages name, in lower case."""
     parts = [names_in(text) for text in (rule.when, rule.leave) if text]
-    attributes = [name for part in parts for name in part.attributes]
+    conditions = [name for part in parts for name in part.attributes]
+    attributes = [*conditions]
     attributes += [rule.quiet_zone.casefold()] if rule.quiet_zone else []
     for action in rule.then:
         if action.to == TO_MESSAGE and (message := catalog.messages.get(action.options["message"])) is not None:
@@ -41,19 +44,16 @@ def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
             attributes += [name.casefold() for name in template_fields(action.options.get(key))]
     return RuleNames(
         attributes=tuple(dict.fromkeys(attributes)),
+        conditions=frozenset(conditions),
         earlier=tuple(dict.fromkeys(pair for part in parts for pair in part.earlier)),
         lasts=all(part.lasts for part in parts),
     )
 
 
-def transitions_of(rule: Rule) -> Transitions:
-    """How a rule moves its entities."""
-    return Transitions(hold=timedelta(seconds=rule.hold), has_leave=rule.leave is not None, backfill=rule.backfill)
-
-
 @dataclass(frozen=True, kw_only=True)
 class KindStep:
-    """One step of the rules of a kind. `begins`: rules that are new; `states` is the relation of the states before."""
+    """One step of the rules of a kind. `begins`: rules that are new; `restarts`: those of them that began before, and
+    fire for nobody who is inside; `states` is the relation of the states before."""
 
     subjects: Subjects
     rules: Sequence[Rule]
@@ -65,6 +65,9 @@ class KindStep:
     is_whole: bool
     """Whether the result has every entity with a state; else those that have changed."""
     some_gone: bool = True
+    restarts: frozenset[str] = frozenset()
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Columns of the states that are kept as they are, with their types: those of rules that other processes know."""
     steps: list[StepSql] = field(default_factory=list)
 
     @property
@@ -76,14 +79,20 @@ class KindStep:
         the types of the attributes."""
         for rule in self.rules:
             if compiled is not None and rule.name in compiled:
-                begins = rule.name in self.begins
-                self.steps.append(replace(compiled[rule.name], begins=begins, some_gone=self.some_gone))
+                self.steps.append(
+                    replace(
+                        compiled[rule.name],
+                        transitions=self._transitions(rule),
+                        begins=rule.name in self.begins,
+                        some_gone=self.some_gone,
+                    )
+                )
                 continue
             leave = self._condition(rule.leave) if rule.leave else None
             self.steps.append(
                 StepSql(
                     columns=StateColumns(rule=rule.name, holds=bool(rule.hold)),
-                    transitions=transitions_of(rule),
+                    transitions=self._transitions(rule),
                     when=self._condition(rule.when),
                     leave=leave,
                     begins=rule.name in self.begins,
@@ -91,6 +100,10 @@ class KindStep:
                     some_gone=self.some_gone,
                 )
             )
+
+    def _transitions(self, rule: Rule) -> Transitions:
+        backfill = rule.backfill and rule.name not in self.restarts
+        return Transitions(hold=timedelta(seconds=rule.hold), has_leave=rule.leave is not None, backfill=backfill)
 
     def _condition(self, text: str) -> Condition:
         return compile_condition(
@@ -111,6 +124,8 @@ class KindStep:
             for name, value in step.times(f"({step.new})").items():
                 shown += [f"{value} AS {identifier(name)}", f"s.{identifier(name)} AS {identifier(f'o{name}')}"]
                 changed.append(f"{identifier(name)} IS DISTINCT FROM {identifier(f'o{name}')}")
+        shown += [f"s.{identifier(name)} AS {identifier(name)}" for name in self.others]
+        kept += [f"{identifier(name)} IS NOT NULL" for name in self.others]
         for one in self.memory:
             shown += one.after(self.subjects.day)
             changed.append(identifier(one.has_changed))
@@ -126,7 +141,7 @@ class KindStep:
     @property
     def stored_types(self) -> dict[str, str]:
         """The columns of a file of states, with their types."""
-        return stored_types([step.columns for step in self.steps], self.memory)
+        return {**stored_types([step.columns for step in self.steps], self.memory), **self.others}
 
     def edges(self, engine: duckdb.DuckDBPyConnection) -> Iterator[Edge]:
         """The entities that have entered or left, rule by rule, in the order of their ids."""
@@ -135,7 +150,7 @@ class KindStep:
         for rule, step in zip(self.rules, self.steps, strict=True):
             named = [folded[name] for name in self.names[rule.name].attributes if name in folded and name != "id"]
             columns = [shown_column(name, self.subjects.columns[name]) for name in named]
-            has_metrics = bool(self.subjects.metrics & set(self.names[rule.name].attributes))
+            has_metrics = bool(self.subjects.metrics & self.names[rule.name].conditions)
             for edge, where in ((ENTER, self._entered(step)), (LEAVE, self._left(step))):
                 if (rule.name, edge) not in there:
                     continue

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace as with_changes
 
 from tallybook.act.caps import CapsContext, decide, rank
-from tallybook.act.evaluate import memory_of, with_memory
+from tallybook.act.memory import memory_of, with_memory
 from tallybook.act.showing import firing_dict
-from tallybook.act.state import INSIDE, OUT, UNKNOWN_IN, UNKNOWN_OUT
+from tallybook.act.state import INSIDE, OUT, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
 from tallybook.act.stepping import KindStep, names_of_rule
 from tallybook.core import ENTER, ONE_DAY, SUBJECT_BOOK, QueryError, Rule, calendar
 from tallybook.query import Subjects, SubjectsQuestion, load_subjects
@@ -150,7 +150,7 @@ class _Trial:
         return "tried_states"
 
     def note(self, subjects: Subjects, now: datetime) -> None:
-        named = self.names[self.rule.name].attributes
+        named = self.names[self.rule.name].conditions
         whys = [f"{name}: {why}" for name, why in subjects.whys.items() if name.casefold() in named]
         if whys:
             self.found.unknown[calendar.day_of(now, self.zone)] = "; ".join(whys)
@@ -176,7 +176,7 @@ class _Trial:
             if not step.names[one.rule].lasts:
                 return True
             code = step.codes(engine, one.rule, [one.entity]).get(one.entity, OUT)
-            return None if code in (UNKNOWN_IN, UNKNOWN_OUT) else code == INSIDE
+            return None if code in (UNKNOWN_IN, UNKNOWN_OUT, UNDECIDED) else code == INSIDE
 
         context = CapsContext(
             rules={self.rule.name: self.rule},

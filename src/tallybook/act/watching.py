@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tallybook.act.evaluate import COMMIT
+from tallybook.act.evaluate import COMMITS
 from tallybook.core import Busy, RulesReport
 from tallybook.storage import EntityLedger
 
 if TYPE_CHECKING:
     from tallybook.act.rules import Rules
 
+QUIET_CHECK = timedelta(minutes=1)
+"""How often the ledger is asked for firings whose quiet hours are over."""
+
 
 class RuleWatch:
-    """Remembers up to which commit of users and accounts the rules have seen. It begins with that of the last
-    evaluation."""
+    """Remembers, by kind, up to which commit of users and accounts the rules have seen. It begins with what the ledger
+    says of the evaluations before."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.seen: int | None = None
+        self.seen: dict[str, int] | None = None
+        self.checked: datetime | None = None
 
     def step(self) -> list[RulesReport]:
-        """Evaluate the rules for those who changed since the last step. While another process evaluates, the next step
-        sees them."""
+        """Evaluate the rules for those who changed since the last step, and do what waited for the end of quiet hours.
+        While another process evaluates, the next step sees them."""
         reader, catalog = self.rules.service.reader, self.rules.catalog
         if not catalog.rules or not reader.there:
             return []
         ledger = EntityLedger(reader.store.ledger)
         number = ledger.number()
         if self.seen is None:
-            self.seen = int(self.rules.evaluator.ledger.last_report().get(COMMIT, number))
-        if number == self.seen:
+            self.seen = self.first_seen(number)
+        done: list[RulesReport] = []
+        for kind in sorted({rule.kind for rule in catalog.rules.values()} & set(catalog.entities)):
+            since = self.seen.get(kind, number)
+            if number == since:
+                continue
+            ids = [one.id for one in ledger.changed(kind, since).entities]
+            try:
+                done += [self.rules.touch(kind, ids, commit=number)] if ids else []
+            except Busy:
+                return done
+            self.seen[kind] = number
+        return done + self.after_quiet_hours()
+
+    def first_seen(self, number: int) -> dict[str, int]:
+        """By kind, what the evaluations before have seen."""
+        known = self.rules.evaluator.ledger.last_report().get(COMMITS, {})
+        return {kind: int(known.get(kind, number)) for kind in self.rules.catalog.entities}
+
+    def after_quiet_hours(self) -> list[RulesReport]:
+        """Do what waited for the end of quiet hours, from time to time."""
+        now = self.rules.clock()
+        if self.checked is not None and now - self.checked < QUIET_CHECK:
             return []
-        done = []
-        for kind in {rule.kind for rule in catalog.rules.values()} & set(catalog.entities):
-            ids = [one.id for one in ledger.changed(kind, self.seen).entities]
-            if ids:
-                try:
-                    done.append(self.rules.touch(kind, ids))
-                except Busy:
-                    return done
-        self.seen = number
-        return done
+        self.checked = now
+        return self.rules.after_quiet_hours()

@@ -323,7 +323,8 @@ class _Book:
         for name, one in now.items():
             columns[name] = self._add(shown, name, one)
         earlier = {key: self._add(shown, f"{key[0]}@{key[1]}", one) for key, one in then.items()}
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE book_of_rules AS SELECT {', '.join(shown)}").fetchall()
+        nobody = " WHERE FALSE" if self.question.ids is not None and BOOK_ENTITY not in self.question.ids else ""
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE book_of_rules AS SELECT {', '.join(shown)}{nobody}").fetchall()
         return Subjects(
             kind=SUBJECT_BOOK,
             sql="book_of_rules",
