@@ -264,7 +264,8 @@ class _Evaluation:
             return ""
         waiting = [one.entity for one in self.waiting if one.kind == subjects.kind]
         engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE touched_ids AS SELECT id FROM {subjects.sql} e UNION SELECT unnest(?::VARCHAR[])",
+            "CREATE OR REPLACE TEMP TABLE touched_ids AS "
+            f"SELECT id FROM {subjects.sql} e UNION SELECT unnest(?::VARCHAR[])",
             [waiting],
         ).fetchall()
         return "touched_ids"
