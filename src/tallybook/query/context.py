@@ -25,7 +25,7 @@ class Coverage:
     """Covered days as stretches (first, last), in order and apart; `instants`: when a snapshot day was seen."""
 
     stretches: tuple[tuple[date, date], ...] = ()
-    instants: Mapping[date, str] = field(default_factory=dict)
+    instants: Mapping[date, str] = field(default_factory=dict, hash=False)
     expect: frozenset[int] | None = None
     """Weekdays on which a day should be covered, Monday is 0. None: all. Uncovered days of others are no gaps."""
     only: frozenset[int] | None = None

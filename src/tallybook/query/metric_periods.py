@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import NamedTuple
 
 from tallybook.core import ADDITIVE, LEVEL, WEEKDAYS, BookCalendar, StoredDefinition, plus_days
 from tallybook.query.cells import MergedValues, MetricPeriod
@@ -40,14 +41,17 @@ class MetricPeriods:
         self.merged_total = total
         earliest = coverage.stretches[0][0] if coverage.stretches else None
         known = max(context.last_closed, context.running or context.last_closed)
-        self.spans = _spans(
-            query.first, query.last, query.scope, query.calendar, query.window, query.shift, known, earliest
+        self.counted = _counted(
+            (query.first, query.last, query.scope, query.calendar, query.window, query.shift, known, earliest),
+            coverage,
+            query.weekdays,
+            context.last_closed,
+            query.spanned,
         )
-        self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
+        found = [one.span for one in self.counted]
+        self.first, self.last = min(s.first for s in found), max(s.last for s in found)
         listed = query.spanned or query.calendar.by_weeks(query.scope)
-        self.windows = (
-            values_relation([(s.start, s.first, s.last) for s in self.spans if not s.why]) if listed else None
-        )
+        self.windows = values_relation([(s.start, s.first, s.last) for s in found if not s.why]) if listed else None
         self.bound: StoredDefinition | None = context.bounds.get(name)
         # An old definition is read by its own rules, not by today's.
         old = self.bound is not None and query.definition is not None
@@ -59,37 +63,21 @@ class MetricPeriods:
                 period.why = self._gap(period)
 
     def _periods(self) -> Iterable[MetricPeriod]:
-        for span in self.spans:
-            closed = min(span.last, self.context.last_closed)
-            days = self.coverage.count(span.first, closed) if span.first <= closed else 0
-            known = self.coverage.count(span.first, span.last)
-            whole = span.first if self.query.spanned else span.start
-            expected = span.expected - self.coverage.unexpected(whole, plus_days(whole, span.expected - 1))
-            period = MetricPeriod(span.start, span.first, span.last, expected, days, known)
-            period.unexpected = self.coverage.unexpected(span.first, closed) if span.first <= closed else 0
-            period.last_closed = closed if closed < span.last else None
-            only = self.query.weekdays
-            period.has_one_day = only is not None and count_weekdays(span.first, span.last, only) == 1
-            without = self._why_without_days(span)
-            if why := span.why or without:
-                period.days = period.known = 0
-                period.expected = 0 if without else period.expected
-                period.absent_is_known, period.why = False, why
+        for one in self.counted:
+            span = one.span
+            period = MetricPeriod(span.start, span.first, span.last, one.expected, one.days, one.known)
+            period.unexpected, period.has_one_day = one.unexpected, one.has_one_day
+            period.last_closed = one.closed if one.closed < span.last else None
+            if one.why:
+                period.absent_is_known, period.why = False, one.why
                 yield period
                 continue
             if self.query.window and self._is_far(span.first):
                 period.remark = f"the window begins on {span.first}; {NOTHING_BEFORE} {self._begin}"
-            if (sent := self.context.events.get(self.name)) and days:
-                period.remark = sent.remark(span.first, closed) or period.remark
+            if one.days and (sent := self.context.events.get(self.name)):
+                period.remark = sent.remark(span.first, one.closed) or period.remark
             self._choose(period, span.end)
             yield period
-
-    def _why_without_days(self, span: Span) -> str:
-        """Why no day of a span can count; '' where one can."""
-        only = self.query.weekdays
-        if only is None or count_weekdays(span.first, span.last, only):
-            return ""
-        return f"{span.first} to {span.last} has no {' or '.join(WEEKDAYS[day] for day in sorted(only))}"
 
     def _choose(self, period: MetricPeriod, end: date) -> None:
         """The day whose value stands for the period, for the shows that take one day's."""
@@ -238,16 +226,61 @@ class MetricPeriods:
         )
 
 
+AskedSpans = tuple[date, date, str, BookCalendar, str | None, Shift | None, date, date | None]
+"""The arguments of `spans`."""
+
+
+class CountedSpan(NamedTuple):
+    """A span of a question and its days under one coverage."""
+
+    span: Span
+    closed: date
+    """Its last day that is over, or the last day of the book that is."""
+    expected: int
+    days: int
+    known: int
+    unexpected: int
+    has_one_day: bool
+    why: str
+    """Why no day of it counts."""
+
+
+# The spans of a hundred metrics of one question are the same, and most metrics are collected on the same days.
 @functools.lru_cache(128)
-def _spans(
-    first: date,
-    last: date,
-    scope: str,
-    calendar: BookCalendar,
-    window: str | None,
-    shift: Shift | None,
-    known: date,
-    earliest: date | None,
-) -> Sequence[Span]:
-    """The spans of a question: those of a hundred metrics are the same."""
-    return tuple(spans(first, last, scope, calendar, window=window, shift=shift, known=known, earliest=earliest))
+def _counted(
+    asked: AskedSpans, coverage: Coverage, only: frozenset[int] | None, last_closed: date, spanned: bool
+) -> Sequence[CountedSpan]:
+    """The spans of a question with the numbers of their days; `only`: its weekdays."""
+    first, last, scope, calendar, window, shift, known, earliest = asked
+    found = spans(first, last, scope, calendar, window=window, shift=shift, known=known, earliest=earliest)
+    return tuple(_count(span, coverage, only, last_closed, spanned) for span in found)
+
+
+def _count(
+    span: Span, coverage: Coverage, only: frozenset[int] | None, last_closed: date, spanned: bool
+) -> CountedSpan:
+    closed = min(span.last, last_closed)
+    begun = span.first <= closed
+    days, known = coverage.count(span.first, closed) if begun else 0, coverage.count(span.first, span.last)
+    whole = span.first if spanned else span.start
+    expected = span.expected - coverage.unexpected(whole, plus_days(whole, span.expected - 1))
+    without = _why_without_days(span, only)
+    if why := span.why or without:
+        days, known, expected = 0, 0, 0 if without else expected
+    return CountedSpan(
+        span,
+        closed,
+        expected,
+        days,
+        known,
+        coverage.unexpected(span.first, closed) if begun else 0,
+        only is not None and count_weekdays(span.first, span.last, only) == 1,
+        why,
+    )
+
+
+def _why_without_days(span: Span, only: frozenset[int] | None) -> str:
+    """Why no day of a span can count; '' where one can."""
+    if only is None or count_weekdays(span.first, span.last, only):
+        return ""
+    return f"{span.first} to {span.last} has no {' or '.join(WEEKDAYS[day] for day in sorted(only))}"
