@@ -133,6 +133,7 @@ def test_quiet_hours_defer_and_use_the_zone_of_the_entity(made: Project, web: We
     assert posted(web)[1:] == [("firing.trial", "1", "enter")]
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("once", "fired"),
     [("ever", 1), ("every time", 3), ("per month", 2), ("per 30 days", 2), ("per 40 days", 1)],

@@ -58,7 +58,7 @@ def offered(project: Path, line: str) -> list[str]:
     return [line.partition(",")[2] for line in ended.stdout.splitlines() if line]
 
 
-@pytest.mark.cases(6)
+@pytest.mark.cases(4)
 @pytest.mark.parametrize(
     ("line", "offers"),
     [

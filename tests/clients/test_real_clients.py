@@ -136,6 +136,7 @@ GIVES_UP = {("amplitude-js", "cut"), ("rudder-js", "late")}
 """Clients that report an error although their request was stored, and do not send it again."""
 
 
+@pytest.mark.cases(6)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_whatever_happens_to_a_request_its_messages_are_stored_once(stored: Stored, client: str) -> None:
     family = next(name for name, clients in FAMILIES.items() if client in clients)

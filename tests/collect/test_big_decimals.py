@@ -42,6 +42,7 @@ def collected(p, value, type_):
     return {name: p.ask(name, scope="all")["2024-01-01"] for name in MEASURES if name not in failed}, failed
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize(("kind", "value"), CASES)
 def test_a_number_is_exact_or_refused_with_what_to_write(project, kind, value):
     found, failed = collected(project(kind), value, TYPES[value][kind])

@@ -17,6 +17,7 @@ OFFSETS = ["T25:00:00Z", " 24:00:00+02:00", " 10:61:00+02:00", " 10:00:00+25:00"
 REAL = [" 10:00:00+02", " 10:00:00,5+02:00", " 10:00:00 +02:00", "T10:00Z", " 23:59:59.999-0330", "T00:00:00+14:00"]
 
 
+@pytest.mark.cases(2)
 @everywhere
 @pytest.mark.parametrize("separator", [" ", "T"])
 def test_an_impossible_clock_fails_its_day_and_those_beside_it(project, kind, separator):
@@ -32,6 +33,7 @@ def test_an_impossible_clock_fails_its_day_and_those_beside_it(project, kind, se
         assert p.ask("n", to="2024-03-01")["2024-03-01"] == 24
 
 
+@pytest.mark.cases(2)
 @everywhere
 def test_an_impossible_clock_or_offset_fails_its_day_where_texts_have_offsets(project, kind):
     p = made(project, kind, [(f"{text}+01:00", v) for text, v in OLD])

@@ -93,6 +93,7 @@ class Mute(Exception):
 """
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize("code", LEAVING)
 def test_what_a_python_metric_raises_ends_only_that_metric(two: Project, code: str) -> None:
     (two.folder / "metrics").mkdir()

@@ -29,6 +29,7 @@ IMPOSSIBLE = [
 ]
 
 
+@pytest.mark.cases(2)
 @everywhere
 def test_what_no_clock_shows_fails_its_metric_only(project, kind):
     p = made(project, kind, OLD)
@@ -92,7 +93,7 @@ def test_days_with_dashes_beside_digits_fail_the_metric(project, kind, value):
     assert value.replace("/", "-")[:10] in missing
 
 
-@pytest.mark.cases(6)
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("type_", ["integer", "datetime", ""])
 @pytest.mark.parametrize(
     ("stored", "value"),

@@ -52,7 +52,7 @@ OPEN = [
 ]
 
 
-@pytest.mark.cases(8)
+@pytest.mark.cases(4)
 @pytest.mark.parametrize(("kind", "type_", "ended"), OPEN)
 def test_a_row_holds_for_ever_when_its_end_is_a_zero_date_or_infinity(project, kind, type_, ended):
     by_day = type_.startswith("date") and "datetime" not in type_

@@ -93,6 +93,7 @@ def test_one_row_of_another_form_fails_its_day_or_all_where_that_is_unknown(proj
     assert missing == (days or {f"2024-03-{i:02}" for i in range(1, 12)})
 
 
+@pytest.mark.cases(3)
 @everywhere
 @pytest.mark.parametrize(
     "value", ["", "0000-00-00 00:00:00", "2024-02-30 10:00:00", "infinity", "12024-01-01 10:00:00", None]

@@ -127,7 +127,7 @@ MEASURES = [
 ]
 
 
-@pytest.mark.cases(5)
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("type_", ["integer", "real", "decimal(10, 2)"])
 @pytest.mark.parametrize("wrong", ["''", "'n/a'", "x'00'"])
 def test_text_in_a_column_of_numbers_fails_its_metrics_with_the_reason(project, type_, wrong):

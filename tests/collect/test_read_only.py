@@ -152,6 +152,7 @@ def source_of(one: Project) -> Source:
     return open_source(SourceSettings(name="app", url=one.url))
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql", "mariadb", "chdb"])
 @pytest.mark.parametrize("end", ["", "commit; ", "rollback; "])
 def test_a_database_takes_one_statement_at_a_time(project: MakeProject, kind: str, end: str) -> None:
@@ -338,6 +339,7 @@ def test_a_single_file_can_be_declared(lake: Project) -> None:
     lake.run()
 
 
+@pytest.mark.cases(6)
 @pytest.mark.parametrize(
     "text",
     [

@@ -123,6 +123,7 @@ def one(day, db):
 """
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 def test_what_sqlalchemy_answers_may_be_returned(project: MakeProject, kind: str) -> None:
     made = project(kind, now="2024-03-06T12:00")

@@ -85,6 +85,7 @@ def test_a_session_of_postgresql_is_left_as_it_was(
 # ------------------------------------------------------------------------------------------------- read-only
 
 
+@pytest.mark.cases(1)
 def test_a_run_needs_no_more_than_select(server_place: ServerPlace) -> None:
     fill(server_place.project())
     with server_place.reader() as url:
@@ -114,6 +115,7 @@ READS = (
 )
 
 
+@pytest.mark.cases(1)
 @pytest.mark.xdist_group("statement log")
 def test_the_server_hears_only_reads(server_place: ServerPlace, record_property: Callable[[str, object], None]) -> None:
     """A whole run with every kind of measure, twice, live queries and `check --source`, by the server's own log."""
@@ -172,6 +174,7 @@ def general_log(place: ServerPlace) -> Iterator[None]:
             cursor.execute("set global general_log = 0")
 
 
+@pytest.mark.cases(1)
 def test_a_run_leaves_a_file_as_it_was(file_place: Place) -> None:
     """Its bytes and the time it was changed; nothing beside it that was not there."""
     project = fill(file_place.project())
@@ -196,6 +199,7 @@ def test_a_run_leaves_a_file_as_it_was(file_place: Place) -> None:
     assert left <= {"", "-wal", "-shm"}
 
 
+@pytest.mark.cases(1)
 def test_a_file_that_nobody_may_write_to_can_be_read(file_place: Place) -> None:
     """In a folder that nobody may write to either, as on a mounted backup."""
     project = fill(file_place.project())
@@ -259,6 +263,7 @@ def repaired(project: Project, expected: int = 120) -> None:
     assert project.book.doctor() == []
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     ("facts", "measure", "words"),
     [
@@ -277,6 +282,7 @@ def test_what_is_missing_costs_one_metric(place: Place, facts: str, measure: str
     project.close()
 
 
+@pytest.mark.cases(2)
 def test_a_statement_that_takes_too_long_costs_one_metric(place: Place, soak: bool) -> None:
     if place.kind == "chdb" and not soak:
         pytest.skip("halves the days until one is too long, a second each: in the long run")
@@ -288,6 +294,7 @@ def test_a_statement_that_takes_too_long_costs_one_metric(place: Place, soak: bo
     project.close()
 
 
+@pytest.mark.cases(2)
 def test_statements_of_several_metrics_that_fail_are_asked_one_by_one(place: Place) -> None:
     """Fused with others, a division by zero or an overflow must not take them along."""
     value, words = "cast(cast(amount as double precision) as smallint)", "out of range"
@@ -320,6 +327,7 @@ def unreachable(project: Project, *, words: str, hint: str, url: str) -> Any:
     return said
 
 
+@pytest.mark.cases(3)
 def test_a_database_that_is_not_there_is_told(place: Place) -> None:
     url = place.url.replace(place.database, place.database + "_gone")
     fill(place.project())
@@ -475,6 +483,7 @@ class OwnServer:
         servers.wait_until_it_answers(self.process, self.server)
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("kind", SERVERS, ids=named)
 def test_a_server_that_goes_down_in_a_run_is_told_and_the_next_run_goes_on(
     request: pytest.FixtureRequest, kind: type[ServerPlace], tmp_path: Path
@@ -517,6 +526,7 @@ def test_a_server_that_goes_down_in_a_run_is_told_and_the_next_run_goes_on(
 # -- who else is at it
 
 
+@pytest.mark.cases(1)
 def test_a_locked_table_costs_one_metric(server_place: ServerPlace) -> None:
     metrics = broken('table = "events"').replace(
         '[metrics.events]\ntable = "events"\ntime = "happened"', '[metrics.events]\ntable = "copy"\ntime = "happened"'

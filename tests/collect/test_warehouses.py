@@ -128,7 +128,7 @@ by = ["accounts.region"]
 """
 
 
-@pytest.mark.cases(4)
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("kind", [*CLASSES, "clickhouse"])
 def test_what_is_asked_is_what_was_read_and_found_good(kind: str, tmp_path: Path, made: Any) -> None:
     path = tmp_path / "x.duckdb"

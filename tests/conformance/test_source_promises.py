@@ -193,6 +193,7 @@ def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.cases(3)
 def test_every_measure_has_the_numbers_of_another_database(place: Place, wanted: dict[str, Any]) -> None:
     project = fill(place.project())
     project.run()

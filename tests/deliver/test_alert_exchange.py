@@ -62,6 +62,7 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("serve", [byte_by_byte, headers_byte_by_byte, silent])
 @pytest.mark.parametrize("call", [lambda url: send(url, MESSAGE), lambda url: beat(url, well=True)])
 def test_a_slow_answer_is_waited_for_until_the_deadline_of_the_whole_exchange(

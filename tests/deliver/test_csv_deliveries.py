@@ -42,6 +42,7 @@ def delivered(project: Project, more: str, layout: str = "columns") -> bytes:
     return (made.folder / "f.csv").read_bytes()
 
 
+@pytest.mark.cases(6)
 @pytest.mark.parametrize("layout", ["columns", "long", "across"])
 @pytest.mark.parametrize(("separator", "decimal"), [(";", ","), ("\\t", "."), ("\\t", ","), (",", ".")])
 def test_every_layout_is_read_back_with_its_separator_and_decimal(project, layout, separator, decimal):

@@ -48,6 +48,7 @@ def echo() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("to", DELIVERIES)
 def test_the_key_of_a_receiver_that_repeats_its_request_appears_nowhere(project, monkeypatch, caplog, echo, to):
     monkeypatch.setenv("KEY", KEY)
@@ -138,6 +139,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("what", OTHERS)
 def test_secrets_of_tables_digests_hooks_and_rules_appear_nowhere(project, monkeypatch, caplog, echo, what):
     monkeypatch.setenv("KEY", KEY)

@@ -462,6 +462,7 @@ def sampled(cases: list[tuple[Any, ...]], seed: int, soak: bool, number: int) ->
     return cases if soak else random.Random(seed).sample(cases, number)
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("morning", MORNINGS)
 def test_any_request_may_fail_and_every_number_stands_there_once(
     morning_of: Morning, morning: str, seed: int, soak: bool
@@ -479,6 +480,7 @@ def test_any_request_may_fail_and_every_number_stands_there_once(
         assert morning_of.rows() == standing(morning), (trouble, tries, nth)
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("morning", MORNINGS)
 def test_killed_at_any_request_and_delivered_again_it_stands_there_once(
     morning_of: Morning, morning: str, seed: int, soak: bool
@@ -700,6 +702,7 @@ def test_killed_at_any_request_of_a_delivery_that_fills_a_document_every_day_sta
         assert volumes.days() == [[d, 1 if d == 3 else d * 10] for d in range(1, 11)], (answered, at)
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_any_request_of_a_delivery_that_fills_a_document_may_fail(
     volumes: Volumes, trouble: str, seed: int, soak: bool

@@ -73,7 +73,7 @@ def series(sheet: Sheet) -> dict[str, float]:
     return dict(found)
 
 
-@pytest.mark.cases(4)
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("mode", MODES)
 def test_null_and_the_empty_text_have_a_row_each(sheet: Sheet, mode: str) -> None:
     sheet.project.table("e (at timestamp, plan text)", FACTS)
@@ -174,7 +174,7 @@ def kept(sheet: Sheet) -> list[list[Any]]:
     return [[row[0], row[2]] for row in sheet.rows()[1:]]
 
 
-@pytest.mark.cases(6)
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("mode", "edit"), [*(("history", edit) for edit in EDITS), ("mirror", "a formula"), ("mirror", "a day with a time")]
 )

@@ -227,6 +227,7 @@ def test_every_formula_is_computed_anew_when_the_file_is_opened(people):
 # ------------------------------------------------------------------------------------------ what is not ours
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("made_by", ["xlsxwriter", "xlsxwriter with a macro", "libreoffice"])
 def test_what_people_made_stays_byte_for_byte(seed, soak, made_by, tmp_path):
     draw = random.Random(seed)

@@ -34,6 +34,7 @@ def in_sql_of(database: Project, sql: str) -> float:
         return float(cursor.fetchone()[0] or 0)
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("application", EVERYDAY, ids=lambda application: application.name)
 def test_the_draft_of_an_application_is_what_an_analyst_wants(

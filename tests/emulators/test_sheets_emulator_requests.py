@@ -143,6 +143,7 @@ def test_every_kind_is_taken_and_answered_as_documented(google: Emulator, api: A
     assert left["Seven"].resource["properties"]["tabColor"] == {"red": 1}
 
 
+@pytest.mark.cases(20)
 @pytest.mark.parametrize(("kind", "request_"), EXAMPLES, ids=[kind for kind, _ in EXAMPLES])
 def test_a_kind_in_a_batch_that_fails_leaves_no_trace(
     google: Emulator, api: Api, kind: str, request_: dict[str, Any]

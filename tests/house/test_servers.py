@@ -135,6 +135,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("kind", servers.KINDS)
 def test_a_server_goes_when_the_run_that_started_it_is_killed(request, kind):
     request.getfixturevalue(f"{kind}_server")  # skips where it cannot be had

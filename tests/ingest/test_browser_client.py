@@ -169,6 +169,7 @@ def test_two_tabs_share_what_waits_and_store_it_once(app: App, web_context: Brow
     assert numbers(app.stored("tabs", 120)) == list(range(120))
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("way", ["navigation", "close"])
 def test_what_is_tracked_just_before_a_page_is_left_arrives_and_is_stored_once(
     app: App, web_context: BrowserContext, way: str

@@ -192,6 +192,7 @@ def killed(book: EventBook, step: str, now: datetime) -> None:
     assert os.waitpid(child, 0)[1] == 9, "the step was not reached"
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("step", STEPS)
 def test_a_process_that_is_killed_while_it_writes_a_month_loses_nothing_and_repeats_nothing(
     book: EventBook, step: str

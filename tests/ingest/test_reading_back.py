@@ -159,6 +159,7 @@ def test_who_follows_a_cursor_gets_each_event_once_also_late_ones_and_over_merge
     assert len(ids(ingest, limit=1000)) == number
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 12, 22, 23, 24])
 def test_pages_of_any_size_show_all_events_of_files_with_several_pages(ingest: Ingest, limit: int) -> None:
     for first, last in ((0, 3), (3, 7), (7, 23)):

@@ -235,6 +235,7 @@ def test_a_source_that_no_test_needs_may_be_of_any_kind(on_server: Project, url:
     said(on_server, "test")
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_tables_are_made_in_an_empty_scratch_database_and_dropped_again(
     tmp_path: Path, make_database: Any, kind: str

@@ -112,6 +112,7 @@ QUICK = (
 )
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("kind", list(KINDS) if SOAK else QUICK)
 def test_a_year_without_faults_has_at_most_four_alarms(kind: str) -> None:
     assert alarms(KINDS[kind](kind, seed=0), SETTINGS) <= MAX_ALARMS

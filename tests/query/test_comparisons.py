@@ -211,6 +211,7 @@ def plans(project: Any, *rows: tuple[str, str | None], now: str = "2026-01-03T12
     return made
 
 
+@pytest.mark.cases(8)
 @pytest.mark.parametrize("top", [None, 1, 2, 5])
 @pytest.mark.parametrize(
     "rows",

@@ -77,6 +77,7 @@ def book(tmp_path_factory: pytest.TempPathFactory, request: Any) -> Iterator[Pro
     found.close()
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("metric", ["n", "money", "ratio", "median", "people"])
 def test_the_bytes_are_those_of_the_rows(book: Project, metric: str) -> None:
     questions = list(product(("day", "week", "month", "all"), (["d"], ["d", "e"], ["e"])))
@@ -173,6 +174,7 @@ def day_of(value: Any) -> Any:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("names", "asked"),
     [

@@ -412,6 +412,7 @@ def test_every_known_question_is_asked(known):
     assert set(known) == set(QUESTIONS)
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize(
     ("number", "kind"),
     [(number, kind) for number, (name, _) in QUESTIONS.items() for on, kind in ON_KINDS if on == name],

@@ -188,6 +188,7 @@ def levels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made.close()
 
 
+@pytest.mark.cases(6)
 @pytest.mark.parametrize("asked", ASKED_OF_LEVELS, ids=lambda asked: " ".join(map(str, asked.values())))
 def test_levels_that_are_read_together_have_the_numbers_of_each_alone(levels: Project, asked: dict[str, Any]) -> None:
     names = LEVEL_NAMES[:4] if asked.get("show") in ("first", "average", "change") else LEVEL_NAMES

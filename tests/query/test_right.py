@@ -518,6 +518,7 @@ def company_book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     getattr(play.book, "close", lambda: None)()
 
 
+@pytest.mark.cases(28)
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_scope_breakdown_filter_and_show(

@@ -83,6 +83,7 @@ WINDOWS = {
 }
 
 
+@pytest.mark.cases(5)
 @pytest.mark.parametrize("window", WINDOWS)
 def test_a_window_holds_the_days_up_to_each_period_s_end(
     window: str, company_book: Play, seed: int, soak: bool
@@ -149,6 +150,7 @@ COMPARISONS = [
 ]  # fmt: skip
 
 
+@pytest.mark.cases(6)
 @pytest.mark.parametrize(("with_", "scope"), COMPARISONS)
 def test_a_number_is_compared_with_as_many_days_of_the_period_before(
     with_: str, scope: Any, company_book: Play, seed: int, soak: bool
@@ -272,6 +274,7 @@ def test_rows_are_sorted_cut_and_picked(company_book: Play) -> None:
     assert all(2 * r["revenue"] <= r["revenue_previous"] for r in fell)
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("week_starts", ["monday", "sunday", "saturday"])
 def test_weeks_begin_on_the_asked_day(week_starts: str, company_book: Play) -> None:
     judge = company_book.life.judge()

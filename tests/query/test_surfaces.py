@@ -178,6 +178,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
 NAMED = ("signups", "revenue", "price", "latency", "active", "mrr", "customers", "per_user", "heavy")
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("scope", ["day", "week", "month", "quarter", "year"])
 def test_a_workbook_shows_the_numbers_of_the_raw_rows(played: Play, scope: Any, seed: int, tmp_path: Path) -> None:
     chosen = random.Random(f"{seed} {scope}").sample(NAMED, 3)

@@ -283,6 +283,7 @@ FORMS = {
 }
 
 
+@pytest.mark.cases(2)
 @everywhere
 def test_times_in_text_are_compared_in_their_own_form(project, kind):
     """As texts, '2024-01-02T04…' is greater than '2024-01-02 05…'."""

@@ -4,6 +4,8 @@ Each wrong number is acted out on a real database, beside the right one."""
 
 from __future__ import annotations
 
+import pytest
+
 from tests.projects import Project, everywhere, project, sampled_everywhere
 
 __all__ = ["project"]
@@ -22,6 +24,7 @@ def blind_column(project: Project) -> str:
     }[project.kind]
 
 
+@pytest.mark.cases(2)
 @everywhere
 def test_a_and_big_a_and_a_with_a_space_are_three_whatever_the_collation(project, kind):
     found = project(kind)
@@ -121,6 +124,7 @@ WORDS = [
 """Composed and decomposed é are two; the empty text is not null; nor are the ways to write null."""
 
 
+@pytest.mark.cases(2)
 @everywhere
 def test_every_text_is_itself_as_a_dimension_and_as_an_id(project, kind):
     found = project(kind)

@@ -666,6 +666,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.cases(8)
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_every_row_once_whatever_happens_to_the_answer(
@@ -768,6 +769,7 @@ def test_no_network_is_told(document: str) -> None:
     leave(session)
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("seed", range(6))
 def test_every_row_once_among_random_troubles(google: Emulator, document: str, seed: int) -> None:
     chance = random.Random(seed)

@@ -51,6 +51,7 @@ def one_a_day(made: Project) -> None:
 # --- days that had not ended -----------------------------------------------------------------------------------
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("ahead", ["2026-12-25T06:00", "2029-01-01T06:00"])
 @pytest.mark.parametrize("lookback", ["3d", "0d"])

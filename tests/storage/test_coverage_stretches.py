@@ -72,6 +72,7 @@ def covered(ledger: Ledger, version: int) -> dict[tuple[str, date], str | None]:
     return {(m, one): s.instant for (m, _), several in found.items() for s in several for one in days(s.first, s.last)}
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("seed", range(6))
 def test_stretches_answer_what_single_days_answer(ledger: Ledger, seed: int) -> None:
     model = lived(ledger, seed)
@@ -94,6 +95,7 @@ def test_a_long_time_is_one_row_and_a_day_of_it_collected_again_makes_three(ledg
     assert (stretch.first, stretch.last) == (date(2014, 1, 1), date(2023, 12, 31))
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_ledger_of_single_days_becomes_one_of_stretches(kind: str, ledger: Any, tmp_path: Path, seed: int) -> None:
     model = lived(ledger, seed)

@@ -95,7 +95,7 @@ def assert_whole(driver: Driver, folder: Path, deed: Deed, before: list[Any]) ->
         assert list(folder.glob("book-set-aside-*/points/additive/*")), "nothing of the old folder is lost"
 
 
-@pytest.mark.cases(4)
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("name", DEEDS)
 def test_killed_or_failing_at_any_step_nothing_is_half_done(
     driver: Driver, folder: Path, name: str, seed: int, soak: bool

@@ -88,6 +88,7 @@ def test_what_a_killed_forget_left_is_deleted_by_the_next_run(daily: Project, mo
     assert daily.book.doctor() == []
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("odd", ["symlink to itself", "symlink to nothing", "folder", "fifo"])
 @pytest.mark.parametrize("named", [True, False])
 def test_an_entry_that_is_no_file_is_a_sentence_of_doctor(daily: Project, odd: str, named: bool) -> None:

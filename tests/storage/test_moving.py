@@ -272,6 +272,7 @@ def test_a_copy_is_no_book_until_it_is_whole(project: Path, url: str, monkeypatc
 # ------------------------------------------------------------------------------------------------ backup and restore
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("kept", ["in a file", "on postgresql", "in the ledger"])
 def test_what_is_backed_up_can_be_restored(kept: str, project: Path, url: str, tmp_path: Path) -> None:
     before, rows = dump(project), everything(project)

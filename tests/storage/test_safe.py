@@ -585,6 +585,7 @@ def test_of_two_runs_one_does_the_work_and_the_other_says_so(driver: Driver, liv
         assert_same(lived.dump(folder, act), lived.after(act), "two runs")
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("act", [HISTORY[2], HISTORY[4]], ids=["compact", "clean"])
 def test_several_compact_at_the_same_time(driver: Driver, lived: Lived, act: Act, soak: bool) -> None:
     for _ in range(30 if soak else 1):

@@ -872,6 +872,7 @@ def test_points_outside_the_covered_days_do_not_get_in(store: Store, engine: duc
     assert held(store, engine) == {}
 
 
+@pytest.mark.cases(1)
 def test_when_somebody_else_was_first_both_are_in_the_book(
     store: Store, open_store: Again, engine: duckdb.DuckDBPyConnection
 ) -> None:
@@ -899,6 +900,7 @@ def test_when_somebody_else_was_first_both_are_in_the_book(
     assert store.strays() == [], "what was built in vain is gone"
 
 
+@pytest.mark.cases(1)
 def test_compacting_while_others_publish_loses_nothing(
     store: Store, open_store: Again, engine: duckdb.DuckDBPyConnection
 ) -> None:
@@ -917,6 +919,7 @@ def test_compacting_while_others_publish_loses_nothing(
     assert store.strays() == []
 
 
+@pytest.mark.cases(2)
 def test_a_closed_year_is_one_file_of_each_kind_and_can_still_be_written_to(
     store: Store, engine: duckdb.DuckDBPyConnection
 ) -> None:
@@ -969,6 +972,7 @@ def test_files_of_a_format_that_is_not_ours_are_refused(store: Store, engine: du
         store.snapshot()
 
 
+@pytest.mark.cases(1)
 def test_any_order_of_publishing_and_compacting_gives_the_book_of_a_plain_dictionary(
     store: Store, engine: duckdb.DuckDBPyConnection, seed: int, soak: bool
 ) -> None:

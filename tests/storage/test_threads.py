@@ -79,6 +79,7 @@ def facts(project: MakeProject) -> Project:
     return made
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("ledger", ["sqlite", "postgresql"])
 def test_threads_get_the_answers_of_a_single_thread_and_leave_none_other_in_the_cache(
     facts: Project, ledger: str, request: pytest.FixtureRequest
@@ -332,7 +333,7 @@ print(codes)
 """
 
 
-@pytest.mark.cases(2)
+@pytest.mark.cases(1)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize(("parent", "ledger"), [("idle", "sqlite"), ("asking", "sqlite"), ("asking", "postgresql")])
 def test_a_book_that_was_asked_answers_in_forked_children(
