@@ -13,10 +13,8 @@ import msgspec
 from tallybook.act.caps import Decisions
 from tallybook.act.wanted import WantedStates
 from tallybook.core import TO_MESSAGE, TO_PX, TO_TABLE, Catalog
-from tallybook.deliver import rule_deliveries, rule_delivery
+from tallybook.deliver import FIRING, rule_deliveries, rule_delivery
 from tallybook.storage import Firing, OutboxItem, RulesCommit, item_key, put_in
-
-FIRING = "firing"
 
 
 class Enqueuing:

@@ -35,6 +35,7 @@ from tallybook.core import (
 from tallybook.query import IS_GONE, QueryService, Subjects, SubjectsQuestion, load_subjects
 from tallybook.storage import (
     FIRED,
+    RULES_JOB,
     WAITING,
     EntityLedger,
     Firing,
@@ -49,7 +50,6 @@ from tallybook.storage import (
 if TYPE_CHECKING:
     import duckdb
 
-JOB = "rules"
 COMMITS = "commits"
 """In the report: by kind, up to which commit of users and accounts the evaluations have seen."""
 LEASE_SECONDS = 300.0
@@ -92,7 +92,7 @@ class RuleEvaluator:
     def leased(self) -> Iterator[Lease]:
         ledger = self.reader.store.ledger
         try:
-            lease = ledger.acquire(JOB, now=self.clock(), seconds=LEASE_SECONDS)
+            lease = ledger.acquire(RULES_JOB, now=self.clock(), seconds=LEASE_SECONDS)
         except Busy as busy:
             raise Busy("another process evaluates the rules of this book", hint=busy.hint) from None
         try:

@@ -1,15 +1,12 @@
-"""The states of a kind of entities as a relation of the engine, read from its files and written to new ones."""
+"""The states of a kind of entities as a relation of the engine, read from its files."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.core import BookError
-from tallybook.storage import BadFile, RuleLedger, StatesFile, engine_path, hash_of, identifier
+from tallybook.storage import BadFile, RuleLedger, StatesFile, engine_path, identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -82,43 +79,8 @@ def _columns(engine: duckdb.DuckDBPyConnection, path: str) -> dict[str, str]:
     return dict(engine.execute(asked).fetchall())
 
 
-def merged_changes(ledger: RuleLedger, files: Sequence[StatesFile], newest: str) -> str:
-    """The rows of some files of changes, and of a newest selection over them, as one selection."""
-    selects = [*(f"SELECT * FROM read_parquet({engine_path(ledger.path(file))})" for file in files), newest]
-    parts = " UNION ALL BY NAME ".join(f"(SELECT *, {n} AS part FROM ({one}))" for n, one in enumerate(selects))
-    return f"SELECT * EXCLUDE (part) FROM ({parts}) QUALIFY part = max(part) OVER (PARTITION BY id)"
-
-
 def _empty(engine: duckdb.DuckDBPyConnection, kind: str, wanted: Mapping[str, str]) -> str:
     columns = ", ".join(['"s id" VARCHAR', *(f"{identifier(name)} {type_}" for name, type_ in wanted.items())])
     table = f"{kind}_states_before"
     engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})").fetchall()
     return table
-
-
-def write_states(
-    engine: duckdb.DuckDBPyConnection, ledger: RuleLedger, select: str, *, kind: str, whole: bool
-) -> StatesFile:
-    """A new file with the rows of `select`, synced to disk. Raises BookError when it cannot be written."""
-    import duckdb
-
-    relative = Path("rules", kind, f"{uuid.uuid4().hex[:16]}.parquet")
-    try:
-        path = ledger.files.new(relative)
-    except OSError as error:
-        raise BookError(f"the states of rules cannot be written: {error.strerror}", hint="tallybook doctor") from error
-    try:
-        copied = engine.execute(f"COPY ({select}) TO {engine_path(path)} (FORMAT parquet, COMPRESSION zstd)").fetchall()
-        file = StatesFile(
-            path=relative.as_posix(),
-            kind=kind,
-            whole=whole,
-            rows=int(copied[0][0]),
-            bytes=path.stat().st_size,
-            sha256=hash_of(path),
-        )
-        ledger.files.keep(file.stored, path)
-    except (OSError, duckdb.IOException) as error:
-        path.unlink(missing_ok=True)
-        raise BookError(f"the states of rules cannot be written: {error}", hint="tallybook doctor") from error
-    return file

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tallybook.act.state_files import MAX_PARTIAL_FILES, merged_changes, write_states
+from tallybook.act.state_files import MAX_PARTIAL_FILES
 from tallybook.act.stepping import KindStep
-from tallybook.storage import RuleLedger, StatesFile, identifier
+from tallybook.storage import RuleLedger, StatesFile, identifier, merged_states, write_states
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,7 +43,7 @@ def write_step(
         select = f"SELECT {columns} FROM ({kept} UNION ALL {stepped}) {known}"
         return [write_states(engine, ledger, select, kind=kind, whole=True)], [file.path for file in files]
     if len(files) > MAX_PARTIAL_FILES:
-        select = merged_changes(ledger, files[1:], stepped)
+        select = merged_states(ledger, files[1:], stepped)
         return [write_states(engine, ledger, select, kind=kind, whole=False)], [file.path for file in files[1:]]
     return [write_states(engine, ledger, stepped, kind=kind, whole=False)], []
 

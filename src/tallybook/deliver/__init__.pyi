@@ -1,5 +1,6 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.deliver.actions_of_rules import (
+    FIRING as FIRING,
     rule_deliveries as rule_deliveries,
     rule_delivery as rule_delivery,
 )

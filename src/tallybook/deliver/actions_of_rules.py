@@ -10,6 +10,8 @@ from tallybook.core import TO_PX, TO_TABLE, Catalog, Delivery, Rule, RuleAction
 CHAT_TEXTS = {"discord.com": "content", "discordapp.com": "content"}
 """The key of the text, by the host of a chat's webhook; else `text`."""
 WEB_SCHEMES = ("https://", "http://")
+FIRING = "firing"
+"""The kind of an item that says that a rule has fired."""
 RULES = "rules."
 """Begins the names of these deliveries. The name of a declared one has no dot."""
 RULE_TABLE = "rule_table"

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from tallybook.collect import ForgottenPerson, forget_entity_in
 from tallybook.core import USERS, EntitySettings
+from tallybook.deliver.erased_items import ErasedItems
 from tallybook.ingest import erase_events
 from tallybook.query import BookReader, BookRecord, EntitySnapshots
-from tallybook.storage import EntityLedger, EntityMonths, IdentityLinks, OutboxLedger, RuleLedger
+from tallybook.storage import EntityLedger, EntityMonths, IdentityLinks, OutboxLedger, RuleLedger, forget_states
 
 
 class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
@@ -46,11 +47,13 @@ def forget_entity(
     found, kept = forget_entity_in(reader, settings, entity_id, metrics, clock)
     erased = erase_events(reader.project.place, reader.store, catalog, kind, entity_id, clock)
     entities = EntityLedger(ledger)
-    rows = OutboxLedger(ledger).forget(entity_id)
+    items = ErasedItems(catalog, kind, entity_id)
+    rows = OutboxLedger(ledger).forget(entity_id, is_of=items.is_of, contains=items.contains)
     rows += entities.forget(kind, entity_id)
     # After the ledger: what left it for a file meanwhile is found there.
     rows += EntityMonths(ledger, reader.store.files).forget(kind, entity_id, now=clock())
-    rows += RuleLedger(ledger, reader.store.files).forget_entity(kind, entity_id)
+    rules = RuleLedger(ledger, reader.store.files)
+    rows += rules.forget_entity(kind, entity_id) + forget_states(rules, kind, entity_id, now=clock())
     if kind == USERS:
         rows += links.forget(entity_id)
     EntitySnapshots.of(reader.project.place, entities).drop()

@@ -99,8 +99,6 @@ class OutboxPlanning:
                 self._plan_stretch(first, last, folded)
         state = self._latest_state()
         self._plan_latest(state)
-        if self.outbox.rows(self.delivery.name, (SENDING, UNKNOWN_OUTCOME), limit=1):
-            state = 0  # what is on its way was not planned with its newest value
         if self.done.is_whole:
             question = json.dumps(shape_of(self.delivery))
             with self.outbox.planning(self.delivery.name, self.lease, now=self.task.clock()) as plan:
@@ -118,10 +116,7 @@ class OutboxPlanning:
             for first, last in self._stretches(folded):
                 for day, rows in self._periods(first, last, folded):
                     yield from self._items_of_day(day, rows, folded.get(day), DaySum())
-        hashes = self.outbox.attributes(self.delivery.name)
-        for item in self._latest():
-            if hashes.get(_entity_attribute(item)) != item.hash:
-                yield item
+        yield from self._changed_latest()
 
     # -- which days --------------------------------------------------------------------------------
 
@@ -343,12 +338,20 @@ class OutboxPlanning:
         assert self.lease is not None
         if state and self.known is not None and self.known.entities == state and not self._is_outdated():
             return
-        hashes = self.outbox.attributes(self.delivery.name)
-        changed = (item for item in self._latest() if hashes.get(_entity_attribute(item)) != item.hash)
+        changed = self._changed_latest()
         while chunk := list(itertools.islice(changed, ROWS_AT_ONCE)):
             with self.outbox.planning(self.delivery.name, self.lease, now=self.task.clock()) as plan:
-                plan.put(chunk, version=self.task.version)
+                plan.put_latest(chunk, version=self.task.version)
             self.done.items += len(chunk)
+
+    def _changed_latest(self) -> Iterator[OutboxItem]:
+        """The latest values that differ from those that were sent last, and those of which another one still waits:
+        it may have arrived, and must not be sent after the newest one."""
+        hashes = self.outbox.attributes(self.delivery.name)
+        waiting = self.outbox.waiting_latest(self.delivery.name)
+        for item in self._latest():
+            if waiting.get(item.key, hashes.get(_entity_attribute(item))) != item.hash:
+                yield item
 
 
 def _entity_attribute(item: OutboxItem) -> tuple[str, str]:

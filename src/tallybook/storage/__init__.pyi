@@ -131,6 +131,7 @@ from tallybook.storage.rule_ledger import (
     DROPPED as DROPPED,
     FIRED as FIRED,
     HOLDOUT as HOLDOUT,
+    RULES_JOB as RULES_JOB,
     WAITING as WAITING,
     Collision as Collision,
     Firing as Firing,
@@ -139,6 +140,11 @@ from tallybook.storage.rule_ledger import (
     RulesCommit as RulesCommit,
     RulesSnapshot as RulesSnapshot,
     StatesFile as StatesFile,
+)
+from tallybook.storage.rule_states import (
+    forget_states as forget_states,
+    merged_states as merged_states,
+    write_states as write_states,
 )
 from tallybook.storage.series_slots import SeriesSlots as SeriesSlots, with_new as with_new
 from tallybook.storage.shares import ShareLedger as ShareLedger, ShareRecord as ShareRecord

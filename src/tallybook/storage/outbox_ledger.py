@@ -17,6 +17,7 @@ from tallybook.storage.outbox_records import (
     PLANNED,
     REFUSED_ITEM,
     SENDING,
+    SENT,
     UNKNOWN_OUTCOME,
     Attempt,
     FoldedDay,
@@ -113,6 +114,12 @@ class OutboxLedger:
                 "SELECT entity, attribute, hash FROM outbox_attributes WHERE delivery = ?", [delivery]
             ).fetchall()
         return {(entity, attribute): hash_ for entity, attribute, hash_ in rows}
+
+    def waiting_latest(self, delivery: str) -> dict[str, str]:
+        """{item: hash} of latest values that are not sent."""
+        with self.ledger._reading() as db:
+            asked = "SELECT item, hash FROM outbox WHERE delivery = ? AND day = '' AND state <> ?"
+            return dict(db.execute(asked, [delivery, SENT]).fetchall())
 
     def rows(
         self,
@@ -280,22 +287,41 @@ class OutboxLedger:
                 [PLANNED, stamp_of(now), delivery, REFUSED_ITEM, *items],
             ).rowcount
 
-    def forget(self, entity: str) -> int:
-        """Delete the items and last values of a user or an account, in every delivery. How many rows."""
+    def forget(
+        self,
+        entity: str,
+        *,
+        is_of: Callable[[str], bool] = lambda _: True,
+        contains: Callable[[str, str, str], bool] = lambda *_: True,
+    ) -> int:
+        """Delete the items and last values of a user or an account, in every delivery. How many rows.
+
+        Ids of users and accounts may be the same texts. `is_of(delivery)`: whether its latest values are of the kind;
+        `contains(delivery, item, body)`: whether an item is about it. The body is empty where only the name is left."""
         like = _in_pattern(quoted_part(entity))
         inside = _in_pattern(json.dumps(entity, ensure_ascii=False))
         series = _in_pattern(quoted_part(json.dumps(entity, ensure_ascii=False)))
+        gone = 0
         with self.ledger._writing() as db:
-            gone = db.execute("DELETE FROM outbox_attributes WHERE entity = ?", [entity]).rowcount
-            gone += db.execute("DELETE FROM outbox_wanted WHERE entity = ?", [entity]).rowcount
-            gone += db.execute(
-                "DELETE FROM outbox WHERE item LIKE ? ESCAPE '!' OR body LIKE ? ESCAPE '!'",
-                [f"%:{like}:%", f"%{inside}%"],
-            ).rowcount
-            gone += db.execute(
-                "DELETE FROM outbox_gone WHERE item LIKE ? ESCAPE '!' OR item LIKE ? ESCAPE '!'",
-                [f"%:{like}:%", f"%{series}%"],
-            ).rowcount
+            for table in ("outbox_attributes", "outbox_wanted"):
+                found = db.execute(f"SELECT DISTINCT delivery FROM {table} WHERE entity = ?", [entity]).fetchall()
+                for (delivery,) in found:
+                    if is_of(delivery):
+                        asked = f"DELETE FROM {table} WHERE delivery = ? AND entity = ?"
+                        gone += db.execute(asked, [delivery, entity]).rowcount
+            for table, body, other, pattern in (
+                ("outbox", "body", "body", inside),
+                ("outbox_gone", "''", "item", series),
+            ):
+                found = db.execute(
+                    f"SELECT delivery, item, {body} FROM {table} "
+                    f"WHERE item LIKE ? ESCAPE '!' OR {other} LIKE ? ESCAPE '!'",
+                    [f"%:{like}:%", f"%{pattern}%"],
+                ).fetchall()
+                for delivery, item, content in found:
+                    if contains(delivery, item, content):
+                        asked = f"DELETE FROM {table} WHERE delivery = ? AND item = ?"
+                        gone += db.execute(asked, [delivery, item]).rowcount
             db.execute(
                 "DELETE FROM outbox_trace"
                 " WHERE first LIKE ? ESCAPE '!' OR first LIKE ? ESCAPE '!' OR answer LIKE ? ESCAPE '!'",

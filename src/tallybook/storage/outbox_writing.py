@@ -22,6 +22,10 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 ROW = "delivery, item, hash, state, attempts, next, at, answer, day, version, body"
+REPLACED = (
+    f"DO UPDATE SET hash = excluded.hash, state = '{PLANNED}', attempts = 0, next = excluded.next, at = excluded.at, "
+    "answer = '', version = excluded.version, body = excluded.body WHERE outbox.hash <> excluded.hash"
+)
 MAX_TRACED = 200
 """Requests of each delivery that are kept for `deliveries show`."""
 MAX_ANSWER_CHARACTERS = 500
@@ -36,12 +40,12 @@ class OutboxPlan:
     def put(self, items: Iterable[OutboxItem], *, version: int) -> None:
         """Plan items. One that is planned, refused or sent with other content gets the new content; one whose outcome
         is not known stays as it is."""
-        replaced = (
-            f"hash = excluded.hash, state = '{PLANNED}', attempts = 0, next = excluded.next, at = excluded.at, "
-            "answer = '', version = excluded.version, body = excluded.body "
-            f"WHERE outbox.hash <> excluded.hash AND outbox.state NOT IN ('{SENDING}', '{UNKNOWN_OUTCOME}')"
-        )
-        self._insert(items, version, f"DO UPDATE SET {replaced}")
+        kept = f"outbox.state NOT IN ('{SENDING}', '{UNKNOWN_OUTCOME}')"
+        self._insert(items, version, f"{REPLACED} AND {kept}")
+
+    def put_latest(self, items: Iterable[OutboxItem], *, version: int) -> None:
+        """Plan latest values. The newest one replaces any other, also one whose outcome is not known."""
+        self._insert(items, version, REPLACED)
 
     def hold(self, day: date) -> None:
         """Let nothing of a day be sent before `release`: it is planned in several transactions."""

@@ -22,6 +22,8 @@ from tallybook.storage.transaction import Transaction
 FIRED, WAITING, DROPPED, HOLDOUT = "fired", "waiting", "dropped", "holdout"
 """States of a firing: done; waiting for the end of quiet hours, or for a release; not done after all; left out on
 purpose, for comparison."""
+RULES_JOB = "rules"
+"""The lease of whoever evaluates rules, or writes their states."""
 KEPT_EVALUATIONS = timedelta(days=400)
 LOOKUP = 500
 """Ids that one statement asks for."""
@@ -179,6 +181,12 @@ class RuleLedger:
             (datetime.fromisoformat(at), date.fromisoformat(day), msgspec.json.decode(report))
             for at, day, report in rows
         ]
+
+    def last_day(self) -> date:
+        """The last day of the metrics at the last evaluation."""
+        with self.ledger._reading() as db:
+            row = db.execute("SELECT day FROM rule_evaluations ORDER BY number DESC LIMIT 1").fetchone()
+        return date.fromisoformat(row[0])
 
     def last_report(self) -> Mapping[str, Any]:
         """The report of the last evaluation; empty before the first."""
