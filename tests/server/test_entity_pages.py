@@ -41,8 +41,8 @@ def test_an_account_shows_its_users_by_activity_its_latest_events_and_what_rules
     page = said(people, "/accounts/a1")
     most, _, rest = page.partition("Least active ")
     assert "14 users most and least active, 28 days" in most
-    assert "user3@acme.com <i>owner</i> 21 user10@acme.com member 7" in most
-    assert rest.split(" Attributes ")[0].endswith("user0@acme.com member 0")
+    assert "user3@acme.com <i>owner</i> 21 2024-03-09 user10@acme.com member 7" in most
+    assert rest.split(" Attributes ")[0].endswith("user0@acme.com member 0 –")
     assert "Latest events 10 of 105 in 90 days" in page
     assert f"2024-03-09 09:00 request page={HOSTILE} u1 " in page
     assert "quiet inside; the condition is true." in page
@@ -72,6 +72,21 @@ def test_lists_are_searched_sorted_and_cut_into_pages_by_the_engine(people: Serv
     wrong = said(people, "/users?where=rol+%3D+%27x%27&find=user3", 400)
     assert "did you mean" in wrong.lower()
     assert "1 user 1 to 1 of 1" in wrong
+
+
+def test_lists_say_when_each_was_last_seen_and_are_sorted_by_it(people: Served) -> None:
+    """u0 never sent an event. The others sent their last one on the day before."""
+    page = said(people, "/users?sort=-last_seen")
+    assert "Last seen, UTC ▾" in page
+    assert "user1@acme.com u1 member a1 2024-03-09 09:00" in page
+    assert page.index("user9@") < page.index("user0@acme.com u0 member a1 –")
+    assert "1 user 1 to 1 of 1" in said(people, "/users?sort=last_seen&find=user3&where=role+!%3D+%27member%27")
+    assert "Acme <2> a2 pro 20 –" in said(people, "/accounts?sort=last_seen")
+    assert "User u3 · account a1 · last seen 2024-03-09 09:00 UTC" in said(people, "/users/u3")
+    assert "User u0 · account a1 · no event yet" in said(people, "/users/u0")
+    account = said(people, "/accounts/a1")
+    assert "Account a1 · last seen 2024-03-09 09:00 UTC" in account
+    assert "user3@acme.com <i>owner</i> 21 2024-03-09" in account
 
 
 def test_without_a_metric_events_say_who_is_active_and_without_both_a_sentence_says_what_to_declare(

@@ -15,6 +15,7 @@ __getattr__, __dir__ = opened(
         "csv_bodies": ("CELL_TYPES", "CsvMapping", "CsvRows", "KINDS_OF_ROWS", "rows_of_csv"),
         "expiry": ("Expiry",),
         "exporting": ("EventExport", "export_events"),
+        "last_seen": ("LastSeen",),
         "group_commit": ("GroupCommit",),
         "importing": ("EventImport", "IMPORT_KEY", "ImportedEvents", "StoredIds", "import_events"),
         "keys": (
@@ -34,7 +35,7 @@ __getattr__, __dir__ = opened(
         "logs": ("logs_to_compact", "logs_to_write"),
         "log_sqlite": ("SqliteLogs",),
         "plug_in": ("EventProtocol",),
-        "reading": ("DEFAULT_PAGE", "EventQuestion", "MAX_PAGE", "read_events"),
+        "reading": ("DEFAULT_PAGE", "EventQuestion", "MAX_PAGE", "on_present_files", "read_events"),
         "rejected": ("RejectedQuestion", "read_rejected"),
         "replaying": ("Replayed", "replay_rejected"),
         "sending": ("EventSender", "HttpSender", "LOCAL_KEY", "LocalSender"),

@@ -47,6 +47,7 @@ from tallybook.ingest.keys import (
     rotate_key as rotate_key,
     without_text as without_text,
 )
+from tallybook.ingest.last_seen import LastSeen as LastSeen
 from tallybook.ingest.log import (
     LogAway as LogAway,
     LogFailed as LogFailed,
@@ -71,6 +72,7 @@ from tallybook.ingest.reading import (
     DEFAULT_PAGE as DEFAULT_PAGE,
     MAX_PAGE as MAX_PAGE,
     EventQuestion as EventQuestion,
+    on_present_files as on_present_files,
     read_events as read_events,
 )
 from tallybook.ingest.rejected import (

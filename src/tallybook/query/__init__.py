@@ -26,7 +26,7 @@ __getattr__, __dir__ = opened(
         "context": ("Coverage", "QueryContext"),
         "entity_answers": ("EntityAnswers", "EntityDetails", "EntityList", "entities_of", "entity_details"),
         "entity_export": ("write_entities",),
-        "entity_pages": ("EntityPage", "common_texts", "entity_page"),
+        "entity_pages": ("EntityPage", "LAST_SEEN", "common_texts", "entity_page", "seen_among"),
         "entity_snapshots": ("EntitySnapshots",),
         "entity_table": ("shown_column",),
         "event_days": ("known_event_days", "next_push"),

@@ -47,9 +47,11 @@ from tallybook.query.entity_answers import (
 )
 from tallybook.query.entity_export import write_entities as write_entities
 from tallybook.query.entity_pages import (
+    LAST_SEEN as LAST_SEEN,
     EntityPage as EntityPage,
     common_texts as common_texts,
     entity_page as entity_page,
+    seen_among as seen_among,
 )
 from tallybook.query.entity_snapshots import EntitySnapshots as EntitySnapshots
 from tallybook.query.entity_table import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import INSTANT_VALUE, INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE
@@ -11,11 +11,18 @@ from tallybook.query.entity_table import shown_column
 from tallybook.storage import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    import duckdb
 
     from tallybook.config import ConditionColumn
     from tallybook.query.entity_answers import EntityAnswers
     from tallybook.query.entity_export import ChosenEntities
+
+    Seen = Callable[[duckdb.DuckDBPyConnection], str]
+
+LAST_SEEN = "last_seen"
+"""Sorts by the latest event, where no attribute has this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,28 +42,43 @@ class EntityPage:
     """The commit of users and accounts that it was read at."""
     whys: Mapping[str, str]
     """By attribute, why its values are not known."""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """By id of the rows, when it was last seen, in UTC. Without those that were never seen."""
 
 
 def entity_page(
-    answers: EntityAnswers, where: str = "", *, find: str = "", sort: str = "id", start: int = 0, limit: int = 20
+    answers: EntityAnswers,
+    where: str = "",
+    *,
+    find: str = "",
+    sort: str = "id",
+    start: int = 0,
+    limit: int = 20,
+    seen: Seen | None = None,
 ) -> EntityPage:
-    """The rows of a condition from `start` on. `find` is a text that one of the columns contains, in any case.
+    """The rows of a condition from `start` on. `find` is a text that one of the columns contains, in any case. `seen`
+    gives the SQL of a row for each id with the time when it was last seen; then `LAST_SEEN` sorts by it.
 
     Raises QueryError for what is no condition or no attribute."""
-    with answers.chosen(where, sort=sort) as chosen:
+    by_seen = seen is not None and sort.removeprefix("-") == LAST_SEEN
+    with answers.chosen(where, sort="id" if by_seen else sort) as chosen:
+        last = seen(chosen.engine) if seen is not None else ""
         matching = _count(chosen, chosen.matching)
         values = [f"%{_literally(find)}%"] if find else []
         searched = f" WHERE {_contains(chosen.columns)}" if find else ""
         shown = ", ".join(shown_column(name, column) for name, column in chosen.columns.items())
         asked = f"(SELECT * FROM {chosen.matching}){searched}"
         found = chosen.engine.execute(f"SELECT count(*) FROM {asked}", values).fetchall()[0][0] if find else matching
-        page = f"SELECT {shown} FROM {asked}{chosen.order} LIMIT {limit} OFFSET {start}"
+        ordered = f"(SELECT * FROM {asked}) {_by_seen(last, sort)}" if by_seen else f"{asked}{chosen.order}"
+        page = f"SELECT {shown} FROM {ordered} LIMIT {limit} OFFSET {start}"
+        rows = chosen.engine.execute(page, values).fetchall()
         return EntityPage(
             columns=[*chosen.columns],
             numbers=frozenset(
                 name for name, one in chosen.columns.items() if one.type in (INTEGER_VALUE, NUMBER_VALUE)
             ),
-            rows=chosen.engine.execute(page, values).fetchall(),
+            rows=rows,
+            seen=seen_among(chosen.engine, last, [str(row[0]) for row in rows]) if last else {},
             found=found,
             matching=matching,
             everybody=_count(chosen, chosen.everybody) if where else matching,
@@ -64,6 +86,20 @@ def entity_page(
             number=chosen.number,
             whys=chosen.whys,
         )
+
+
+def _by_seen(last: str, sort: str) -> str:
+    """SQL of the order by the time when ids were last seen. Those never seen are the last ones."""
+    direction = "DESC" if sort.startswith("-") else "ASC"
+    joined = f"e LEFT JOIN ({last}) AS s(tallybook_id, tallybook_at) ON s.tallybook_id = e.id"
+    return f"{joined} ORDER BY s.tallybook_at {direction} NULLS LAST, id"
+
+
+def seen_among(engine: duckdb.DuckDBPyConnection, last: str, ids: Sequence[str]) -> dict[str, str]:
+    """By id, when it was last seen, as 2026-03-02 10:15. `last`: SQL of a row for each id with its time."""
+    shown = "strftime(s.seen, '%Y-%m-%d %H:%M')"
+    asked = f"SELECT s.id, {shown} FROM ({last}) AS s(id, seen) WHERE s.id IN (SELECT unnest(?))"
+    return dict(engine.execute(asked, [list(ids)]).fetchall())
 
 
 def common_texts(answers: EntityAnswers, most: int) -> dict[str, list[str]]:

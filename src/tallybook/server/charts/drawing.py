@@ -31,6 +31,9 @@ WIDE = ChartSize(kind="wide", width=860, height=300, end=128)
 FULL = ChartSize(kind="wide", width=1180, height=320, end=150)
 NARROW = ChartSize(kind="narrow", width=350, height=230, end=8, fewer_ticks=True)
 CARD = ChartSize(kind="wide", width=560, height=270, end=96)
+MIN_END, END_MARGIN, END_LETTER = 60, 26, 7.6
+"""In pixels: the room from which on names are written at the ends of lines, that of the mark before a name, and the
+width of a letter."""
 
 
 def draw(chart: ChartData, size: ChartSize, name: str) -> str:
@@ -72,7 +75,15 @@ class _Drawing:
 
     @cached_property
     def right(self) -> float:
-        return self.size.width - (self.size.end if len(self.chart.series) > 1 else 8)
+        return self.size.width - (self.end if len(self.chart.series) > 1 else 8)
+
+    @cached_property
+    def end(self) -> float:
+        """The room for names at the ends of lines: as much as they need, at most a quarter of the width."""
+        if self.size.end < MIN_END:
+            return self.size.end
+        longest = max(len(one.name) for one in self.chart.series)
+        return min(max(self.size.end, END_MARGIN + END_LETTER * longest), self.size.width / 4)
 
     @cached_property
     def top(self) -> float:
@@ -190,7 +201,9 @@ class _Drawing:
         for run in whole:
             if self.axis.low <= 0 and (not several or self.chart.form == "area") and len(run) > 1:
                 found.append(f'<path class="fade f{one.slot}" d="{self.area(run)}"/>')
-            found.append(f'<path class="ln k{one.slot} d{one.slot}" d="{polyline(run)}"/>')
+            # Dashes tell lines apart. A single dashed line would look like an incomplete one.
+            dashes = f" d{one.slot}" if several else ""
+            found.append(f'<path class="ln k{one.slot}{dashes}" d="{polyline(run)}"/>')
         found += self.joins(one)
         alone = {run[0] for run in whole if len(run) == 1}
         shown = len(one.points) <= MAX_MARKS and several
@@ -286,7 +299,7 @@ class _Drawing:
 
     def ends(self) -> list[str]:
         """The names of several series at their right ends, moved where they would overlap."""
-        if len(self.chart.series) < 2 or self.size.end < 60:
+        if len(self.chart.series) < 2 or self.size.end < MIN_END:
             return []
         wanted = sorted(self._end_places(), key=lambda one: one[0])
         found, last = [], -MIN_END_DISTANCE
@@ -295,7 +308,7 @@ class _Drawing:
             latest = self.bottom - room + (index + 1) * MIN_END_DISTANCE
             at = max(min(y, latest), last + MIN_END_DISTANCE)
             last = at
-            most = (self.size.end - 26) // 7
+            most = int((self.end - END_MARGIN) / END_LETTER)
             name = one.name if len(one.name) <= most else one.name[: most - 1] + "…"
             found += [mark(one.slot, self.right + 12, at, 3.5), text(self.right + 21, at + 4, name, "end")]
         return found

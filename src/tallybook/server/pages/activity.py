@@ -16,6 +16,7 @@ from tallybook.core import (
     FLOW,
     NUMBER_VALUE,
     ONE_DAY,
+    USERS,
     EntitySettings,
     Metric,
     MetricAttribute,
@@ -23,13 +24,13 @@ from tallybook.core import (
     Refused,
     plus_days,
 )
-from tallybook.ingest import EventSearch, search_events
-from tallybook.query import MetricValues, Question, metric_values
+from tallybook.ingest import EventSearch, LastSeen, search_events
+from tallybook.query import LAST_SEEN, MetricValues, Question, metric_values
 from tallybook.server.pages.breakdown import filter_text
 from tallybook.server.pages.event_names import known_events
 from tallybook.server.pages.page import PageWork
 from tallybook.server.pages.words import title_of
-from tallybook.storage import EventLedger
+from tallybook.storage import EventLedger, IdentityLinks
 
 ACTIVE_DAYS, EVENT_DAYS = 28, 90
 LAST = f"{ACTIVE_DAYS} days"
@@ -177,17 +178,27 @@ class LatestEvents:
     days: int = EVENT_DAYS
 
 
+def last_seen(work: PageWork, kind: str) -> LastSeen | None:
+    """When users or accounts were last seen; None where the book has no events, or their own attribute says it."""
+    attributes = {one.casefold() for one in work.book.entities(kind).attributes()}
+    if LAST_SEEN in attributes or not known_events(work):
+        return None
+    store = work.book.reader.store
+    return LastSeen(events=EventLedger(store.ledger, store.files), kind=kind, now=work.now)
+
+
 def latest_events(work: PageWork, kind: str, id_: str) -> LatestEvents | None:
     """The latest events of one user or account; None where the book has no events."""
     if not known_events(work):
         return None
     store = work.book.reader.store
     events = EventLedger(store.ledger, store.files)
+    linked = IdentityLinks(store.ledger).aliases_of(id_) if kind == USERS else []
     search = EventSearch(
         start=work.now - timedelta(days=EVENT_DAYS),
         end=work.now,
-        condition=f'"{EVENT_COLUMN[kind]}" = ?',
-        values=(id_,),
+        condition=f'"{EVENT_COLUMN[kind]}" IN (SELECT unnest(?))',
+        values=([id_, *linked],),
         order='"time" DESC',
         limit=LATEST,
         needs_user=False,

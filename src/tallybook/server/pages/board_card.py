@@ -16,6 +16,7 @@ from tallybook.server.pages.builder_form import EVENT, MEASURE_WORDS, AskedSerie
 from tallybook.server.pages.builder_table import FORMULA_COLUMN, TableView, table_of
 from tallybook.server.pages.figures import Figure, FigureNames, figure
 from tallybook.server.pages.page import PageWork
+from tallybook.server.pages.page_words import page_words
 from tallybook.server.pages.shows import shown_period
 from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number, title_of, usual_change
 from tallybook.server.readers import AnswerReader
@@ -107,7 +108,7 @@ def problem_of(error: QueryError | Refused | Refusal) -> str:
     if isinstance(error, Refusal):
         # A filter that the reader is bound to, and that this metric does not have.
         return f"Not shown within {error.error.expected or 'these filters'}."
-    return f"{error.message[:1].upper()}{error.message[1:]}."
+    return page_words(f"{error.message[:1].upper()}{error.message[1:]}.")
 
 
 def series_title(work: PageWork, one: AskedSeries) -> str:

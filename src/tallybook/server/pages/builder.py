@@ -25,6 +25,7 @@ from tallybook.server.pages.event_names import known_events
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.metric import COMPARES
 from tallybook.server.pages.page import Choice, Page, PageWork
+from tallybook.server.pages.page_words import LABELS, SHOWN, page_words
 from tallybook.server.pages.shows import ShowChoice, ShownPeriod, show_choices, shown_period
 from tallybook.server.pages.words import title_of
 from tallybook.server.problems import certain_rows
@@ -51,6 +52,8 @@ class RefusedAnswer:
     days: Sequence[tuple[str, str, float]] = ()
     """(name, text, share of the largest) of the days that would be added up."""
     added: str = ""
+    hint: str = ""
+    """What to do where no other question is named."""
     meant: Choice | None = None
 
 
@@ -139,8 +142,9 @@ def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[st
 
 
 def _words(error: QueryError) -> str:
-    words = error.message[:1].upper() + error.message[1:]
-    hint = ". ".join(part[:1].upper() + part[1:] for part in error.hint.replace("? ", "?. ").split(". ") if part)
+    message, said = page_words(error.message), page_words(error.hint)
+    words = message[:1].upper() + message[1:]
+    hint = ". ".join(part[:1].upper() + part[1:] for part in said.replace("? ", "?. ").split(". ") if part)
     return f"{words}. {hint}".strip().replace("?.", "?")
 
 
@@ -227,8 +231,10 @@ def _refused(
             added=str(trap.value),
             meant=_meant(work, form, period),
         )
-    why = error.why[:1].upper() + error.why[1:]
-    return RefusedAnswer(title="This query has no right answer", why=f"{why}.", instead=_instead(form, error))
+    why = page_words(error.why[:1].upper() + error.why[1:])
+    instead = _instead(form, error)
+    hint = "" if instead else page_words(error.ask)
+    return RefusedAnswer(title="This query has no right answer", why=f"{why}.", instead=instead, hint=hint)
 
 
 def _brief(value: Any) -> str:
@@ -248,11 +254,20 @@ def _instead(form: BuilderForm, error: Refused) -> list[Choice]:
             rest["by"] = tuple(by)
         if "top" in change:
             rest["top"] = "all" if change["top"] is None else str(change["top"])
-        words = ", ".join(f"{name} {value}" if value else f"without {name}" for name, value in change.items())
+        words = ", ".join(_changed(name, value) for name, value in change.items())
         if first or rest:
             changed: BuilderForm = replace(form.with_first(**first), **rest)
             found.append(Choice(words=words, link=changed.link()))
     return found
+
+
+def _changed(name: str, value: Any) -> str:
+    """A change of a question in the words of the form."""
+    if name == "show":
+        return SHOWN.get(str(value), str(value)) if value else "As the metric is declared"
+    label = LABELS.get(name, name)
+    listed = ", ".join(value) if isinstance(value, list | tuple) else str(value or "")
+    return f"{label} {listed}" if listed else f"Without {label}"
 
 
 def _meant(work: PageWork, form: BuilderForm, period: ShownPeriod) -> Choice | None:

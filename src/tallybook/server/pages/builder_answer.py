@@ -32,6 +32,7 @@ from tallybook.server.pages.figures import (
 from tallybook.server.pages.metric import chart_goals, compared_words, odd_days
 from tallybook.server.pages.other_words import as_command, as_curl, as_python, as_toml
 from tallybook.server.pages.page import PageWork
+from tallybook.server.pages.page_words import page_words
 from tallybook.server.pages.words import Shown, marks_of, number
 
 SECRET_FREE = re.compile(r"'[^']*\.parquet'")
@@ -85,7 +86,7 @@ def answer_view(
         figures=_figures(work, form, results, values, FigureDrawing(names=names or FigureNames(), size=size)),
         table=lines,
         explain=list(dict.fromkeys(result.explain for result in every)),
-        remarks=list(dict.fromkeys(one for result in every for one in result.remarks())),
+        remarks=list(dict.fromkeys(page_words(one) for result in every for one in result.remarks())),
         headline=_headlines(form, results, values) if form.chart == "number" else (),
         values=values,
         is_empty=all(not result.data for result in every),
@@ -110,7 +111,7 @@ def _headlines(
     if not (form.is_several or values):
         return headline_of(form, next(iter(results.values())))
     found = []
-    for one, head in zip(form.series, series_heads(form), strict=True):
+    for one, head in zip(form.series, series_heads(form, results), strict=True):
         found += [(f"{head}, {label}", shown) for label, shown in headline_of(form, results[one.letter])]
     last = max((day for day, value in values.items() if value.is_complete), default=None)
     if last is not None:

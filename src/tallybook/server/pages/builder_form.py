@@ -12,6 +12,7 @@ from tallybook.query import DEFAULT_LAST, Question
 from tallybook.server.pages.page import PageRequest, address
 
 LETTERS = "ABCD"
+WEEKDAY = "weekday"
 EVENT = "event:"
 """Begins the value of the field `metrics` for a usage event."""
 DEFAULT_TOP = 6
@@ -100,8 +101,8 @@ class BuilderForm:
             "show": one.show or None,
             "segments": self.segments,
         }
-        # Nothing is added up over segments: of each, all series are shown.
-        if options["by"] and not self.segments and (top := self.top_number()):
+        # Nothing is added up over segments: of each, all series are shown. Weekdays are seven, and not ranked.
+        if options["by"] and not self.segments and WEEKDAY not in self.by and (top := self.top_number()):
             options["top"] = top
         if not self.is_several and self.compare:
             options["compare"] = self.compare

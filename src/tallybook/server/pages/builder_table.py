@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import Column, Result, Row, split_segment
+from tallybook.core import Column, Result, Row, metric_words, split_segment
 from tallybook.query import FormulaValue
 from tallybook.server.pages.breakdown import filter_text
 from tallybook.server.pages.builder_form import BuilderForm, filter_parts, segment_parts
@@ -176,14 +176,19 @@ def several_table(form: BuilderForm, results: Mapping[str, Result], values: Mapp
         complete = all(row["complete"] for row in some)
         spent = f"{least['days']} of {least['days_expected']}"
         lines.append(TableLine(label=label, is_complete=complete, cells=cells, days=spent))
-    heads = [*series_heads(form), *([form.formula] if values else [])]
+    heads = [*series_heads(form, results), *([form.formula] if values else [])]
     period = _period_head(form.scope)
     return TableView(period=period, series_heads=(), heads=heads, lines=lines, has_days=form.scope != "day")
 
 
-def series_heads(form: BuilderForm) -> list[str]:
+def series_heads(form: BuilderForm, results: Mapping[str, Result]) -> list[str]:
     """What the columns of several series are called."""
-    return [f"{one.letter} {', '.join(one.where) or one.event or one.metric}" for one in form.series]
+    found = []
+    for one in form.series:
+        column = results[one.letter].metric_columns[0]
+        title = one.event or metric_words({"name": column.name, "title": column.title, "unit": None})
+        found.append(f"{one.letter} {', '.join(one.where) or title}")
+    return found
 
 
 # -- what is behind a number -------------------------------------------------------------------

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tallybook.core import SUBJECT_KINDS, QueryError, Refused, TallybookError, isolated
-from tallybook.query import EntityAnswers, EntityPage, common_texts, entity_page
-from tallybook.server.pages.activity import ACTIVE_DAYS, Activity, activity_of
+from tallybook.ingest import LastSeen, on_present_files
+from tallybook.query import LAST_SEEN, EntityAnswers, EntityPage, common_texts, entity_page
+from tallybook.server.pages.activity import ACTIVE_DAYS, Activity, activity_of, last_seen
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.page import Choice, Page, PageWork, address
+from tallybook.server.pages.page_words import page_words
 
 if TYPE_CHECKING:
     from tallybook.act import InsideRules
@@ -65,7 +67,9 @@ def entities_page(work: PageWork, kind: str) -> Page:
     answers = work.book.entities(kind)
     where, sort = work.ask.one("where").strip(), work.ask.one("sort", "id")
     start = max(0, (_whole(work.ask.one("page"), 1) - 1) * PAGE)
-    found, wrong = _listed(work, answers, where, sort, start)
+    seen = last_seen(work, kind)
+    has_seen = seen is not None
+    found, wrong = on_present_files(lambda: _listed(work, answers, where, sort, start, seen))
     first, last = start + 1 if found.rows else 0, start + len(found.rows)
     inside = _inside(work, kind, [str(row[0]) for row in found.rows])
     return page(
@@ -81,8 +85,8 @@ def entities_page(work: PageWork, kind: str) -> Page:
         wrong=wrong,
         find=work.ask.one("find"),
         quick=_quick(work, kind, answers, where),
-        heads=_heads(work, found, sort),
-        lines=[_line(kind, found, row, inside) for row in found.rows],
+        heads=_heads(work, found, sort, has_seen=has_seen),
+        lines=[_line(kind, found, row, inside, has_seen=has_seen) for row in found.rows],
         total=found.found,
         first=first,
         last=last,
@@ -93,14 +97,17 @@ def entities_page(work: PageWork, kind: str) -> Page:
     )
 
 
-def _listed(work: PageWork, answers: EntityAnswers, where: str, sort: str, start: int) -> tuple[EntityPage, str]:
+def _listed(
+    work: PageWork, answers: EntityAnswers, where: str, sort: str, start: int, last: LastSeen | None
+) -> tuple[EntityPage, str]:
     """(the rows, what is wrong with the condition or the order: then the rows are those without it)."""
     find = work.ask.one("find").strip()
+    seen = last.relation if last is not None else None
     try:
-        return entity_page(answers, where, find=find, sort=sort, start=start, limit=PAGE), ""
+        return entity_page(answers, where, find=find, sort=sort, start=start, limit=PAGE, seen=seen), ""
     except QueryError as error:
-        wrong = f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}".strip()
-        return entity_page(answers, find=find, start=start, limit=PAGE), wrong
+        wrong = page_words(f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}".strip())
+        return entity_page(answers, find=find, start=start, limit=PAGE, seen=seen), wrong
 
 
 def refuse_bound(work: PageWork) -> None:
@@ -229,26 +236,35 @@ def _name_place(found: EntityPage) -> int:
     return next((columns.index(word) for word in NAME_WORDS if word in columns), 0)
 
 
-def _heads(work: PageWork, found: EntityPage, sort: str) -> list[EntityHead]:
-    heads = []
-    for place in [_name_place(found), *_shown(found)]:
-        column = found.columns[place]
-        is_down = sort == column
-        heads.append(
-            EntityHead(
-                name=column.replace("_", " "),
-                link=work.ask.link(sort=f"-{column}" if is_down else column, page=None),
-                is_number=column in found.numbers,
-                sort="ascending" if is_down else "descending" if sort == f"-{column}" else "",
-            )
-        )
-    return heads
+def _heads(work: PageWork, found: EntityPage, sort: str, *, has_seen: bool) -> list[EntityHead]:
+    columns = [found.columns[place] for place in [_name_place(found), *_shown(found)]]
+    heads = [
+        _head(work, column, column.replace("_", " "), sort, is_number=column in found.numbers) for column in columns
+    ]
+    return [*heads, _head(work, LAST_SEEN, "last seen, UTC", sort, is_latest_first=True)] if has_seen else heads
 
 
-def _line(kind: str, found: EntityPage, row: Sequence[Any], inside: InsideRules | None) -> EntityLine:
+def _head(
+    work: PageWork, column: str, name: str, sort: str, *, is_number: bool = False, is_latest_first: bool = False
+) -> EntityHead:
+    """A head that sorts by its column, and the other way round where it is the order already."""
+    first, other = (f"-{column}", column) if is_latest_first else (column, f"-{column}")
+    return EntityHead(
+        name=name,
+        link=work.ask.link(sort=other if sort == first else first, page=None),
+        is_number=is_number,
+        sort="ascending" if sort == column else "descending" if sort == f"-{column}" else "",
+    )
+
+
+def _line(
+    kind: str, found: EntityPage, row: Sequence[Any], inside: InsideRules | None, *, has_seen: bool
+) -> EntityLine:
     entity = str(row[0])
     name = row[_name_place(found)]
     cells = [(value_text(row[place]), found.columns[place] in found.numbers) for place in _shown(found)]
+    if has_seen:
+        cells.append((found.seen.get(entity, "–"), False))
     rules = inside.rules_of.get(entity, []) if inside is not None else []
     return EntityLine(
         id=entity, link=entity_link(kind, entity), name=str(name) if name else entity, cells=cells, rules=rules

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tallybook.core import LEAVE, EntitySettings, Metric, QueryError, Refused, TallybookError, isolated
@@ -14,6 +14,7 @@ from tallybook.server.pages.activity import (
     ACTIVE_DAYS,
     LatestEvents,
     activity_of,
+    last_seen,
     latest_events,
     users_by_activity,
 )
@@ -49,6 +50,7 @@ def entity_page(work: PageWork, kind: str, entity: str) -> Page:
     refuse_bound(work)
     answers = work.book.entities(kind)
     details = answers.show(entity)
+    seen = last_seen(work, kind)
     metrics = metrics_of(work, answers.settings)
     chosen = work.metrics.get(work.ask.one("metric")) or (metrics[0][0] if metrics else None)
     scope = work.ask.one("scope", "day")
@@ -65,6 +67,8 @@ def entity_page(work: PageWork, kind: str, entity: str) -> Page:
         details=details,
         name=str(name or entity),
         account=_account(work, kind, details),
+        has_seen=seen is not None,
+        last_seen=seen.of([entity]).get(entity) if seen is not None else None,
         attributes=[(key, value_text(one.value), one.time[:10], one.origin) for key, one in details.attributes.items()],
         values=[(key, value_text(one.value), one.why or "") for key, one in details.metrics.items()],
         headlines=_headlines(work, metrics[:3], entity),
@@ -79,7 +83,7 @@ def entity_page(work: PageWork, kind: str, entity: str) -> Page:
         scopes=[Choice(words=one.capitalize(), link=work.ask.link(scope=one), is_chosen=one == scope) for one in SPANS],
         view=_over_time(work, chosen, dim, entity, scope) if chosen is not None and dim else None,
         dimension=answers.settings.dimension[0],
-        people=_people(work, kind, entity),
+        people=_with_last_seen(work, _people(work, kind, entity)),
         events=_events(work, kind, entity),
         rules=_rules(work, kind, entity),
         firings=_firings(work, kind, entity),
@@ -151,11 +155,13 @@ def _over_time(work: PageWork, metric: Metric, dim: str, entity: str, scope: str
 class UserLine:
     """A user of an account. `more`: an attribute; `value`: what the user did."""
 
+    id: str
     link: str
     name: str
     more: str
     value: str
     bar: Any
+    seen: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +176,7 @@ class AccountUsers:
     why: str
     attribute: str
     days: int = ACTIVE_DAYS
+    has_seen: bool = False
 
 
 def _people(work: PageWork, kind: str, entity: str) -> AccountUsers | None:
@@ -211,6 +218,18 @@ def _people_by_activity(work: PageWork, entity: str) -> AccountUsers | None:
     )
 
 
+def _with_last_seen(work: PageWork, people: AccountUsers | None) -> AccountUsers | None:
+    """The users with the time when each was last seen."""
+    seen = last_seen(work, "users") if people is not None and "users" in work.catalog.entities else None
+    if people is None or seen is None:
+        return people
+    times = seen.of([one.id for one in (*people.most, *people.least)])
+    most, least = (
+        [replace(one, seen=times.get(one.id, "")[:10]) for one in lines] for lines in (people.most, people.least)
+    )
+    return replace(people, most=most, least=least, has_seen=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Person:
     id: str
@@ -242,6 +261,7 @@ def _ends(people: list[_Person]) -> list[_Person]:
 
 def _user_line(one: _Person, top: float, *, has_pages: bool) -> UserLine:
     return UserLine(
+        id=one.id,
         link=entity_link("users", one.id) if has_pages else "",
         name=one.name,
         more=value_text(one.more),

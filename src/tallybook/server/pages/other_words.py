@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from tallybook.query import Question, question_options
-from tallybook.server.pages.builder_form import LINE, AskedSeries, BuilderForm
+from tallybook.server.pages.builder_form import LINE, WEEKDAY, AskedSeries, BuilderForm
 from tallybook.server.problems import query_link
 
 BOARD_OPTIONS = ("metrics", "where", "show", "by", "segments", "scope", "last", "from", "to", "compare", "top")
@@ -46,7 +46,7 @@ def as_curl(origin: str, question: Question) -> str:
 def as_toml(form: BuilderForm) -> str:
     """The form as a view of a board. Raises QueryError for what is no question."""
     options = question_options(form.question(form.first)) | {"scope": form.scope}
-    if options.get("by") and not form.segments:
+    if options.get("by") and not form.segments and WEEKDAY not in form.by:
         options.setdefault("top", "all")
     parts: dict[str, Any] = {name: options[name] for name in BOARD_OPTIONS if name in options}
     if form.is_several or form.formula or form.first.event:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from tallybook.core import QueryError, Refused
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.page import File, Page, PageWork
+from tallybook.server.pages.page_words import page_words
 
 Maker = Callable[[PageWork], Page | File]
 
@@ -118,5 +119,5 @@ def page_of(work: PageWork) -> Page | File:
 
 def not_found(work: PageWork, message: str, hint: str = "", *, status: int = 404) -> Page:
     """A page that says what was not found, and what there is."""
-    words = message[:1].upper() + message[1:]
-    return page(work, "not_found.html", "", "Not found", status=status, message=words, hint=hint)
+    words = page_words(message[:1].upper() + message[1:])
+    return page(work, "not_found.html", "", "Not found", status=status, message=words, hint=page_words(hint))

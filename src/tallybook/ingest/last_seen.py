@@ -1,0 +1,58 @@
+"""When users and accounts were last seen: the time of their latest event, of any name.
+
+A user's events under a linked id count for the user. Events of the future do not count: a clock was wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tallybook.core import ACCOUNTS
+from tallybook.ingest.reading import on_present_files, sql_path
+from tallybook.query import seen_among
+from tallybook.storage import REJECTED, EventLedger, IdentityLinks, connect, stamp_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LINKS = "tallybook_seen_links"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastSeen:
+    """Last times of users or accounts, up to `now`."""
+
+    events: EventLedger
+    kind: str
+    now: datetime
+
+    def relation(self, engine: DuckDBPyConnection) -> str:
+        """SQL with a row for each id that was seen, and when. The linked ids become a table of the engine.
+
+        Raises OSError or BadFile for files that were replaced meanwhile: see `on_present_files`."""
+        column = "account" if self.kind == ACCOUNTS else "user"
+        files = [sql_path(self.events, one) for one in self.events.snapshot().files if one.event != REJECTED]
+        if not files:
+            return "SELECT CAST(NULL AS VARCHAR) AS id, CAST(NULL AS TIMESTAMPTZ) AS seen WHERE false"
+        rows = f'SELECT "{column}" AS id, "time" AS seen FROM read_parquet([{", ".join(files)}], union_by_name = true)'
+        end = f"TIMESTAMPTZ '{stamp_of(self.now)[:26]}+00:00'"
+        latest = f"SELECT id, max(seen) AS seen FROM ({rows}) WHERE id IS NOT NULL AND seen <= {end} GROUP BY id"
+        links = [] if self.kind == ACCOUNTS else IdentityLinks(self.events.ledger).every()
+        if not links:
+            return latest
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {LINKS} (alias VARCHAR, canonical VARCHAR)")
+        listed = [[one.alias for one in links], [one.canonical for one in links]]
+        engine.execute(f"INSERT INTO {LINKS} SELECT unnest(?), unnest(?)", listed)
+        owner = "coalesce(l.canonical, r.id)"
+        joined = f"({latest}) r LEFT JOIN {LINKS} l ON l.alias = r.id"
+        return f"SELECT {owner} AS id, max(r.seen) AS seen FROM {joined} GROUP BY {owner}"
+
+    def of(self, ids: Sequence[str]) -> dict[str, str]:
+        """When these were last seen, as stamps in UTC. Without those that no event names."""
+        return on_present_files(lambda: self._of(ids)) if ids else {}
+
+    def _of(self, ids: Sequence[str]) -> dict[str, str]:
+        with connect() as engine:
+            return seen_among(engine, self.relation(engine), ids)
