@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tallybook.deliver.destinations import own_table
+from tests.conftest import sampled
 from tests.loading import open_database
 from tests.projects import Project, project
 
@@ -112,3 +116,47 @@ def test_what_is_wrong_is_reported_without_the_password(project):
     (report,) = declared(project, url).run().deliveries
     assert report.status == "failed"
     assert "pa55word" not in f"{report.error} {report.hint} {report.path}"
+
+
+def test_a_book_that_began_anew_writes_the_table_that_has_a_later_version_of_the_one_before(project, make_database):
+    url = make_database("sqlite")
+    made = declared(project, url)
+    for hour in (11, 12):
+        made.run()
+        made.insert("visits", [(f"2024-03-04 {hour}:00:00", "pro", "1")])
+    made.close()
+    shutil.rmtree(made.folder / "book")
+    made.execute("delete from visits where plan is null or n > 1")
+    assert [(d.status, d.rows) for d in made.run().deliveries] == [("delivered", 3)]
+    assert stored(url) == [("2024-03-04", "pro", 2)]
+    assert made.book.deliver(force=True)[0].status == "up to date"
+
+
+@pytest.mark.parametrize("kind", sampled(KINDS, 1, "markers made at once"))
+def test_deliveries_that_make_the_table_of_markers_at_once_all_get_it(project, tmp_path, make_database, kind):
+    url, start = make_database(kind), threading.Barrier(4)
+    made = declared(project, "sqlite:///elsewhere.db")
+    made.run()
+    result = made.book.query("visits")
+
+    def make(number: int) -> list[str]:
+        with own_table.own_database(url, tmp_path) as engine:
+            start.wait()
+            tables = own_table.in_own_transaction(
+                engine, lambda connection: own_table._made_tables(connection, f"daily_{number % 2}", result)
+            )
+        return [table.name for table in tables]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(make, range(4))) == [[f"daily_{n % 2}", own_table.MARKER] for n in range(4)]
+
+
+def test_a_dry_run_makes_no_table(project, make_database):
+    url = make_database("sqlite")
+    made = declared(project, url)
+    made.run("visits")
+    with open_database(url).cursor() as cursor:
+        cursor.execute("drop table daily_visits")
+        cursor.execute("drop table tallybook_deliveries")
+        assert [one.rows for one in made.book.deliver(dry_run=True, force=True)] == [3]
+        assert cursor.execute("select name from sqlite_master where type = 'table'").fetchall() == []

@@ -7,12 +7,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tallybook.storage import OutboxLedger, tables
+from tallybook.deliver.destinations.webhook import message_id
+from tallybook.storage import OutboxItem, OutboxLedger, OutboxRow, tables
 from tallybook.storage.sqlite_ledger import SqliteLedger
 from tallybook_emulators.gainsight_px import PxEmulator
 from tests.conftest import SOAK, sampled
@@ -247,6 +249,14 @@ def test_ids_of_events_differ_where_a_value_goes_back_and_forth(project):
             (5, None), (6, 5), (5, 6), (6, 5), (None, 6), (6, None), (None, 6), (6, None),
         ]  # fmt: skip
         assert len({one["$insert_id"] for one in events}) == 8
+
+
+def test_a_dimension_or_an_attribute_that_is_called_previous_makes_no_correction():
+    value = OutboxRow.of("hook", OutboxItem("value:a:b:c:d", "2024-03-04", '{"dimensions":{"previous":"x"},"value":7}'))
+    firing = OutboxRow.of("hook", OutboxItem("firing:a:b:c:d", "2024-03-04", '{"values":{},"previous":1}'))
+    correction = OutboxRow.of("hook", OutboxItem("value:a:b:c:d", "2024-03-04", '{"value":7,"previous":null}'))
+    ids = [[message_id(replace(row, version=version)) for version in (1, 2)] for row in (value, firing, correction)]
+    assert [len(set(one)) for one in ids] == [1, 1, 2]
 
 
 def test_a_person_that_is_forgotten_leaves_no_name_of_an_item_behind(project):

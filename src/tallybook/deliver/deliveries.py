@@ -313,6 +313,7 @@ def _task(
         mode=mode,
         variables=context.variables,
         services=context.services,
+        book_version=context.ledger.version,
     )
 
 

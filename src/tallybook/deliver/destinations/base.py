@@ -92,6 +92,8 @@ class DeliveryTask:
     """The environment, with the credentials of services."""
     services: dict[str, Any]
     """Open connections by address, shared by all deliveries of a run together with their rate limit."""
+    book_version: Callable[[], int] = lambda: 0
+    """Returns the version that the book has now; other processes may have written since the answer."""
 
     @property
     def result(self) -> Result:

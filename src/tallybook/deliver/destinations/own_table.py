@@ -7,12 +7,12 @@ known."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -30,11 +30,13 @@ from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Column, Connection, Engine, MetaData, Table
+    from sqlalchemy import Column, Connection, Engine, Table
 
+Made = TypeVar("Made")
 KEY, HASH, COMPLETE = "tallybook_key", "tallybook_hash", "complete"
 MARKER = "tallybook_deliveries"
 AT_ONCE = 500
+MAX_TRIES = 4
 DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgres": "postgresql+psycopg",
@@ -57,24 +59,34 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
     """Bring the table up to date. Raises DestinationError; then nothing of it is written."""
     result, name = task.answer(), task.options["table"]
     rows = {row.key: row for row in rows_of(result)}
-    with own_database(task.options["url"], task.path) as engine, engine.begin() as connection:
-        table, marker = _tables(connection, name, result)
+    with own_database(task.options["url"], task.path) as engine:
         if not task.mode.writes:
+            with engine.connect() as connection:
+                return _would_write(connection, name, result, rows)
+        table, marker = in_own_transaction(engine, lambda connection: _made_tables(connection, name, result))
+        with engine.begin() as connection:
+            _lock_marker(connection, marker, task.delivery.name)
+            seen = _marked_version(connection, marker, task.delivery.name)
+            # A version that this book never had is of a book before it, which began anew.
+            if result.version < seen <= task.book_version():
+                return DeliveryOutcome(status=UP_TO_DATE, hint=f"the table has version {seen} of the book already")
             changed, gone = _difference(connection, table, rows)
-            status = WOULD_DELIVER if changed or gone else UP_TO_DATE
-            return DeliveryOutcome(status=status, rows=len(changed) + len(gone))
-        _lock_marker(connection, marker, task.delivery.name)
-        seen = _marked_version(connection, marker, task.delivery.name)
-        if seen > result.version:
-            return DeliveryOutcome(status=UP_TO_DATE, hint=f"the table has version {seen} of the book already")
-        changed, gone = _difference(connection, table, rows)
-        _write(connection, table, changed, gone)
-        connection.execute(
-            marker.update()
-            .where(marker.c.delivery == task.delivery.name)
-            .values(version=result.version, delivered=task.created.replace(tzinfo=None))
-        )
+            _write(connection, table, changed, gone)
+            connection.execute(
+                marker.update()
+                .where(marker.c.delivery == task.delivery.name)
+                .values(version=result.version, delivered=task.created.replace(tzinfo=None))
+            )
     status = DELIVERED if changed or gone else UP_TO_DATE
+    return DeliveryOutcome(status=status, rows=len(changed) + len(gone))
+
+
+def _would_write(connection: Connection, name: str, result: Result, rows: Mapping[str, OwnRow]) -> DeliveryOutcome:
+    """What a delivery would do. Nothing is made."""
+    table, _ = _described(name, result)
+    there = _columns_of(connection, name)
+    changed, gone = (list(rows.values()), []) if there is None else _difference(connection, table, rows)
+    status = WOULD_DELIVER if changed or gone else UP_TO_DATE
     return DeliveryOutcome(status=status, rows=len(changed) + len(gone))
 
 
@@ -140,11 +152,22 @@ def _words(error: Exception) -> str:
     return " ".join(str(original or error).split())[:300]
 
 
-def _tables(connection: Connection, name: str, result: Result) -> tuple[Table, Table]:
-    """The table and the table of markers. They are made where they are missing, and get new columns.
+def in_own_transaction(engine: Engine, make: Callable[[Connection], Made]) -> Made:
+    """What `make` makes, in a transaction of its own. Databases answer in many ways where another process makes one of
+    the tables at that moment, so it is tried again, and then that one is there."""
+    from sqlalchemy import exc
 
-    Raises DestinationRefused for a table of somebody else."""
-    from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table, inspect, text
+    with engine.connect() as connection:
+        for _ in range(MAX_TRIES - 1):
+            with suppress(exc.SQLAlchemyError), connection.begin():
+                return make(connection)
+        with connection.begin():
+            return make(connection)
+
+
+def _described(name: str, result: Result) -> tuple[Table, Table]:
+    """The table and the table of markers, as they should be."""
+    from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table
 
     schema, _, bare = name.rpartition(".")
     metadata = MetaData(schema=schema or None)
@@ -155,27 +178,41 @@ def _tables(connection: Connection, name: str, result: Result) -> tuple[Table, T
         Column("version", BigInteger, nullable=False),
         Column("delivered", DateTime),
     )
-    table = Table(bare, metadata, *_columns(result))
+    return Table(bare, metadata, *_columns(result)), marker
+
+
+def _columns_of(connection: Connection, name: str) -> set[str] | None:
+    """The columns that the table has; None where there is none. Raises DestinationRefused for a table of somebody
+    else."""
+    from sqlalchemy import inspect
+
+    schema, _, bare = name.rpartition(".")
     there = inspect(connection)
-    if there.has_table(bare, schema=schema or None):
-        found = {column["name"] for column in there.get_columns(bare, schema=schema or None)}
-        if KEY not in found:
-            raise DestinationRefused(
-                f"the table {name} is there already, and Tallybook did not make it",
-                hint='name another one: table = "tallybook_metrics"',
-            )
-        for column in table.columns:
-            if column.name not in found:
-                kind = column.type.compile(dialect=connection.dialect)
-                quoted = connection.dialect.identifier_preparer
-                where = quoted.format_table(table)
-                connection.execute(text(f"ALTER TABLE {where} ADD COLUMN {quoted.format_column(column)} {kind}"))
-    _make(connection, metadata)
+    if not there.has_table(bare, schema=schema or None):
+        return None
+    found = {column["name"] for column in there.get_columns(bare, schema=schema or None)}
+    if KEY not in found:
+        raise DestinationRefused(
+            f"the table {name} is there already, and Tallybook did not make it",
+            hint='name another one: table = "tallybook_metrics"',
+        )
+    return found
+
+
+def _made_tables(connection: Connection, name: str, result: Result) -> tuple[Table, Table]:
+    """The table and the table of markers. They are made where they are missing, and get new columns."""
+    from sqlalchemy import text
+
+    table, marker = _described(name, result)
+    found = _columns_of(connection, name)
+    for column in table.columns if found is not None else ():
+        if column.name not in (found or ()):
+            kind = column.type.compile(dialect=connection.dialect)
+            quoted = connection.dialect.identifier_preparer
+            where = quoted.format_table(table)
+            connection.execute(text(f"ALTER TABLE {where} ADD COLUMN {quoted.format_column(column)} {kind}"))
+    table.metadata.create_all(connection, checkfirst=True)
     return table, marker
-
-
-def _make(connection: Connection, metadata: MetaData) -> None:
-    metadata.create_all(connection, checkfirst=True)
 
 
 def _columns(result: Result) -> list[Column[Any]]:

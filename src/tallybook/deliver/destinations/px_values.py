@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import msgspec
 
 from tallybook.core import ACCOUNTS, FLAG_VALUE, INSTANT_VALUE, TEXT_VALUE, calendar
 from tallybook.deliver.actions_of_rules import is_of_rules
+from tallybook.deliver.destinations.corrections import ChangedItem
 from tallybook.deliver.destinations.outbox import RESTATED_WORDS, ChangedRow, OutboxTask
 from tallybook.deliver.destinations.px_declared import (
     CORRECTED,
@@ -53,24 +54,43 @@ def changed_items(row: ChangedRow, task: OutboxTask) -> Iterator[OutboxItem]:
     not arrive gets its new content, or is withdrawn."""
     source = row.new or row.old
     assert source is not None
+    kind, (user, _) = CORRECTION if task.options["restated"] == EVENT else RESTATEMENT, _identity(source, task)
     for event, metrics in _events(task):
-        new = _known(row.new, metrics)
-        plain = _event_item(VALUE, event, source, task, new, {})
-        if plain.key in row.waiting:
-            yield plain if new else replace(plain, body="")
-            continue
-        waiting = _waiting_correction(plain.key, row)
-        kept = json.loads(waiting.body) if waiting is not None else {}
-        old: dict[str, str] = kept["old"] if "old" in kept else _known(row.old, metrics)
-        if waiting is None and not old and plain.key not in row.returned:
-            yield from [plain] if new else ()
-            continue
-        kind = CORRECTION if task.options["restated"] == EVENT else RESTATEMENT
-        if waiting is not None and (old == new or waiting.kind != kind):
-            yield OutboxItem(waiting.item, waiting.day, "")
-        if old != new:
-            changed = {one: old.get(one) for one in metrics if old.get(one) != new.get(one)}
-            yield _event_item(kind, event, source, task, new, changed, old)
+        name = _event_name(VALUE, event, source, user)
+        changed = ChangedPxEvent(
+            name=name,
+            others=tuple(one + name.removeprefix(VALUE) for one in (CORRECTION, RESTATEMENT)),
+            kind=kind,
+            old=_known(row.old, metrics),
+            new=_known(row.new, metrics),
+            event=event,
+            metrics=metrics,
+            row=source,
+            task=task,
+        )
+        yield from changed.items(row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedPxEvent(ChangedItem[dict[str, str]]):
+    """An event of a row that changed, with the values that are known."""
+
+    event: str
+    metrics: tuple[str, ...]
+    row: AnswerRow
+    task: OutboxTask
+
+    def plain(self) -> OutboxItem:
+        return _event_item(VALUE, self.event, self.row, self.task, self.new, {})
+
+    def corrected(self, had: dict[str, str]) -> OutboxItem:
+        changed = {one: had.get(one) for one in self.metrics if had.get(one) != self.new.get(one)}
+        return _event_item(self.kind, self.event, self.row, self.task, self.new, changed, had)
+
+    def had_by(self, waiting: OutboxRow) -> dict[str, str]:
+        kept = json.loads(waiting.body)
+        had: dict[str, str] = kept.get("old", self.old)
+        return had
 
 
 def _known(row: AnswerRow | None, metrics: Iterable[str]) -> dict[str, str]:
@@ -78,12 +98,6 @@ def _known(row: AnswerRow | None, metrics: Iterable[str]) -> dict[str, str]:
     names = row.names.metrics if row else ()
     found = {name: row.value(name) for name in metrics if name in names} if row else {}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _waiting_correction(key: str, row: ChangedRow) -> OutboxRow | None:
-    """The correction or report of an event that did not arrive. Its `old` is what the receiver has."""
-    rest = key.removeprefix(VALUE)
-    return next((row.waiting[kind + rest] for kind in (CORRECTION, RESTATEMENT) if kind + rest in row.waiting), None)
 
 
 def _events(task: OutboxTask) -> list[tuple[str, tuple[str, ...]]]:
@@ -125,10 +139,11 @@ def _event_item(
         body["old"] = old
     if kind == RESTATEMENT:
         body["said"] = _restated_words(body, {one: (value, values.get(one)) for one, value in changed.items()})
-    series = msgspec.json.encode(row.dimensions).decode()
-    return OutboxItem(
-        item_key(kind, event, row.period, user or "", series), row.period, msgspec.json.encode(body).decode()
-    )
+    return OutboxItem(_event_name(kind, event, row, user), row.period, msgspec.json.encode(body).decode())
+
+
+def _event_name(kind: str, event: str, row: AnswerRow, user: str | None) -> str:
+    return item_key(kind, event, row.period, user or "", msgspec.json.encode(row.dimensions).decode())
 
 
 def milliseconds_of(day: date, task: OutboxTask) -> int:

@@ -71,16 +71,10 @@ class RuleTable(OutboxDestination):
 
 
 def _table_in(engine: Engine, name: str) -> Table:
-    """The table, made in a transaction of its own. Where another rule makes it at the same moment, it is looked up."""
-    from sqlalchemy import exc
+    """The table, which is made where it is missing."""
+    from tallybook.deliver.destinations.own_table import in_own_transaction
 
-    with engine.connect() as connection:
-        try:
-            with connection.begin():
-                return _made_table(connection, name)
-        except exc.SQLAlchemyError:
-            with connection.begin():
-                return _made_table(connection, name)
+    return in_own_transaction(engine, lambda connection: _made_table(connection, name))
 
 
 def _made_table(connection: Connection, name: str) -> Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time as clock_time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ import msgspec
 
 from tallybook.config import choice_of, read_span_of_days, read_text, read_time_of_day, read_url, whole_number
 from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem
+from tallybook.deliver.destinations.corrections import ChangedItem
 from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask, SharedRate
 from tallybook.deliver.outgoing.failures import ARRIVED, SendVerdict
 from tallybook.storage import RESTATED, OutboxItem, OutboxRow, hash_of_body, item_key
@@ -139,21 +141,16 @@ class EventService(OutboxDestination):
     def changed(self, row: ChangedRow, task: OutboxTask) -> Iterable[OutboxItem]:
         source = row.new or row.old
         assert source is not None
-        new, event = _values(row.new), _key(EVENT, source, task)
-        if event in row.waiting:
-            yield from self.items(row.new, task) if row.new and new else [OutboxItem(event, source.period, "")]
-            return
-        keys = [_key(kind, source, task) for kind in (CORRECTED, RESTATED)]
-        waiting = next((row.waiting[key] for key in keys if key in row.waiting), None)
-        old = _values(row.old) if waiting is None else _previous_of(waiting)
-        if waiting is None and not old and event not in row.returned:
-            yield from self.items(row.new, task) if row.new else ()
-            return
-        kind = CORRECTED if task.options["restated"] == EVENT else RESTATED
-        if waiting is not None and (old == new or waiting.kind != kind):
-            yield OutboxItem(waiting.item, waiting.day, "")
-        if old != new:
-            yield _correction(kind, source, old, new, task)
+        changed = ChangedServiceEvent(
+            name=_key(EVENT, source, task),
+            others=tuple(_key(kind, source, task) for kind in (CORRECTED, RESTATED)),
+            kind=CORRECTED if task.options["restated"] == EVENT else RESTATED,
+            old=_values(row.old),
+            new=_values(row.new),
+            row=source,
+            task=task,
+        )
+        return changed.items(row)
 
     def rate(self, task: OutboxTask) -> SharedRate | None:
         if not task.options["rate"]:
@@ -175,6 +172,23 @@ class EventService(OutboxDestination):
         if _is_note(rows[0]):
             return SendVerdict(outcome=ARRIVED, said="read")  # whoever replays a report of a day has read it
         return super().send(rows, task, channel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedServiceEvent(ChangedItem[dict[str, str]]):
+    """An event of a row that changed, with the values that are known."""
+
+    row: AnswerRow
+    task: OutboxTask
+
+    def plain(self) -> OutboxItem:
+        return OutboxItem(self.name, self.row.period, _encoded(event_body(self.row, self.task)))
+
+    def corrected(self, had: dict[str, str]) -> OutboxItem:
+        return _correction(self.kind, self.row, had, self.new, self.task)
+
+    def had_by(self, waiting: OutboxRow) -> dict[str, str]:
+        return _previous_of(waiting)
 
 
 def _is_note(row: OutboxRow) -> bool:

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
 from tallybook.config import choice_of, read_flag, read_secret_texts, read_template, read_text, read_url, whole_number
 from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem
+from tallybook.deliver.destinations.corrections import ChangedItem
 from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask
 from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
 
@@ -136,13 +137,8 @@ class Webhook(OutboxDestination):
         for metric in source.names.metrics:
             new = row.new.value(metric) if row.new else None
             old = row.old.value(metric) if row.old and metric in row.old.names.metrics else None
-            waiting = row.waiting.get(_name(source, metric))
-            if waiting is not None:
-                yield _item_instead(waiting, source, metric, new)
-            elif new != old and (old is not None or _name(source, metric) in row.returned):
-                yield _item(source, metric, new, Previous(old))
-            elif new != old:
-                yield _item(source, metric, new)
+            name = _name(source, metric)
+            yield from ChangedValue(name=name, kind=VALUE, old=old, new=new, row=source, metric=metric).items(row)
 
     def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
         """The whole answer, where that is asked for: sent again when it is another one."""
@@ -191,9 +187,45 @@ class Webhook(OutboxDestination):
 def message_id(row: OutboxRow) -> str:
     """The id of an item with its content: the same whenever it is sent. A value that returns to what it was before is
     another message."""
-    is_first = row.kind != ATTRIBUTE and '"previous":' not in row.body
-    text = f"{row.delivery}\0{row.item}\0{row.hash}" + ("" if is_first else f"\0{row.version}")
+    text = f"{row.delivery}\0{row.item}\0{row.hash}" + (f"\0{row.version}" if _is_said_again(row) else "")
     return "msg_" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _is_said_again(row: OutboxRow) -> bool:
+    """Whether an item may have the content of one that was sent before: a correction, or a whole answer."""
+    return row.kind == ATTRIBUTE or (row.kind == VALUE and "previous" in _fields(row))
+
+
+def _fields(row: OutboxRow) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode(row.body, type=dict[str, msgspec.Raw])
+
+
+def _digits(number: msgspec.Raw) -> str | None:
+    return None if number == msgspec.Raw(b"null") else bytes(number).decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedValue(ChangedItem[str | None]):
+    """One value of a row that changed. Its corrections have its own name."""
+
+    row: AnswerRow
+    metric: str
+    is_said_again: ClassVar[bool] = True
+
+    def plain(self) -> OutboxItem:
+        return _item(self.row, self.metric, self.new)
+
+    def corrected(self, had: str | None) -> OutboxItem:
+        return _item(self.row, self.metric, self.new, Previous(had))
+
+    def had_by(self, waiting: OutboxRow) -> str | None:
+        return _digits(_fields(waiting)["previous"])
+
+    def is_first(self, waiting: OutboxRow) -> bool:
+        return not _is_said_again(waiting)
+
+    def said_by(self, waiting: OutboxRow) -> str | None:
+        return _digits(_fields(waiting)["value"])
 
 
 @dataclass(frozen=True)
@@ -205,19 +237,6 @@ class Previous:
 
 def _name(row: AnswerRow, metric: str) -> str:
     return item_key(VALUE, metric, row.period, "", _encoded(row.dimensions).decode())
-
-
-def _item_instead(waiting: OutboxRow, row: AnswerRow, metric: str, new: str | None) -> OutboxItem:
-    """The item that replaces one of which nobody knows that it arrived."""
-    known = msgspec.json.decode(waiting.body, type=dict[str, msgspec.Raw])
-    is_first = "previous" not in known
-    if is_first and new is not None:
-        return _item(row, metric, new)
-    receiver_has = known["value"] if is_first else known["previous"]
-    previous = None if receiver_has == msgspec.Raw(b"null") else bytes(receiver_has).decode()
-    if not waiting.may_have_arrived and (is_first or new == previous):
-        return OutboxItem(waiting.item, waiting.day, "")
-    return _item(row, metric, new, Previous(previous))
 
 
 def _item(row: AnswerRow, metric: str, value: str | None, previous: Previous | None = None) -> OutboxItem:
