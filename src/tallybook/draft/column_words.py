@@ -1,4 +1,4 @@
-"""Words in names of other columns: dimensions, private data, amounts and actors."""
+"""Words in names of other columns: dimensions, amounts and actors."""
 
 from __future__ import annotations
 
@@ -52,122 +52,6 @@ DIMENSIONS = [
     "subscription",
 ]
 """Words of columns that are useful dimensions, best first."""
-PRIVATE = frozenset(
-    [
-        "email",
-        "mail",
-        "name",
-        "firstname",
-        "lastname",
-        "fullname",
-        "surname",
-        "phone",
-        "telephone",
-        "tel",
-        "cell",
-        "mobile",
-        "whatsapp",
-        "contact",
-        "author",
-        "nickname",
-        "nick",
-        "handle",
-        "displayname",
-        "alias",
-        "owner",
-        "initial",
-        "initials",
-        "passport",
-        "age",
-        "dob",
-        "digits",
-        "digit",
-        "last4",
-        "bin",
-        "bank",
-        "city",
-        "fax",
-        "address",
-        "street",
-        "zip",
-        "zipcode",
-        "postal",
-        "postcode",
-        "ip",
-        "password",
-        "hash",
-        "digest",
-        "token",
-        "secret",
-        "ssn",
-        "birthday",
-        "birth",
-        "username",
-        "login",
-        "url",
-        "uri",
-        "link",
-        "avatar",
-        "image",
-        "photo",
-        "latitude",
-        "longitude",
-        "lat",
-        "lng",
-        "lon",
-        "iban",
-        "card",
-        "gender",
-        "sex",
-        "religion",
-        "user",
-        "account",
-        "customer",
-        "member",
-        "person",
-        "vat",
-        "signature",
-        "fingerprint",
-    ]
-)
-PROSE = frozenset(
-    [
-        "title",
-        "description",
-        "note",
-        "notes",
-        "body",
-        "comment",
-        "comments",
-        "subject",
-        "content",
-        "text",
-        "message",
-        "summary",
-        "bio",
-        "html",
-        "json",
-        "payload",
-        "data",
-        "metadata",
-        "meta",
-        "query",
-        "reference",
-        "ref",
-        "number",
-        "sku",
-        "code",
-        "slug",
-        "path",
-        "uuid",
-        "guid",
-        "hash",
-        "key",
-        "file",
-        "filename",
-        "page",
-    ]
-)
 AMOUNTS = (
     "amount_paid",
     "paid_amount",
@@ -364,7 +248,9 @@ SYSTEM_ACTORS = frozenset(
     ]
 )
 """Words of references to somebody who did not do what the row describes, or did it later."""
-COUNTS_OF_PEOPLE = frozenset(["users", "people", "visitors", "uniques", "accounts", "sessions_users"])
+COUNTS_OF_PEOPLE = frozenset(
+    ["users", "people", "visitors", "uniques", "accounts", "sessions_users", "dau", "wau", "mau", "reach"]
+)
 """Numbers per day that count people, who overlap between days."""
 STATES_OF_A_DAY = frozenset(
     [

@@ -7,8 +7,10 @@ from collections.abc import Collection, Sequence
 
 from tallybook.collect import BOOL, INT, OTHER, TEXT
 from tallybook.core import RESERVED_NAMES
-from tallybook.draft.column_words import DIMENSIONS, PRIVATE, PROSE
-from tallybook.draft.evidence import same_nulls
+from tallybook.draft.column_words import DIMENSIONS
+from tallybook.draft.evidence import same_nulls, says_whether
+from tallybook.draft.people import is_people
+from tallybook.draft.private_words import PRIVATE, PROSE
 from tallybook.draft.row_filters import is_flag, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_words import INTERNAL
@@ -75,10 +77,13 @@ CHANGING = frozenset(
         "decline",
         "delinquent",
         "cancel",
+        "done",
     ]
 )
 """Words of columns whose value on the day of the fact is no longer known later."""
 _LATER = stems(tuple(LATER))
+_CODE = re.compile(r"[a-z0-9]+([_-][a-zA-Z0-9]+)*|[A-Z0-9]+([_-][A-Z0-9]+)*")
+_OF_PERSONS = frozenset(("firstname", "lastname", "fullname", "surname", "birthday", "birthdate", "dob", "gender"))
 _DIGITS = re.compile(r"[+\d][\d\s().-]{3,}")
 _OF_ADDRESSES = frozenset(("billing", "shipping", "address", "home", "customer", "user", "us", "mailing"))
 _STATES = (
@@ -115,7 +120,7 @@ def all_dimensions(table: SeenTable, without: Collection[str] = ()) -> list[Seen
     """All useful dimensions of a table, best first. None has one of the words `without`."""
     found: list[tuple[int, int, SeenColumn]] = []
     for column in table.columns:
-        if not set(column.words) & set(without) and not changes(table, column) and _splits(column, table.rows):
+        if not set(column.words) & set(without) and not changes(table, column) and _splits(table, column):
             place = min((DIMENSIONS.index(w) for w in column.words if w in DIMENSIONS), default=len(DIMENSIONS))
             found.append((place, len(found), column))
     return [column for _, _, column in sorted(found, key=lambda item: item[:2])]
@@ -140,10 +145,10 @@ def changes(table: SeenTable, column: SeenColumn) -> bool:
     named = {singular(word) for word in column.words}
     if named & CHANGING or "state" in named or "status" in named:
         return not _is_region(column)
-    if is_flag(column) and any(word.endswith(("ed", "en")) for word in named):
-        return True
-    later = (c for c in table.times if {stem(w) for w in c.words} & _LATER)
-    return any(same_nulls(column, time) for time in later)
+    if is_flag(column) and (table_of_people(table) or any(word.endswith(("ed", "en")) for word in named)):
+        return True  # a consent, a preference or a state of somebody, as it is now
+    later = [c for c in table.times if {stem(w) for w in c.words} & _LATER]
+    return any(same_nulls(column, time) or (is_flag(column) and says_whether(column, time)) for time in later)
 
 
 def _is_region(column: SeenColumn) -> bool:
@@ -152,7 +157,7 @@ def _is_region(column: SeenColumn) -> bool:
     return column.textual and set(column.words) - _OF_ADDRESSES == {"state"} and not values & _STATES
 
 
-def _splits(column: SeenColumn, rows: int) -> bool:
+def _splits(table: SeenTable, column: SeenColumn) -> bool:
     kind, known = column.type.kind, bool({singular(w) for w in column.words} & set(DIMENSIONS))
     if column.an_id or column.time is not None or column.name.casefold() in RESERVED_NAMES:
         return False
@@ -160,6 +165,8 @@ def _splits(column: SeenColumn, rows: int) -> bool:
         return False
     if kind not in (TEXT, BOOL, OTHER) and not (kind == INT and known and _enumerates(column)):
         return False
+    if table_of_people(table) and column.textual and not known and not _are_codes(column):
+        return False  # a text about a person whose name does not say what it is: perhaps a name, or a place
     if set(column.words) & (JUNK_FLAGS | INTERNAL | {"moderator", "superuser"}) and is_flag(column):
         return False
     if not all(isinstance(value, str | int | float) for value in column.values):
@@ -169,7 +176,7 @@ def _splits(column: SeenColumn, rows: int) -> bool:
         return False
     if any(len(t) > 40 or t[:1] in ("{", "[") or t.count(" ") > 4 or "://" in t for t in texts):
         return False
-    return known or len(texts) * 3 <= rows
+    return known or len(texts) * 3 <= table.rows
 
 
 def is_private(column: SeenColumn) -> bool:
@@ -180,6 +187,16 @@ def is_private(column: SeenColumn) -> bool:
     if any("@" in text for text in texts):
         return True
     return column.textual and bool(texts) and all(_DIGITS.fullmatch(text) for text in texts)
+
+
+def table_of_people(table: SeenTable) -> bool:
+    """Whether each row is about one person: by the table, or by columns with names, addresses or telephone numbers."""
+    return is_people(table) or any({singular(w) for w in column.words} & _OF_PERSONS for column in table.columns)
+
+
+def _are_codes(column: SeenColumn) -> bool:
+    """Whether all values are written like constants: basic, PRO, smb_2, de-AT."""
+    return all(_CODE.fullmatch(text) for text in column.texts)
 
 
 def _enumerates(column: SeenColumn) -> bool:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
+from tallybook.collect import INT
 from tallybook.draft.column_words import COUNTS_OF_PEOPLE, STATES_OF_A_DAY
-from tallybook.draft.evidence import Movement, distinct_share, instants, is_share, movement
+from tallybook.draft.evidence import MIN_ROWS, Movement, distinct_share, instants, is_share, movement, numbers
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
 from tallybook.draft.table_words import DAILY, USAGE
 from tallybook.draft.time_words import LATER
 from tallybook.draft.words import singular, words
 
 FLOW, STATE, SHARE, PEOPLE_COUNT, UNKNOWN = "flow", "state", "share", "people", "unknown"
+HIGHEST, LOWEST, PERCENTILE = "highest", "lowest", "percentile"
 SLOW_STEP = 0.06
 """A number that moves by less of its size from day to day is a state."""
 SHARE_WORDS = frozenset(
@@ -28,6 +33,9 @@ SHARE_WORDS = frozenset(
         "median",
         "proportion",
         "fraction",
+        *("ctr", "cpc", "cpm", "cpa", "cpl", "roas", "roi", "arpu", "arppu", "aov", "adr", "revpar", "stickiness"),
+        *("per", "index", "score", "position", "frequency", "temperature", "temp", "humidity", "voltage", "pressure"),
+        *("speed", "latency", "elo", "mmr", "age"),
     ]
 )
 _LIFETIME_WORDS = frozenset(("ever", "lifetime", "cumulative", "cum", "total", "alltime"))
@@ -62,6 +70,10 @@ _FLOW_WORDS = frozenset(
             "count",
             "earning",
             "income",
+            "second",
+            "uptime",
+            "downtime",
+            "duration",
         ],
     )
 )
@@ -75,6 +87,8 @@ class DailyNumber:
     why: str
     counter: bool = False
     """Whether it is a lifetime counter."""
+    quotient: tuple[SeenColumn, SeenColumn, int] | None = None
+    """The (dividend, divisor, factor) of a share: two other columns of the table."""
 
 
 def day_column(table: SeenTable, *, has_amount: bool) -> SeenColumn | None:
@@ -91,6 +105,8 @@ def day_column(table: SeenTable, *, has_amount: bool) -> SeenColumn | None:
     for column in days:
         if _is_bare(column) and _splits_days(table, column):
             return column
+        if is_monthly(column) and _once_a_period(table, column):
+            return column
     keyless = not any(c.key for c in table.columns) and any(c.number and not c.an_id for c in table.columns)
     return next((c for c in days if named or (keyless and not has_amount and _is_bare(c))), None)
 
@@ -100,6 +116,12 @@ def _is_bare(column: SeenColumn) -> bool:
     return set(column.words) <= {"day", "date", "ds", "dt", "d"}
 
 
+MAX_COMPARED = 40
+"""Rows in which a number is compared with the quotients of others."""
+_PERCENTILE = re.compile(r"p\d{2,4}")
+_EXTREMES = {"max": HIGHEST, "maximum": HIGHEST, "peak": HIGHEST, "highest": HIGHEST, "min": LOWEST, "minimum": LOWEST}
+_CHANGE_WORDS = frozenset(("change", "delta", "diff", "difference"))
+_FIRST_TIME = frozenset(("new", "signups", "registrations", "registered", "joined", "added", "first"))
 _COUNTS = frozenset(("count", "total", "number", "sum"))
 DAILY_NOUNS = frozenset(("daily", "snapshot", "balance"))
 
@@ -108,6 +130,28 @@ def _once_a_day(table: SeenTable, day: SeenColumn) -> bool:
     """Whether no day has two rows."""
     numbers_ = any(c.number and not c.an_id for c in table.columns)
     return numbers_ and len(day.values) >= 5 and distinct_share(day.values) == 1.0
+
+
+def is_monthly(column: SeenColumn) -> bool:
+    """Whether all times are first or last days of months, of at least three months."""
+    days = {datetime.fromtimestamp(time, UTC).date() for time in instants(column) if time is not None}
+    if len(days) < 3 or len(column.values) < MIN_ROWS:
+        return False
+    return all(day.day == 1 for day in days) or all((day + timedelta(days=1)).day == 1 for day in days)
+
+
+def _once_a_period(table: SeenTable, day: SeenColumn) -> bool:
+    """Whether no period has two rows, or two rows of one id or category."""
+    if not any(c.number and not c.an_id for c in table.columns):
+        return False
+    if distinct_share(day.values) == 1.0:
+        return True
+    for column in table.columns:
+        if column is not day and not column.key and not column.nulls and (column.an_id or column.textual):
+            pairs = list(zip(day.cells, column.cells, strict=True))
+            if len(set(pairs)) == len(pairs):
+                return True
+    return False
 
 
 def _splits_days(table: SeenTable, day: SeenColumn) -> bool:
@@ -138,9 +182,20 @@ def series_of(table: SeenTable, day: SeenColumn) -> list[SeenColumn]:
 def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> DailyNumber:
     """How one number behaves: by its values first, then by its words. Unknown where both disagree."""
     named = {singular(word) for word in column.words}
+    if any(_PERCENTILE.fullmatch(word) for word in column.words) or "percentile" in named:
+        return DailyNumber(
+            PERCENTILE, f"{column.name}: the percentile of a week does not follow from those of its days"
+        )
+    if quotient := quotient_of(table, column):
+        return DailyNumber(SHARE, f"{quotient[0].name} / {quotient[1].name} in the rows", quotient=quotient)
     if named & SHARE_WORDS or (is_share(column.values) and not named & _FLOW_WORDS):
         return DailyNumber(SHARE, f"{column.name} is a share or a mean, which does not add up")
-    if set(column.words) & COUNTS_OF_PEOPLE:
+    if named & _EXTREMES.keys():
+        sort = _EXTREMES[next(iter(named & _EXTREMES.keys()))]
+        return DailyNumber(sort, f"{column.name} is the {sort} of a day, which does not add up")
+    if named & _CHANGE_WORDS:
+        return DailyNumber(FLOW, f"{column.name} is the change of each day, which adds up")
+    if _counts_people(table, column):
         return DailyNumber(PEOPLE_COUNT, "daily counts of people overlap, so they do not add up over days")
     moves = movement(_runs(table, day, column))
     stock = bool(
@@ -151,6 +206,95 @@ def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> Daily
         sort = STATE if stock or named & {"ever", "lifetime"} else FLOW if named & _FLOW_WORDS else UNKNOWN
         return DailyNumber(sort, f"{column.name} is a state at the end of a day by its name")
     return _by_movement(column, moves, named, stock=stock, counter=counter)
+
+
+def _counts_people(table: SeenTable, column: SeenColumn) -> bool:
+    """Whether a number counts people, who come again on other days. New ones come once."""
+    named = set(column.words)
+    if named & _FIRST_TIME or {singular(w) for w in named} & (_FLOW_WORDS - {"count"} - set(USAGE)):
+        return False
+    if named & COUNTS_OF_PEOPLE:
+        return True
+    of_table = set(words(table.bare))
+    plain = named <= _COUNTS | {"n", "value", "cnt", "daily"}
+    return plain and bool(of_table & (COUNTS_OF_PEOPLE | {"active", "actives"})) and not of_table & _FIRST_TIME
+
+
+def quotient_of(table: SeenTable, column: SeenColumn) -> tuple[SeenColumn, SeenColumn, int] | None:
+    """The (dividend, divisor, factor) of a number that is the quotient of two other numbers in nearly all rows."""
+    if column.type.kind == INT or column.an_id:
+        return None
+    others = [c for c in table.columns if c.number and c is not column and not c.an_id and c.time is None]
+    for factor in (1, 100, 1000):
+        for dividend in others:
+            for divisor in others:
+                if dividend is not divisor and _divides(column, dividend, divisor, factor):
+                    return dividend, divisor, factor
+    return None
+
+
+def _divides(column: SeenColumn, dividend: SeenColumn, divisor: SeenColumn, factor: int) -> bool:
+    """Whether column = factor * dividend / divisor, as far as it is rounded."""
+    known = good = 0
+    for cell, above, below in zip(column.cells[:MAX_COMPARED], dividend.cells, divisor.cells, strict=False):
+        triple = numbers((cell, above, below))
+        if len(triple) == 3 and triple[2] and triple[0]:
+            known += 1
+            quotient = factor * triple[1] / triple[2]
+            good += abs(triple[0] - quotient) <= max(0.01 * abs(quotient), _half_digit(cell))
+            if known - good > 0.1 * MAX_COMPARED:
+                return False
+    different = len(set(map(str, divisor.values[:MAX_COMPARED]))) > 2
+    return known >= MIN_ROWS and good >= 0.9 * known and different
+
+
+def _half_digit(value: object) -> float:
+    """Half of the last written digit, at most 0.005: what rounding may have changed."""
+    digits = len(str(value).partition(".")[2])
+    return float(0.5 * 10.0**-digits) if digits >= 2 else 0.005
+
+
+# --- the calendar ------------------------------------------------------------------------------------------------
+
+_PARTS_OF_A_DAY: tuple[Callable[[date], int], ...] = (
+    lambda day: day.year,
+    lambda day: day.isocalendar().year,
+    lambda day: (day.month + 2) // 3,
+    lambda day: day.month,
+    lambda day: day.day,
+    lambda day: day.isocalendar().week,
+    lambda day: int(day.strftime("%U")),
+    lambda day: int(day.strftime("%W")),
+    lambda day: day.timetuple().tm_yday,
+    lambda day: day.isoweekday(),
+    lambda day: day.weekday(),
+    lambda day: day.isoweekday() % 7,
+    lambda day: day.isoweekday() % 7 + 1,
+    lambda day: day.year * 100 + day.month,
+    lambda day: day.year * 10_000 + day.month * 100 + day.day,
+)
+
+
+def is_part_of_day(day: SeenColumn, column: SeenColumn) -> bool:
+    """Whether a number is the year, month, week or another part of the day of its row."""
+    pairs = [
+        (datetime.fromtimestamp(time, UTC).date(), int(value))
+        for time, value in zip(instants(day), column.cells, strict=True)
+        if time is not None and isinstance(value, int) and not isinstance(value, bool)
+    ]
+    if len(pairs) < MIN_ROWS or len(pairs) < len(column.values):
+        return False
+    return any(all(part(when) == value for when, value in pairs) for part in _PARTS_OF_A_DAY)
+
+
+_CALENDAR_WORDS = frozenset(("date", "dates", "calendar", "day", "days", "time"))
+
+
+def is_calendar(table: SeenTable, day: SeenColumn) -> bool:
+    """Whether the rows are the days of a calendar, and not what happened on them."""
+    parts = sum(is_part_of_day(day, column) for column in table.columns if column.number and column is not day)
+    once = distinct_share(day.values) == 1.0
+    return once and (parts >= 3 or (parts >= 1 and set(words(table.bare)) <= _CALENDAR_WORDS))
 
 
 def _by_movement(column: SeenColumn, moves: Movement, named: set[str], *, stock: bool, counter: bool) -> DailyNumber:

@@ -108,7 +108,7 @@ def draft(
     full = resolved(url, Path.cwd())
     source = open_source(SourceSettings(name=name, url=full, statement_timeout=STATEMENT_SECONDS))
     try:
-        seen = see(source, on_table)
+        seen = see(source, now, on_table)
         shown, variable = _shown_url(full, folder)
         made = Draft(
             source=name, url=shown, variable=variable, timezone=timezone, tables=len(seen.tables), id=_new_id(full, now)
@@ -194,6 +194,8 @@ def _without_join(idea: Idea, seen: Seen) -> None:
     idea.keys.pop("join")
     idea.why.pop("join", None)
     idea.keys["by"] = [name for name in idea.keys["by"] if table is not None and table.column(name)]
+    if not idea.keys["by"]:
+        idea.keys.pop("by")
 
 
 def _checked_against(source: Source, made: Draft, idea: Idea) -> BoundMetric | None:

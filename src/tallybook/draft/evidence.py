@@ -144,3 +144,11 @@ def same_nulls(left: SeenColumn, right: SeenColumn) -> bool:
         return False
     differing = sum((a is None) != (b is None) for a, b in zip(left.cells, right.cells, strict=True))
     return differing <= 0.03 * len(left.cells)
+
+
+def says_whether(flag: SeenColumn, time: SeenColumn) -> bool:
+    """Whether a flag is true in the rows with a time, or false in them: it is set when the time is."""
+    if not 0.02 < null_share(time) < 0.98 or len(flag.cells) != len(time.cells) or len(flag.cells) < MIN_ROWS:
+        return False
+    same = sum(bool(f) == (t is not None) for f, t in zip(flag.cells, time.cells, strict=True)) / len(flag.cells)
+    return not 0.03 < same < 0.97

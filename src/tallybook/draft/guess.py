@@ -13,17 +13,18 @@ from math import log10
 from tallybook.core import SourceError, SourceUnavailable, isolated
 from tallybook.draft.amounts import amount_of, currency_of
 from tallybook.draft.columns import dimensions
+from tallybook.draft.daily_columns import is_calendar
 from tallybook.draft.evidence import null_share, numbers
-from tallybook.draft.level_guesses import LevelGuesses
 from tallybook.draft.money_guesses import MoneyGuesses, with_unit
-from tallybook.draft.references import actor_of, actors_of, reference, referring, rows_per_entity
+from tallybook.draft.people import is_people
+from tallybook.draft.people_guesses import PeopleGuesses
+from tallybook.draft.references import actor_of, actors_of, reference, referring, rows_per_actor
 from tallybook.draft.row_filters import counted_rows, states, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_guesses import (
     Idea,
     Topic,
     example_values,
-    is_customer_table,
     is_negative,
     joined_words,
     singular_name,
@@ -41,35 +42,28 @@ from tallybook.draft.table_roles import (
     is_spending,
     role_of,
 )
-from tallybook.draft.table_words import ACCOUNTS, DEALS, MONEY, PEOPLE, USAGE, WORK
+from tallybook.draft.table_words import DEALS, MONEY, USAGE, WORK
 from tallybook.draft.time_words import BORN, DONE, PAID
 from tallybook.draft.times import end_column, is_deletion, time_of, why_time
-from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, singular, stem, stems, terms, words
+from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, singular, terms, words
 
 MAX_RATING = 10
 MIN_ROWS_PER_ACTOR = 1.5
-MAX_STAFF_RATIO = 5
-"""A table of people with fewer rows than the largest one by this factor does not contain the customers."""
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
-_OF_OTHERS = stems(("expires", "expired", "until", "to"))
-"""Words of times at which something of a person ends, such as a plan, and not the person."""
-_ANYBODY = frozenset(("person", "people", "contact", "client"))
-"""People who need not have an account."""
-_CREDENTIALS = frozenset(("password", "passwd", "encrypted"))
 _CALLED = frozenset(("name", "title", "phone"))
 _RIDES = ("trip", "ride")
 _RATING_WORDS = frozenset(("rating", "stars", "nps", "csat", "satisfaction"))
 
 
 @dataclass
-class Guesser(MoneyGuesses, LevelGuesses):
+class Guesser(MoneyGuesses, PeopleGuesses):
     """Finds the metrics that the tables of one database suggest."""
 
     def ideas(self) -> list[Idea]:
         """All suggested metrics. Tables without one are recorded in `seen.skipped`."""
         ideas: list[Idea] = []
         self.references = referring(self.seen)
-        people = [(self._people_score(t), t.name) for t in self.seen.tables if head(t.bare) in PEOPLE]
+        people = [(self._people_score(t), t.name) for t in self.seen.tables if is_people(t)]
         self.main = max(people, default=(0.0, ""))[1]
         for table in self.seen.tables:
             if later := self._later_layer(table):
@@ -99,6 +93,9 @@ class Guesser(MoneyGuesses, LevelGuesses):
         return next((t.name for t in others if {singular(word) for word in words(t.bare)} == noun), "")
 
     def _why_nothing(self, table: SeenTable) -> str:
+        day = self._daily(table)
+        if day is not None and is_calendar(table, day):
+            return "is a calendar"
         if not table.times:
             return "has no time column"
         return f"has no creation time (time columns: {', '.join(c.name for c in table.times)})"
@@ -131,70 +128,6 @@ class Guesser(MoneyGuesses, LevelGuesses):
             yield from self._usage(table)
         else:
             yield from self._others(table, catalog=role == CATALOG)
-
-    # -- people -------------------------------------------------------------------------------------------
-
-    def _people(self, table: SeenTable) -> Iterator[Idea]:
-        born = time_of(table, (*BORN, ("create",)))
-        if born is None:
-            return
-        keys, why = self._facts(table, born, "count(*)")
-        why.setdefault("time", why_time(table, born, BORN))
-        self._by(table, keys, why)
-        spoken, noun = table.bare.replace("_", " "), head(table.bare)
-        account = noun in ACCOUNTS and is_customer_table(table) and (noun not in _ANYBODY or self._has_account(table))
-        account = account and not self._belongs_to_people(table)
-        new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
-        new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
-        new.score = self._people_score(table)
-        if account and self._are_staff(table):
-            new.doubt = f"only {table.total} rows: staff or tenants, beside a far larger table of people"
-        self._filtered(new, counted_rows(table, self.as_sql, deleted_count=True))
-        yield new
-        ended = end_column(table, born)
-        if ended and ended.values and not is_deletion(ended) and not {stem(w) for w in ended.words} & _OF_OTHERS:
-            about = f"counts current {spoken}: from {born.name} until {ended.name}"
-            current = self._interval(table, born, ended, f"current_{plainly(table.bare)}", about)
-            current.score = -2.0
-            yield current
-
-    def _people_score(self, table: SeenTable) -> float:
-        """How likely new rows are the signups: by the noun, a short name, a password, rows, and what refers to it."""
-        if not is_customer_table(table):
-            return -9.0
-        noun = head(table.bare)
-        extra = len(words(table.bare)) - 1
-        score = 1.0 - 0.06 * PEOPLE.index(noun) - 0.4 * extra
-        score += 0.4 * self._logs_in(table) + 0.4 * self._pays(table)
-        return score + 0.35 * log10(max(1, table.total)) + 0.02 * min(20, self.references.get(table.name, 0))
-
-    def _belongs_to_people(self, table: SeenTable) -> bool:
-        """Whether each row belongs to a row of a table of people with a better name: accounts of a bank, to users."""
-        for column in table.columns:
-            other = reference(self.seen, table, column)
-            if other is None or column.nulls or other[0] is table or not is_customer_table(other[0]):
-                continue
-            better = PEOPLE.index(head(other[0].bare)) < PEOPLE.index(head(table.bare))
-            if better and head(other[0].bare) in ACCOUNTS and not self._are_staff(other[0]):
-                return True
-        return False
-
-    def _are_staff(self, table: SeenTable) -> bool:
-        """Whether the rows are few beside those of another table of people."""
-        people = (t.total for t in self.seen.tables if head(t.bare) in PEOPLE and is_customer_table(t))
-        return table.total * MAX_STAFF_RATIO < max(people, default=0)
-
-    def _logs_in(self, table: SeenTable) -> bool:
-        """Whether the rows have a password."""
-        return any({singular(w) for w in c.words} & _CREDENTIALS for c in table.columns)
-
-    def _pays(self, table: SeenTable) -> bool:
-        """Whether a table of money refers to the rows."""
-        money = (other for other in self.seen.tables if head(other.bare) in MONEY)
-        return any(self.refers(other, c)[0] is table for other in money for c in other.columns if c.an_id)
-
-    def _has_account(self, table: SeenTable) -> bool:
-        return self._logs_in(table) or self._pays(table)
 
     # -- use ------------------------------------------------------------------------------------------------
 
@@ -235,10 +168,16 @@ class Guesser(MoneyGuesses, LevelGuesses):
                 continue
             idea = self._people_in(table, time, column, entity)
             idea.entity, idea.doubt = entity, "another table shows better who was active"
-            idea.score = points + log10(max(1, table.total)) + 0.5 * min(1.0, rows_per_entity(column) / 5)
+            repeated = rows_per_actor(self.seen, table, column)
+            idea.score = points + log10(max(1, table.total)) + 0.5 * min(1.0, repeated / 5)
             idea.score -= null_share(column)
-            if rows_per_entity(column) < MIN_ROWS_PER_ACTOR or not is_activity(table) or _is_document(table):
-                idea.score -= 9.0
+            if repeated < MIN_ROWS_PER_ACTOR:
+                idea.score, idea.doubt = (
+                    idea.score - 9.0,
+                    f"only {repeated:.1f} rows for each {entity}: too few to show use",
+                )
+            elif not is_activity(table) or _is_document(table):
+                idea.score, idea.doubt = idea.score - 9.0, "its rows do not show that somebody was active"
             yield idea
 
     def _buying(self, table: SeenTable) -> Iterator[Idea]:
@@ -249,6 +188,7 @@ class Guesser(MoneyGuesses, LevelGuesses):
             return
         verb = "buying" if head(table.bare) in ("order", "sale", "purchase", "booking") else "paying"
         idea = self._people_in(table, time, *found)
+        verb = "ordering" if found[1] in ("buyer", "shopper") else verb
         idea.name, idea.topic, idea.score = f"{verb}_{plural(found[1])}", Topic.PAYMENTS, money.score - 0.5
         idea.entity = found[1]
         idea.keys |= {"where": money.keys["where"]} if "where" in money.keys else {}
@@ -271,8 +211,9 @@ class Guesser(MoneyGuesses, LevelGuesses):
         idea = Idea(
             name, keys, why, f"counts distinct {column.name} of {table.name}", topic=Topic.ACTIVE, of=table.name
         )
-        self._filtered(idea, counted_rows(table, self.as_sql, deleted_count=True))
-        idea.unsure = []
+        rows = counted_rows(table, self.as_sql, deleted_count=True, absent_count=False)
+        self._filtered(idea, rows)
+        idea.unsure = list(rows.missed)
         return idea
 
     # -- the rest --------------------------------------------------------------------------------------------

@@ -81,7 +81,12 @@ def _name_active(ideas: Sequence[Idea]) -> None:
     wanted = (signups.of if signups else "").lower()
     entities.sort(key=lambda entity: entity not in wanted)
     for idea in ideas:
-        if entities and idea.topic == Topic.PAYMENTS and idea.entity and not idea.name.startswith("buying_"):
+        if (
+            entities
+            and idea.topic == Topic.PAYMENTS
+            and idea.entity
+            and not idea.name.startswith(("buying_", "ordering_"))
+        ):
             idea.topic = Topic.REST  # use shows better who is active than payments do
     for entity in entities[:2]:
         best = next(i for i in ideas if i.topic == Topic.ACTIVE and i.entity == entity)
@@ -114,7 +119,18 @@ def switched_on(ideas: Sequence[Idea]) -> tuple[list[Idea], list[Idea]]:
             ):
                 chosen.append(idea)
     names = {idea.name for idea in chosen}
+    for idea in ideas:
+        if idea.name not in names:
+            idea.doubt = idea.doubt or _why_less(idea, chosen)
     return [i for i in ideas if i.name in names], [i for i in ideas if i.name not in names]
+
+
+def _why_less(idea: Idea, chosen: Sequence[Idea]) -> str:
+    """Why a metric without a doubt is not on."""
+    table = [other.name for other in chosen if other.of == idea.of]
+    if len(table) >= MAX_PER_TABLE:
+        return f"{len(table)} metrics of {idea.of} are on already"
+    return f"less important than the {len(chosen)} that are on"
 
 
 def _is_full(idea: Idea, chosen: Sequence[Idea]) -> bool:

@@ -10,21 +10,28 @@ from tallybook.config import toml
 from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, quantity_of
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
+from tallybook.draft.contract_filters import started_contracts
 from tallybook.draft.daily_columns import (
     FLOW,
+    HIGHEST,
+    LOWEST,
     PEOPLE_COUNT,
+    PERCENTILE,
     SHARE,
     STATE,
     UNKNOWN,
     DailyNumber,
     daily_number,
     day_column,
+    is_calendar,
+    is_monthly,
+    is_part_of_day,
     series_of,
 )
 from tallybook.draft.money_guesses import with_unit
 from tallybook.draft.recurring import Price, currency_column, items_of, measure_of, price_of, quantity_sql
 from tallybook.draft.references import actor_of
-from tallybook.draft.row_filters import RowFilter, started_contracts, states
+from tallybook.draft.row_filters import RowFilter, is_flag, states
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
 from tallybook.draft.table_guesses import (
     Idea,
@@ -40,6 +47,9 @@ from tallybook.draft.table_guesses import (
 from tallybook.draft.time_words import BEGUN, BORN
 from tallybook.draft.times import end_candidates, end_column, is_deletion, time_of, why_time
 from tallybook.draft.words import head, plainly, singular, terms, words
+
+AGGREGATES = {SHARE: "avg", PERCENTILE: "avg", HIGHEST: "max", LOWEST: "min"}
+"""How daily numbers that are neither sums nor states are read over days."""
 
 
 class LevelGuesses(TableGuesses):
@@ -57,7 +67,8 @@ class LevelGuesses(TableGuesses):
         ended = end_column(table, begun)
         many, rows = plainly(table.bare), started_contracts(table, self.as_sql)
         spoken = many.replace("_", " ")
-        base = self._level(table, begun, ended, f"active_{many}", f"counts active {spoken}", rows)
+        holding = started_contracts(table, self.as_sql, ended)
+        base = self._level(table, begun, ended, f"active_{many}", f"counts active {spoken}", holding)
         if base is not None:
             yield base
             priced = list(self._priced(table, base)) or list(self._items_priced(table, base, ended))
@@ -105,8 +116,10 @@ class LevelGuesses(TableGuesses):
         made.keys["measure"], made.why["measure"] = found.measure, found.why
         made.about = f"sum of {price.amount.name} over active {plainly(table.bare).replace('_', ' ')}"
         made.about += f" at the price of {price.table.name}, as of the run" if join else ""
-        made.unsure += price.unsure
+        made.unsure += price.unsure if recurring else []
         made.doubt = made.doubt or price.doubt
+        if price.unsure and not recurring:
+            made.doubt = f"{price.amount.name} may be the amount of the whole {head(table.bare)}, and not of a month"
         if price.unsure:
             made.score -= 0.5
         if join:
@@ -230,25 +243,38 @@ class LevelGuesses(TableGuesses):
 
     def _days(self, table: SeenTable, day: SeenColumn) -> Iterator[Idea]:
         series = [c.name for c in series_of(table, day)]
+        if is_calendar(table, day):
+            return
         for column in table.columns:
             if not column.number or column.an_id or column is day or column.name in series or column.time:
+                continue
+            if is_flag(column) or is_part_of_day(day, column):
                 continue
             yield self._of_a_day(table, day, column, series)
 
     def _of_a_day(self, table: SeenTable, day: SeenColumn, column: SeenColumn, series: list[str]) -> Idea:
         found = daily_number(table, day, column)
         minor = counts_minor_units(column) and amount_of(table) is not column
-        aggregate = "avg" if found.sort == SHARE else "sum"
-        measure = f"{aggregate}({self.as_sql(column.name)}){' / 100' if minor else ''}"
+        measure = f"{AGGREGATES.get(found.sort, 'sum')}({self.as_sql(column.name)}){' / 100' if minor else ''}"
+        if found.quotient:
+            above, below, factor = found.quotient
+            measure = f"sum({self.as_sql(above.name)}) / sum({self.as_sql(below.name)})"
+            measure += f" * {factor}" if factor > 1 else ""
         keys, why = self._facts(table, day, measure)
-        idea = Idea(_of_table(table.bare, column), keys, why, f"{column.name} per day", topic=Topic.DAYS, of=table.name)
+        period = "month" if is_monthly(day) else "day"
+        about = f"{column.name} per {period}"
+        idea = Idea(_of_table(table.bare, column), keys, why, about, topic=Topic.DAYS, of=table.name)
         self._by_sort(idea, found, table, series)
+        if period == "month":
+            _of_a_month(idea)
+        if found.sort == STATE and {"mrr", "arr"} & set(column.words) and not is_negative(table):
+            idea.topic, idea.name = Topic.RECURRING, "mrr" if "mrr" in column.words else "arr"
         if found.sort == FLOW and set(terms(column.name, table.bare)) & REVENUE_NAMES and not is_negative(table):
             idea.topic, idea.score = Topic.REVENUE, 0.9
         columns = within_bounds(dimensions(table))
         if columns:
             idea.keys["by"] = [c.name for c in columns]
-        if column.type.kind not in (INT, DEC) and found.sort != SHARE:
+        if column.type.kind not in (INT, DEC) and found.sort not in AGGREGATES:
             self._decimals(table.name, idea.keys, column.name, column, why)
         if amount_of(table) is column:
             with_unit(idea, column, currency_of(table), self.as_sql)
@@ -267,8 +293,13 @@ class LevelGuesses(TableGuesses):
         elif found.sort == PEOPLE_COUNT:
             idea.keys = {"kind": "uniques", **idea.keys}
             idea.why["kind"] = f"{found.why}; otherwise remove kind"
+        elif found.quotient:
+            idea.why["measure"] = found.why
         elif found.sort == SHARE:
             idea.why["measure"] = f"{found.why}; the mean of the rows, each with the same weight"
+        elif found.sort in AGGREGATES:
+            idea.why["measure"] = found.why
+            idea.doubt = found.why if found.sort == PERCENTILE else ""
         if found.sort == UNKNOWN:
             idea.doubt = f"{found.why}; if it adds up over days, remove kind"
         if found.sort == FLOW:
@@ -287,6 +318,17 @@ class LevelGuesses(TableGuesses):
                 f"with series = [{listed}]"
             )
             idea.other.append(f"# received = {toml(received.name)}")
+
+
+def _of_a_month(idea: Idea) -> None:
+    """A metric of a table with one row for each month: a level lasts until the next row, a flow is on one day."""
+    if idea.keys.get("kind") == "level":
+        idea.keys.pop("series", None)
+        idea.keys["carry"] = "31d"
+        idea.why["carry"] = "one row for each month, which lasts until the next"
+        idea.other = [line for line in idea.other if not line.startswith("# carry")]
+    else:
+        idea.other.append("# one row for each month: query it with --scope month")
 
 
 def _qualify(idea: Idea, table: SeenTable, other: SeenTable) -> None:

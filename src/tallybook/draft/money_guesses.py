@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 
-from tallybook.collect import FLOAT, INT, NUMBERS
+from tallybook.collect import DEC, FLOAT, INT, NUMBERS
 from tallybook.draft.amounts import (
     amount_of,
     counts_minor_units,
@@ -15,9 +15,9 @@ from tallybook.draft.amounts import (
     other_amounts,
     quantity_of,
 )
-from tallybook.draft.column_words import REVENUE_NAMES
+from tallybook.draft.column_words import AMOUNT_WORDS, REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
-from tallybook.draft.evidence import null_share
+from tallybook.draft.evidence import null_share, numbers
 from tallybook.draft.row_filters import MAX_STATES, RowFilter, money_rows
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_guesses import (
@@ -31,7 +31,7 @@ from tallybook.draft.table_guesses import (
     singular_name,
 )
 from tallybook.draft.table_roles import is_spending
-from tallybook.draft.table_words import CONTRACTS, MONEY, NOT_REVENUE
+from tallybook.draft.table_words import CONTRACTS, LINES, MONEY, NOT_REVENUE
 from tallybook.draft.time_words import BORN, PAID
 from tallybook.draft.times import time_of, why_time
 from tallybook.draft.words import head, plainly, singular, terms, words
@@ -39,6 +39,16 @@ from tallybook.draft.words import head, plainly, singular, terms, words
 _OPPOSITES = tuple(
     map(frozenset, (("inbound", "outbound"), ("in", "out"), ("incoming", "outgoing"), ("debit", "credit")))
 )
+_SELLERS = frozenset(("seller", "vendor", "merchant", "host", "driver", "courier", "creator", "supplier"))
+_SCRIP = frozenset(
+    ("credit", "wallet", "gift", "coupon", "voucher", "discount", "point", "reward", "token", "gem", "coin")
+)
+"""Words of tables with balances inside the application, which are not money."""
+_KEPT = frozenset(("fee", "commission", "take", "cut"))
+_MONEY = AMOUNT_WORDS | _KEPT | {"payout"}
+_OF_A_MARKET = frozenset(("platform", "marketplace", "application", "commission", "take"))
+MAX_BELOW_ZERO = 0.2
+"""With a greater share of negative amounts, the rows are two directions of money, and not sales with some returns."""
 _LOWER = "integers beside a currency in lower-case letters: payment providers send cents so"
 
 
@@ -49,7 +59,7 @@ class MoneyGuesses(TableGuesses):
         amount, time = amount_of(table), time_of(table, PAID + BORN)
         if amount is None or time is None:
             return
-        rows = money_rows(self.seen, table, self.as_sql)
+        rows = money_rows(self.seen, table, self.as_sql, amount)
         keys, why = self._facts(table, time, f"sum({self.as_sql(amount.name)})")
         self._decimals(table.name, keys, amount.name, amount, why)
         self._by(table, keys, why)
@@ -63,6 +73,12 @@ class MoneyGuesses(TableGuesses):
         self._filtered(total, rows)
         if (ways := _two_ways(table)) is not None:
             total.doubt = f"adds what came in and what went out: {ways.name} is {', '.join(ways.texts[:4])}"
+        elif (below := _share_below_zero(amount)) > MAX_BELOW_ZERO:
+            total.doubt = f"adds what came in and what went out: {below:.0%} of the rows are below zero"
+        total.unsure += _of_others(table, self.as_sql)
+        named = {singular(word) for word in words(table.bare)}
+        if named & _SCRIP and "note" not in named:
+            total.doubt = total.doubt or "by its name it counts credits or vouchers, and not money"
         yield with_unit(total, amount, currency_of(table), self.as_sql)
         yield self._count_of_money(table, total, rows)
 
@@ -82,7 +98,7 @@ class MoneyGuesses(TableGuesses):
         """How likely the sum of an amount is the revenue of the company; below 0 it is none."""
         from math import log10
 
-        named = {singular(word) for word in words(table.bare)}
+        named = {singular(word) for word in words(table.bare)} - self._bought_by_customers(table)
         if is_negative(table) or named & NOT_REVENUE or is_spending(table):
             return -1.0
         noun = head(table.bare)
@@ -90,8 +106,13 @@ class MoneyGuesses(TableGuesses):
         score += {"transaction": -0.3, "receipt": -0.1, "booking": -0.05}.get(noun, 0.0)
         score -= 0.2 * (len(words(table.bare)) - 1)
         score += 0.3 * any(self._is_main(table, c) for c in table.columns)
-        score += 0.3 * rows.settled - 0.3 * bool(rows.unsure) - 0.5 * null_share(time)
+        score += 0.3 * rows.settled - 0.3 * bool(rows.unsure and not rows.settled) - 0.5 * null_share(time)
         return score + 0.1 * log10(max(1, table.total))
+
+    def _bought_by_customers(self, table: SeenTable) -> set[str]:
+        """Words that are no doubt in this table: what customers purchase is revenue."""
+        customers = any(self._is_main(table, column) for column in table.columns)
+        return {"purchase", "bill"} if customers else set()
 
     def _is_main(self, table: SeenTable, column: SeenColumn) -> bool:
         """Whether a column refers to the people whose new rows are the signups."""
@@ -185,17 +206,38 @@ class MoneyGuesses(TableGuesses):
         idea.why["sql"] = f"the time is in {parent.name}; {key} is unique there, so no line counts twice"
 
     def _parent(self, table: SeenTable) -> tuple[SeenTable | None, SeenColumn | None]:
-        nouns = {singular(word) for word in words(table.bare)[:-1]}
+        nouns = {singular(word) for word in words(table.bare)[:-1]} - set(LINES)
         found: list[tuple[bool, SeenTable, SeenColumn]] = []
         for column in table.columns:
             other, _ = self.refers(table, column)
             fits = other and other.name != table.name and head(other.bare) in (*MONEY, *CONTRACTS)
             if other and fits and time_of(other, PAID + BORN):
-                found.append((head(other.bare) in nouns, other, column))
+                found.append((head(other.bare) in nouns or not nouns, other, column))
         found.sort(key=lambda item: not item[0])
         if not found or (not found[0][0] and time_of(table, PAID + BORN)):
             return None, None
         return found[0][1], found[0][2]
+
+
+def _share_below_zero(amount: SeenColumn) -> float:
+    known = numbers(amount.values)
+    return sum(value < 0 for value in known) / len(known) if known else 0.0
+
+
+def _of_others(table: SeenTable, as_sql: Callable[[str], str]) -> list[str]:
+    """What is unsure if a part of the amount goes to sellers, and the company keeps the rest."""
+    amounts = [c for c in table.columns if c.number and not c.an_id and any(numbers(c.values)) and _is_money(c)]
+    theirs = next((c for c in amounts if "payout" in c.words or set(c.words) & _SELLERS), None)
+    kept = next((c for c in amounts if set(c.words) & _KEPT and c is not theirs), None)
+    if theirs is None and (kept is None or not set(kept.words) & _OF_A_MARKET):
+        return []
+    reason = f"{theirs.name} goes to others" if theirs else f"{kept.name if kept else ''} is a share of the amount"
+    ours = f": what the company keeps may be sum({as_sql(kept.name)})" if kept else ""
+    return [f"{reason}{ours}"]
+
+
+def _is_money(column: SeenColumn) -> bool:
+    return column.type.kind == DEC or counts_minor_units(column) or bool({singular(w) for w in column.words} & _MONEY)
 
 
 def _two_ways(table: SeenTable) -> SeenColumn | None:
@@ -221,6 +263,8 @@ def with_unit(
         idea.keys["unit_from"], idea.currencies = column, texts
         idea.why["unit_from"] = f"{example_values(currency)} do not add up: query --by {column}"
         idea.keys["by"] = [name for name in idea.keys.get("by", []) if name != currency.name]
+        shown = [part for part in idea.why.get("by", "").split("; ") if not part.startswith(f"{currency.name} (")]
+        idea.why["by"] = "; ".join(shown)
         if not idea.keys["by"]:
             idea.keys.pop("by")
             idea.why.pop("by", None)

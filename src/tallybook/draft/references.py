@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tallybook.draft.column_words import ACTORS, ALIASES, SYSTEM_ACTORS
 from tallybook.draft.evidence import Scored, best_of, null_share, scored
+from tallybook.draft.people import is_people
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.table_words import ACCOUNTS, INTERNAL, PEOPLE
 from tallybook.draft.words import head, singular, words
@@ -133,7 +134,7 @@ def actor_candidates(seen: Seen, table: SeenTable) -> list[Scored[tuple[SeenColu
         found.append(
             scored(
                 (column, entity),
-                (1.0 - 0.03 * ACTORS.index(entity) if entity in ACTORS else 0.5, f"{column.name} is who did it"),
+                (1.0 - 0.02 * ACTORS.index(entity) if entity in ACTORS else 0.5, f"{column.name} is who did it"),
                 (-0.8 if others & SYSTEM_ACTORS or set(column.words) & {"by", "to"} else 0.0, "not who did it"),
                 (-0.6 * null_share(column), "null in some rows"),
                 (-1.0 if known < MIN_ACTORS and len(column.values) > 20 else 0.0, f"only {known} values"),
@@ -163,7 +164,7 @@ def _entity(seen: Seen, table: SeenTable, column: SeenColumn) -> str | None:
     found = reference(seen, table, column)
     if found:
         noun = head(found[0].bare)
-        if noun in PEOPLE and not set(map(singular, words(found[0].bare))) & INTERNAL:
+        if is_people(found[0]) and not set(map(singular, words(found[0].bare))) & INTERNAL:
             return last if last in ACCOUNTS and noun in ACCOUNTS else noun
         return None
     if column.an_id and last in ACTORS:
@@ -178,6 +179,17 @@ def _are_users(seen: Seen, column: SeenColumn) -> bool:
         return False
     share = partner_share(users[0], column, key)
     return share is None or share >= MIN_PARTNERS
+
+
+def rows_per_actor(seen: Seen, table: SeenTable, column: SeenColumn) -> float:
+    """Rows for each actor: as sampled, or all rows over all rows of the table that the column refers to.
+
+    A sample of a large table has few rows of each actor, however many the table has."""
+    found = reference(seen, table, column)
+    sampled = rows_per_entity(column)
+    if found is None or table.total <= table.rows:
+        return sampled
+    return max(sampled, table.total * (1 - null_share(column)) / max(1, found[0].total))
 
 
 def rows_per_entity(column: SeenColumn) -> float:

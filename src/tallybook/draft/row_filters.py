@@ -6,23 +6,36 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tallybook.collect import BOOL, INT
+from tallybook.draft.evidence import numbers
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
+from tallybook.draft.table_words import WORK
 from tallybook.draft.times import is_deletion
 from tallybook.draft.value_words import (
     ACCEPTED_VALUES,
     JUNK_FLAGS,
     JUNK_VALUES,
+    LOST_FLAGS,
     LOST_VALUES,
-    NOT_STARTED_VALUES,
+    NOT_YET_VALUES,
     PAID_VALUES,
+    REFUND_FLAGS,
+    REFUND_VALUES,
 )
-from tallybook.draft.words import head, singular, terms, words
+from tallybook.draft.words import head, singular, stem, stems, terms, words
 
 AsSql = Callable[[str], str]
 STATE_WORDS = frozenset(("status", "state", "stage"))
 CODE_WORDS = STATE_WORDS | {"type", "kind", "approved"}
 MAX_STATES = 40
 MAX_CODES = 12
+MIN_ROWS_OF_A_CODE = 5
+_UNCLEAR = 0.05
+"""A time explains a state if it is set in nearly all rows of some codes and in nearly none of the others."""
+_PAID_STEMS = stems(("paid", "completed", "captured", "placed", "confirmed"))
+_LOST_STEMS = stems(("canceled", "cancelled", "voided", "refunded", "failed", "rejected", "declined", "expired"))
+_TYPE_WORDS = frozenset(("type", "kind", "category", "transaction"))
+_ABSENT = frozenset(("absent", "excused"))
+_MISSED = frozenset(("no_show", "noshow", "no-show", "missed", "absent"))
 _PAYMENTS = ("payment", "charge", "donation")
 
 
@@ -33,6 +46,10 @@ class RowFilter:
     parts: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    """What is unsure because somebody did not come."""
+    flagged: list[str] = field(default_factory=list)
+    """The numbers of rows with each flag."""
     settled: bool = False
     """Whether a state decides which rows count."""
 
@@ -75,17 +92,28 @@ def words_of_value(value: str) -> frozenset[str]:
 # --- money ------------------------------------------------------------------------------------------------------
 
 
-def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql) -> RowFilter:
-    """The rows with money that has come: by a state, by a reference to a table of states, without deleted rows."""
+def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql, amount: SeenColumn | None = None) -> RowFilter:
+    """The rows with money that has come: by a state, by a reference to a table of states, without deleted rows.
+
+    With the column of the amount, also without refunds among the rows, unless their amounts are below zero."""
     found = RowFilter()
+    if amount is not None:
+        _without_refunds(table, amount, as_sql, found)
     for column in states(table):
         if _money_state(column, as_sql, found, of_payments=head(table.bare) in _PAYMENTS):
             break
     if not found.settled:
         _state_by_reference(seen, table, as_sql, found)
     if not found.settled:
-        _name_codes(table, as_sql, found)
-    _without_flags(table, as_sql, found)
+        _codes_by_times(table, as_sql, found)
+    if not found.settled:
+        name_codes(table, as_sql, found)
+    without_flags(table, as_sql, found, JUNK_FLAGS | LOST_FLAGS)
+    back = RowFilter()
+    without_flags(table, as_sql, back, REFUND_FLAGS)
+    found.unsure += [
+        f'{why} count, too; without them: where = "{part}"' for part, why in zip(back.parts, back.flagged, strict=True)
+    ]
     _without_deleted(table, as_sql, found)
     return found
 
@@ -109,9 +137,25 @@ def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter, *, of_paym
         found.settled = True
     elif lost and len(lost) <= len(values) - 1:
         left = [f"{v} ({column.counts[v]})" for v in lost]
-        found.add(f"{sql} not in ({', '.join(map(literal, lost))})", f"rows left out: {', '.join(left[:6])}")
+        found.add(none_of(column, sql, lost), f"rows left out: {', '.join(left[:6])}")
         found.settled = True
     return found.settled
+
+
+def _without_refunds(table: SeenTable, amount: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
+    """Leave out rows whose type says that money went back, if the sum would add them."""
+    for column in table.columns:
+        if (
+            not column.textual
+            or not set(terms(column.name, table.bare)) & _TYPE_WORDS
+            or len(column.texts) > MAX_STATES
+        ):
+            continue
+        back = [v for v in column.texts if words_of_value(v) & REFUND_VALUES or v.lower() in REFUND_VALUES]
+        values = [a for a, v in zip(amount.cells, column.cells, strict=True) if str(v) in back and a is not None]
+        if back and len(back) < len(column.texts) and sum(v > 0 for v in numbers(values)) * 2 > len(values):
+            listed = ", ".join(f"{v} ({column.counts[v]})" for v in back)
+            found.add(none_of(column, as_sql(column.name), back), f"left out: {listed}, with amounts above zero")
 
 
 def _denied(value: str) -> bool:
@@ -122,6 +166,58 @@ def _denied(value: str) -> bool:
 def _one_of(sql: str, values: list[str]) -> str:
     listed = ", ".join(map(literal, values))
     return f"{sql} = {listed}" if len(values) == 1 else f"{sql} in ({listed})"
+
+
+def none_of(column: SeenColumn, sql: str, values: list[str]) -> str:
+    """The condition for rows without these values. Rows without a value count."""
+    part = f"{sql} not in ({', '.join(map(literal, values))})" if len(values) > 1 else f"{sql} <> {literal(values[0])}"
+    return f"({sql} is null or {part})" if column.nulls else part
+
+
+def _codes_by_times(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+    """Add the condition of an integer state whose codes are those of the rows with a time of payment or of an end."""
+    for column in _coded_states(table):
+        explained = codes_with_times(table, column)
+        paid = [c for c, times in explained.items() if any({stem(w) for w in t.words} & _PAID_STEMS for t in times)]
+        lost = [c for c, times in explained.items() if any({stem(w) for w in t.words} & _LOST_STEMS for t in times)]
+        kept = [code for code in paid if code not in lost]
+        with_times = "; ".join(
+            f"{column.name} {c} ({column.counts[c]}) has {', '.join(t.name for t in explained[c])}"
+            for c in (*kept, *lost)
+        )
+        left = [f"{c} ({n})" for c, n in column.counts.items() if (c not in kept if kept else c in lost)]
+        why = f"{with_times}; rows left out: {', '.join(left[:6])}"
+        sql = as_sql(column.name)
+        if kept:
+            found.add(f"{sql} in ({', '.join(kept)})" if len(kept) > 1 else f"{sql} = {kept[0]}", why)
+        elif lost and len(lost) < len(column.texts):
+            found.add(f"{sql} not in ({', '.join(lost)})" if len(lost) > 1 else f"{sql} <> {lost[0]}", why)
+        found.settled = bool(kept or lost)
+        if found.settled:
+            return
+
+
+def _coded_states(table: SeenTable) -> list[SeenColumn]:
+    """Columns with the state of a row as an integer."""
+    found = (c for c in table.columns if c.type.kind == INT and set(terms(c.name, table.bare)) & STATE_WORDS)
+    return [c for c in found if not c.an_id and 1 < len(c.texts) <= MAX_CODES]
+
+
+def codes_with_times(table: SeenTable, column: SeenColumn) -> dict[str, list[SeenColumn]]:
+    """Codes of a state, each with the times that nearly all of its rows have, and hardly any row of some other code."""
+    found: dict[str, list[SeenColumn]] = {}
+    for time in table.times:
+        if not 0 < time.nulls < table.rows or len(time.cells) != len(column.cells):
+            continue
+        shares: dict[str, float] = {}
+        for code, number in column.counts.items():
+            pairs = zip(column.cells, time.cells, strict=True)
+            shares[code] = sum(t is not None for c, t in pairs if str(c) == code) / number
+        clear = all(not _UNCLEAR < share < 1 - _UNCLEAR for share in shares.values())
+        if clear and min(column.counts.values()) >= MIN_ROWS_OF_A_CODE:
+            for code in (code for code, share in shares.items() if share > 0.5):
+                found.setdefault(code, []).append(time)
+    return found
 
 
 def _state_by_reference(seen: Seen, table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
@@ -162,13 +258,18 @@ def _state_names(seen: Seen, column: SeenColumn) -> dict[str, str]:
 # --- other tables -------------------------------------------------------------------------------------------------
 
 
-def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool) -> RowFilter:
-    """The rows of a table that count: without junk. `deleted_count`: whether a deleted row is a fact all the same."""
+def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool, absent_count: bool = True) -> RowFilter:
+    """The rows of a table that count: without junk. `deleted_count`: whether a deleted row is a fact all the same.
+    `absent_count`: whether a row about somebody who was not there is one."""
     found = RowFilter()
+    if not absent_count:
+        _without_absent(table, as_sql, found)
     for column in table.columns:
         if column.textual and set(terms(column.name, table.bare)) & CODE_WORDS and len(column.texts) <= MAX_STATES:
             _without_junk(column, as_sql, found)
-    _without_flags(table, as_sql, found)
+    if head(table.bare) not in WORK:
+        _name_lost(table, as_sql, found)
+    without_flags(table, as_sql, found)
     if not deleted_count:
         _without_deleted(table, as_sql, found)
     elif deleted := _deleted(table):
@@ -177,23 +278,30 @@ def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool) -> Row
             f"{deleted.name} is set in {number} of {table.rows} sampled rows, which count; "
             f'otherwise: where = "{as_sql(deleted.name)} is null"'
         )
-    _name_codes(table, as_sql, found)
+    name_codes(table, as_sql, found)
     return found
 
 
-def started_contracts(table: SeenTable, as_sql: AsSql) -> RowFilter:
-    """The contracts that have begun: without pending and incomplete ones."""
-    found = RowFilter()
+def _name_lost(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+    """Name the values of a state that say that something did not take place."""
     for column in states(table)[:1]:
-        waiting = [v for v in column.texts if words_of_value(v) & NOT_STARTED_VALUES]
-        if waiting and len(waiting) < len(column.texts):
-            left = [f"{v} ({column.counts[v]})" for v in waiting]
-            found.add(
-                f"{as_sql(column.name)} not in ({', '.join(map(literal, waiting))})", f"left out: {', '.join(left)}"
-            )
-    _without_flags(table, as_sql, found)
-    _name_codes(table, as_sql, found)
-    return found
+        missed = [v for v in column.texts if v in _MISSED]
+        lost = [v for v in column.texts if words_of_value(v) & (LOST_VALUES - NOT_YET_VALUES) or v in missed]
+        if lost and len(lost) < len(column.texts) and as_sql(column.name) not in found.where:
+            listed = ", ".join(f"{v} ({column.counts[v]})" for v in lost[:6])
+            without = none_of(column, as_sql(column.name), lost)
+            line = f'{column.name} {listed} counts, too; without these rows: where = "{without}"'
+            found.unsure.append(line)
+            found.missed += [line] if missed else []
+
+
+def _without_absent(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+    """Leave out rows about somebody who was not there."""
+    for column in states(table):
+        absent = [v for v in column.texts if words_of_value(v) & _ABSENT]
+        if absent and len(absent) < len(column.texts):
+            listed = ", ".join(f"{v} ({column.counts[v]})" for v in absent)
+            found.add(none_of(column, as_sql(column.name), absent), f"were not there: {listed}")
 
 
 def _without_junk(column: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
@@ -205,20 +313,21 @@ def _without_junk(column: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
         found.add(_one_of(sql, public), f"rows left out: {', '.join(left[:6])}")
     elif junk and len(junk) < len(column.texts):
         left = [f"{v} ({column.counts[v]})" for v in junk]
-        found.add(f"{sql} not in ({', '.join(map(literal, junk))})", f"rows left out: {', '.join(left[:6])}")
+        found.add(none_of(column, sql, junk), f"rows left out: {', '.join(left[:6])}")
 
 
-def _without_flags(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
-    """Leave out rows with a flag of junk: is_test, spam, deleted."""
+def without_flags(table: SeenTable, as_sql: AsSql, found: RowFilter, of: frozenset[str] = JUNK_FLAGS) -> None:
+    """Leave out rows with a flag of one of these words: is_test, spam, deleted."""
     for column in table.columns:
         named = {singular(w) for w in column.words} - {"is", "has", "was"}
-        if not is_flag(column) or not named <= JUNK_FLAGS or not named or len(column.texts) < 2:
+        if not is_flag(column) or not named <= of or not named or len(column.texts) < 2:
             continue
         no = "false" if column.type.kind == BOOL else "0"
         sql = as_sql(column.name)
         number = sum(bool(v) for v in column.values)
         part = f"{sql} = {no}" if not column.nulls else f"({sql} is null or {sql} = {no})"
-        found.add(part, f"rows left out: {number} of {table.rows} sampled rows with {column.name}")
+        found.flagged.append(f"{number} of {table.rows} sampled rows with {column.name}")
+        found.add(part, f"rows left out: {found.flagged[-1]}")
 
 
 def is_flag(column: SeenColumn) -> bool:
@@ -240,13 +349,13 @@ def _without_deleted(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
         found.add(f"{as_sql(column.name)} is null", f"{number} of {table.rows} sampled rows are deleted")
 
 
-def _name_codes(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+def name_codes(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
     """Name the codes of a state that nothing explains, with their numbers of rows."""
-    for column in table.columns:
-        state = column.type.kind == INT and set(terms(column.name, table.bare)) & STATE_WORDS
-        if state and not column.an_id and 1 < len(column.texts) <= MAX_CODES:
-            listed = ", ".join(f"{v} ({n})" for v, n in sorted(column.counts.items(), key=lambda i: i[0])[:8])
-            found.unsure.append(
-                f'{column.name} is {listed} and is not used; to keep one: where = "{as_sql(column.name)} = '
-                f'{column.texts[0]}"'
-            )
+    for column in _coded_states(table):
+        listed = ", ".join(f"{v} ({n})" for v, n in sorted(column.counts.items(), key=lambda i: i[0])[:8])
+        explained = codes_with_times(table, column)
+        times = "; ".join(f"{code} has {', '.join(t.name for t in with_)}" for code, with_ in explained.items())
+        found.unsure.append(
+            f"{column.name} is {listed} and is not used{f' ({times})' if times else ''}; to keep one: where = "
+            f'"{as_sql(column.name)} = {column.texts[0]}"'
+        )

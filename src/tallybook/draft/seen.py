@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -113,6 +113,10 @@ class SeenTable:
     """The number of all rows; an estimate for a large table."""
     bare: str = ""
     """The name without the prefixes and the suffix that do not name the rows."""
+    now: float | None = None
+    """The time of the sample, as seconds since 1970."""
+    has_people: bool = False
+    """Whether the rows show that they are people; see `people`."""
 
     def column(self, name: str) -> SeenColumn | None:
         """The column with this name."""
@@ -148,8 +152,10 @@ class Seen:
         return next((t for t in self.tables if t.name.casefold() == name.casefold()), None)
 
 
-def see(source: Source, on_table: Callable[[str], None] = lambda _: None) -> Seen:
+def see(source: Source, now: datetime, on_table: Callable[[str], None] = lambda _: None) -> Seen:
     """Inspect every table. Raises SourceUnavailable if the database is unreachable."""
+    from tallybook.draft.people import with_people
+
     seen = Seen()
     catalog = source.catalog()
     seen.found = len(catalog)
@@ -167,7 +173,8 @@ def see(source: Source, on_table: Callable[[str], None] = lambda _: None) -> See
             seen.skipped[table.name] = f"is beyond the first {MAX_TABLES} tables with rows"
         else:
             on_table(table.name)
-            _see_table(source, table, seen)
+            _see_table(source, table, seen, now)
+    seen.tables = with_people(seen.tables)
     return seen
 
 
@@ -197,10 +204,10 @@ def _with_rows(source: Source, names: Sequence[str]) -> set[str]:
     return found
 
 
-def _see_table(source: Source, catalog: CatalogTable, seen: Seen) -> None:
+def _see_table(source: Source, catalog: CatalogTable, seen: Seen, now: datetime) -> None:
     try:
         with isolated():
-            table = _table(source, catalog, seen.prefix)
+            table = replace(_table(source, catalog, seen.prefix), now=now.timestamp())
     except SourceUnavailable:
         raise
     except SourceError as error:
@@ -234,10 +241,16 @@ def _sampled(source: Source, table: CatalogTable, columns: Sequence[str]) -> tup
     """(types, sampled rows): the first rows, and the latest by the key."""
     select = f"SELECT {', '.join(map(source.quote, columns))} FROM {source.table_name(table.name)}"
     types, rows = source.typed_rows(table.name, columns, source.limited(select, ROWS))
-    if len(rows) == ROWS and table.unique_keys and len(table.unique_keys[0]) == 1:
-        latest = f"{select} ORDER BY {source.quote(table.unique_keys[0][0])} DESC"
+    key = table.unique_keys[0][0] if table.unique_keys and len(table.unique_keys[0]) == 1 else ""
+    if len(rows) == ROWS and key in columns:
+        latest = f"{select} ORDER BY {source.quote(key)} DESC"
         with source.snapshot() as reader:
-            rows = rows + list(reader.rows(source.limited(latest, ROWS)))
+            place = [c.casefold() for c in columns].index(key.casefold())
+            first = {row[place] for row in rows}
+            # In the order of the key, and no row twice: evidence counts rows and compares neighbors.
+            rows = rows + [
+                row for row in list(reader.rows(source.limited(latest, ROWS)))[::-1] if row[place] not in first
+            ]
     return types, [tuple(row) for row in rows]
 
 
@@ -259,8 +272,6 @@ def _count(source: Source, table: CatalogTable) -> int:
 
 def _timed(source: Source, table: str, column: SeenColumn) -> SeenColumn:
     """The column with the form in which it stores time, if it does; decided as in `check --source`."""
-    from dataclasses import replace
-
     if not _may_be_time(column, typeless=source.kind.typeless_columns):
         return column
     for stored in _forms(column, typeless=source.kind.typeless_columns):
@@ -280,8 +291,6 @@ def _timed(source: Source, table: str, column: SeenColumn) -> SeenColumn:
 
 
 def _timed_as(source: Source, table: str, column: SeenColumn, stored: str) -> SeenColumn:
-    from dataclasses import replace
-
     metric = Metric(name="draft", table=table, time=column.name, stored=stored)
     try:
         with isolated():

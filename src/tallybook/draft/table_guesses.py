@@ -12,10 +12,11 @@ from typing import Any
 from tallybook.collect import DEC, INT, Source
 from tallybook.draft.column_words import DIMENSIONS
 from tallybook.draft.columns import MAX_DRAFTED_DIMENSIONS, all_dimensions, dimensions, within_bounds
+from tallybook.draft.people import is_people
 from tallybook.draft.references import reference
 from tallybook.draft.row_filters import RowFilter
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable, by_day
-from tallybook.draft.table_words import INTERNAL, NEGATIVE, PEOPLE
+from tallybook.draft.table_words import INTERNAL, NEGATIVE
 from tallybook.draft.words import head, singular, words
 
 Keys = dict[str, Any]
@@ -173,7 +174,7 @@ def is_negative(table: SeenTable) -> bool:
 def is_customer_table(table: SeenTable) -> bool:
     """Whether the rows are customers, users or their organizations."""
     internal = {singular(w) for w in words(table.bare)} & INTERNAL
-    return head(table.bare) in PEOPLE and not internal and not is_negative(table)
+    return is_people(table) and not internal and not is_negative(table)
 
 
 def example_values(column: SeenColumn) -> str:

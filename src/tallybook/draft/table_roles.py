@@ -5,9 +5,10 @@ from __future__ import annotations
 from tallybook.draft.amounts import amount_of, line_amount, quantity_of
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.daily_columns import day_column
-from tallybook.draft.references import actor_of, reference, rows_per_entity
+from tallybook.draft.people import is_people
+from tallybook.draft.references import actor_of, reference, rows_per_actor
 from tallybook.draft.seen import Seen, SeenTable
-from tallybook.draft.table_words import CATALOGS, CONTRACTS, LINES, MONEY, NOT_ACTIVITY, PEOPLE, USAGE, WORK
+from tallybook.draft.table_words import CATALOGS, CONTRACTS, LINES, MONEY, NOT_ACTIVITY, USAGE, WORK
 from tallybook.draft.time_words import BORN, DONE, PAID
 from tallybook.draft.times import time_of
 from tallybook.draft.words import head, singular, terms, words
@@ -38,7 +39,7 @@ def role_of(seen: Seen, table: SeenTable) -> str:
     paid = time_of(table, PAID + BORN)
     if amount is not None and paid is not None and noun in MONEY:
         return MONEY_ROLE
-    if noun in PEOPLE:
+    if is_people(table):
         return PEOPLE_ROLE
     if noun in CONTRACTS:
         return CONTRACT
@@ -55,7 +56,7 @@ def role_of(seen: Seen, table: SeenTable) -> str:
         return OTHER_ROLE
     if noun in USAGE or (noun in MONEY and table.times):
         return USE_ROLE
-    repeated = actor is not None and rows_per_entity(actor[0]) >= MIN_ROWS_PER_ACTOR
+    repeated = actor is not None and rows_per_actor(seen, table, actor[0]) >= MIN_ROWS_PER_ACTOR
     return USE_ROLE if repeated and time_of(table, DONE + BORN) is not None and noun not in WORK else OTHER_ROLE
 
 

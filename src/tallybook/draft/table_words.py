@@ -118,7 +118,10 @@ DAILY = frozenset(("daily", "balance", "snapshot", "stat", "stats", "inventory",
 TECHNICAL = re.compile(
     r"(?i)^(schema_migrations?|ar_internal_metadata|alembic_version|flyway.*|liquibase.*|databasechangelog.*|knex_.*|"
     r"django_(migrations|session|content_type|admin_log)|auth_(permission|group|group_permissions)|_prisma_migrations|"
-    r"spatial_ref_sys|sqlite_.*|.*_migrations|goose_db_version|sequelizemeta|pg_.*)$"
+    r"spatial_ref_sys|sqlite_.*|.*_migrations|goose_db_version|sequelizemeta|pg_.*|"
+    r"active_storage_.*|action_(text|mailbox)_.*|friendly_id_slugs|solid_(queue|cache|cable)_.*|delayed_jobs|"
+    r"django_celery_.*|celery_.*|axes_access.*|silk_.*|telescope_.*|failed_jobs|password_reset.*|"
+    r"(personal|oauth)_access_tokens|awsdms_.*|elementary_.*)$"
 )
 ACCOUNTS = frozenset(
     [

@@ -49,6 +49,8 @@ DONE = (
     ("time",),
 )
 BEGUN = (
+    ("check", "in"),
+    ("arrival",),
     ("started",),
     ("start",),
     ("starts",),
@@ -67,31 +69,37 @@ BEGUN = (
     ("created",),
     ("registered",),
 )
-ENDED = tuple(
-    (word,)
-    for word in [
-        "ended",
-        "terminated",
-        "churned",
-        "closed",
-        "resolved",
-        "end",
-        "ends",
-        "cancelled",
-        "canceled",
-        "completed",
-        "finished",
-        "returned",
-        "return",
-        "expired",
-        "until",
-        "to",
-        "left",
-        "deactivated",
-        "archived",
-        "deleted",
-        "removed",
-    ]
+ENDED = (
+    ("check", "out"),
+    ("checkout",),
+    *tuple(
+        (word,)
+        for word in [
+            "departure",
+            "ended",
+            "terminated",
+            "churned",
+            "closed",
+            "resolved",
+            "solved",
+            "end",
+            "ends",
+            "cancelled",
+            "canceled",
+            "completed",
+            "finished",
+            "returned",
+            "return",
+            "expired",
+            "until",
+            "to",
+            "left",
+            "deactivated",
+            "archived",
+            "deleted",
+            "removed",
+        ]
+    ),
 )
 LATER = frozenset(
     [

@@ -17,13 +17,17 @@ from tallybook.draft.evidence import (
 )
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.time_words import BORN, ENDED, LATER, NOT_AN_END
-from tallybook.draft.words import stem, stems, terms
+from tallybook.draft.words import singular, stem, stems, terms
 
 MIN_SCORE = 0.25
 MAX_EXPLAINED_NULLS = 0.5
 """A time that more rows lack is not the time of all facts."""
+MAX_PLANNED = 0.01
+"""With a greater share of times in the future, a column has what is planned."""
 _LATER = stems(tuple(LATER))
 _NOT_AN_END = stems(tuple(NOT_AN_END))
+_OF_BIRTH = frozenset(("birth", "birthday", "birthdate", "dob", "born"))
+"""Words of times that are long before the row, whatever it is about."""
 _UNIVERSAL = frozenset(("gmt", "utc"))
 _DAY_WORDS = frozenset(("d", "dt", "day", "date", "time", "timestamp", "ts"))
 
@@ -53,7 +57,8 @@ def _scored_time(
     table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, ...]], known: dict[str, list[float | None]]
 ) -> Scored[SeenColumn]:
     nulls, mine = null_share(column), known[column.name]
-    others = [times for name, times in known.items() if name != column.name]
+    born = {c.name for c in table.times if {singular(w) for w in c.words} & _OF_BIRTH}
+    others = [times for name, times in known.items() if name != column.name and name not in born]
     first = min((_is_before(mine, times) for times in others), default=0.0)
     constant = len(column.values) >= 8 and len(set(mine)) <= 1
     named = _place(table, column, wanted)
@@ -69,8 +74,15 @@ def _scored_time(
         ),
         (0.15 if in_order(mine) > 0.9 else 0.0, "grows with the key"),
         (-1.0 if constant else 0.0, "the same in all rows"),
+        (-0.8 if others and ("start",) not in wanted and _is_planned(table, mine) else 0.0, "reaches into the future"),
         (0.3 if set(column.words) & _UNIVERSAL else 0.0, "in UTC"),
     )
+
+
+def _is_planned(table: SeenTable, mine: list[float | None]) -> bool:
+    """Whether some rows have a time after that of the sample: what is planned has not happened."""
+    known = [time for time in mine if time is not None]
+    return table.now is not None and sum(t > table.now + 86_400 for t in known) > MAX_PLANNED * len(known)
 
 
 def _is_before(mine: list[float | None], other: list[float | None]) -> float:

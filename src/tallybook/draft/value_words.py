@@ -117,3 +117,15 @@ JUNK_FLAGS = frozenset(
     ]
 )
 """Words of flags that mark rows that do not count."""
+LOST_FLAGS = frozenset(["reversed", "void", "voided", "canceled", "cancelled", "failed", "rejected"])
+"""Words of flags that mark money that has not come."""
+REFUND_FLAGS = frozenset(["refunded", "disputed", "chargedback", "chargeback", "returned"])
+"""Words of flags that mark money that came and went back, all or a part of it."""
+REFUND_VALUES = frozenset(["refund", "chargeback", "reversal", "payout", "withdrawal", "credit_note", "return"])
+"""Values of a type of money that went back or out."""
+NOT_YET_VALUES = frozenset(["draft", "pending", "open", "cart", "checkout", "unpaid", "unconfirmed", "incomplete"])
+"""Lost values of what may still come."""
+OVER_VALUES = frozenset(
+    ["canceled", "cancelled", "expired", "terminated", "ended", "churned", "inactive", "deactivated", "lapsed"]
+)
+"""States of contracts that have ended."""

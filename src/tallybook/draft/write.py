@@ -32,6 +32,7 @@ ORDER = (
     "minor_units",
     "decimals",
     "series",
+    "carry",
     "by",
     "start",
 )

@@ -1,0 +1,56 @@
+"""Which contracts count as active: without those that have not begun, and those that ended and have no end."""
+
+from __future__ import annotations
+
+from tallybook.draft.row_filters import (
+    AsSql,
+    RowFilter,
+    name_codes,
+    none_of,
+    states,
+    without_flags,
+    words_of_value,
+)
+from tallybook.draft.seen import SeenColumn, SeenTable
+from tallybook.draft.value_words import NOT_STARTED_VALUES, OVER_VALUES
+
+_TRIALS = frozenset(("trial", "trialing", "trialling"))
+
+
+def started_contracts(table: SeenTable, as_sql: AsSql, ended: SeenColumn | None = None) -> RowFilter:
+    """The contracts that have begun: without pending and incomplete ones. With the column of their end, also without
+    those that have ended by their state and have no end."""
+    found = RowFilter()
+    for column in states(table)[:1]:
+        trials = [v for v in column.texts if words_of_value(v) & _TRIALS]
+        if trials and len(trials) < len(column.texts):
+            listed = ", ".join(f"{v} ({column.counts[v]})" for v in trials)
+            without = none_of(column, as_sql(column.name), trials)
+            found.unsure.append(f'{column.name} {listed} counts, too; without trials: where = "{without}"')
+        if ended is not None:
+            _without_end(table, column, ended, as_sql, found)
+        waiting = [v for v in column.texts if words_of_value(v) & NOT_STARTED_VALUES]
+        if waiting and len(waiting) < len(column.texts):
+            left = [f"{v} ({column.counts[v]})" for v in waiting]
+            found.add(none_of(column, as_sql(column.name), waiting), f"left out: {', '.join(left)}")
+    without_flags(table, as_sql, found)
+    name_codes(table, as_sql, found)
+    return found
+
+
+def _without_end(table: SeenTable, column: SeenColumn, ended: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
+    """Leave out contracts whose state says that they have ended, and whose end is not set: they would never end.
+
+    If the state and the end do not go together in other rows either, the rows count and are named."""
+    over = [v for v in column.texts if words_of_value(v) & OVER_VALUES]
+    pairs = [(str(state) in over, end is not None) for state, end in zip(column.cells, ended.cells, strict=True)]
+    endless = sum(is_over and not has_end for is_over, has_end in pairs)
+    if not endless or len(over) == len(column.texts):
+        return
+    part = f"{none_of(column, as_sql(column.name), over)} or {as_sql(ended.name)} is not null"
+    reason = f"{endless} of {table.rows} sampled rows are {', '.join(over[:3])} without {ended.name}"
+    with_end = [is_over for is_over, has_end in pairs if has_end]
+    if 2 * sum(with_end) >= len(with_end) > 0:
+        found.add(part, f"left out: {reason}")
+    else:
+        found.unsure.append(f'{reason}, and count; without them: where = "{part}"')

@@ -1,0 +1,92 @@
+"""Guesses about people: whose new rows are the signups, who is staff, and who is a customer of somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log10
+
+from tallybook.draft.level_guesses import LevelGuesses
+from tallybook.draft.people import has_accounts, people_rank
+from tallybook.draft.references import reference
+from tallybook.draft.row_filters import counted_rows
+from tallybook.draft.seen import SeenTable
+from tallybook.draft.table_guesses import Idea, Topic, is_customer_table
+from tallybook.draft.table_words import MONEY
+from tallybook.draft.time_words import BORN
+from tallybook.draft.times import end_column, is_deletion, time_of, why_time
+from tallybook.draft.words import head, plainly, singular, stem, stems, words
+
+MAX_STAFF_RATIO = 5
+"""A table of people with fewer rows than the largest one by this factor does not contain the customers."""
+_OF_OTHERS = stems(("expires", "expired", "until", "to"))
+"""Words of times at which something of a person ends, such as a plan, and not the person."""
+_ANYBODY = frozenset(("person", "people", "contact", "client"))
+"""People who need not have an account."""
+_CREDENTIALS = frozenset(("password", "passwd", "encrypted"))
+
+
+class PeopleGuesses(LevelGuesses):
+    """Metrics of tables of people."""
+
+    def _people(self, table: SeenTable) -> Iterator[Idea]:
+        born = time_of(table, (*BORN, ("create",)))
+        if born is None:
+            return
+        keys, why = self._facts(table, born, "count(*)")
+        why.setdefault("time", why_time(table, born, BORN))
+        self._by(table, keys, why)
+        spoken, noun = plainly(table.bare).replace("_", " "), head(table.bare)
+        account = (
+            has_accounts(table) and is_customer_table(table) and (noun not in _ANYBODY or self._has_account(table))
+        )
+        account = account and not self._belongs_to_people(table)
+        new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
+        new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
+        new.score = self._people_score(table)
+        if account and self._are_staff(table):
+            new.doubt = f"only {table.total} rows: staff or tenants, beside a far larger table of people"
+        self._filtered(new, counted_rows(table, self.as_sql, deleted_count=True))
+        yield new
+        ended = end_column(table, born)
+        if ended and ended.values and not is_deletion(ended) and not {stem(w) for w in ended.words} & _OF_OTHERS:
+            about = f"counts current {spoken}: from {born.name} until {ended.name}"
+            current = self._interval(table, born, ended, f"current_{plainly(table.bare)}", about)
+            current.score, current.doubt = -2.0, new.doubt
+            yield current
+
+    def _people_score(self, table: SeenTable) -> float:
+        """How likely new rows are the signups: by the noun, a short name, a password, rows, and what refers to it."""
+        if not is_customer_table(table):
+            return -9.0
+        extra = len(words(table.bare)) - 1
+        score = 1.0 - 0.06 * people_rank(table) - 0.4 * extra
+        score += 0.4 * self._logs_in(table) + 0.4 * self._pays(table)
+        return score + 0.35 * log10(max(1, table.total)) + 0.02 * min(20, self.references.get(table.name, 0))
+
+    def _belongs_to_people(self, table: SeenTable) -> bool:
+        """Whether each row belongs to a row of a table of people with a better name: accounts of a bank, to users."""
+        for column in table.columns:
+            other = reference(self.seen, table, column)
+            if other is None or column.nulls or other[0] is table or not is_customer_table(other[0]):
+                continue
+            better = people_rank(other[0]) < people_rank(table)
+            if better and has_accounts(other[0]) and not self._are_staff(other[0]):
+                return True
+        return False
+
+    def _are_staff(self, table: SeenTable) -> bool:
+        """Whether the rows are few beside those of another table of people."""
+        people = (t.total for t in self.seen.tables if is_customer_table(t))
+        return table.total * MAX_STAFF_RATIO < max(people, default=0)
+
+    def _logs_in(self, table: SeenTable) -> bool:
+        """Whether the rows have a password."""
+        return any({singular(w) for w in c.words} & _CREDENTIALS for c in table.columns)
+
+    def _pays(self, table: SeenTable) -> bool:
+        """Whether a table of money refers to the rows."""
+        money = (other for other in self.seen.tables if head(other.bare) in MONEY)
+        return any(self.refers(other, c)[0] is table for other in money for c in other.columns if c.an_id)
+
+    def _has_account(self, table: SeenTable) -> bool:
+        return self._logs_in(table) or self._pays(table)
