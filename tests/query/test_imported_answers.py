@@ -134,3 +134,40 @@ def test_a_live_value_beside_an_imported_one_does_not_say_that_rows_changed(comp
     assert result.rows()[0]["notes"]["signups"]["stored"] == 3
     assert result.rows()[0]["notes"]["signups"]["why"] == "the book holds 3, which was imported"
     assert "rows changed" not in result.explain
+
+
+# --------------------------------------------------------------------------------------------------- fractions
+
+WHOLE = """
+    [metrics.points]
+    table = "users"
+    time = "created_at"
+    measure = "{measure}"
+    history = "imported"
+"""
+
+
+@pytest.mark.parametrize(
+    ("measure", "values"),
+    [
+        ("sum(n)", ["0.1", "12.25"]),
+        ("100 * count(*)", ["0.5", "1"]),
+        ("max(n)", ["0.1", "7"]),
+        ("median(n)", ["0.1", "1.5"]),
+    ],
+)
+def test_fractions_before_whole_numbers_are_answered_with_their_digits(
+    project: Any, measure: str, values: list[str]
+) -> None:
+    made = project(now="2024-03-01T06:00")
+    made.table("users (created_at timestamp, n int)", [("2024-02-11 10:00:00", 7), ("2024-02-12 10:00:00", 8)])
+    made.declare(WHOLE.format(measure=measure), start="2024-02-11")
+    made.run()
+    path = made.folder / "old.csv"
+    path.write_text(f"day,value\n2024-02-09,{values[0]}\n2024-02-10,{values[1]}\n", encoding="utf-8")
+    made.book.import_history("points", path)
+    found = made.book.query("points", from_="2024-02-09", to="2024-02-12", compare="2 days")
+    assert [str(row["points"]) for row in found.rows()[:2]] == values
+    assert [str(row["points_previous"]) for row in found.rows()[2:]] == values
+    only_own = made.book.query("points", from_="2024-02-11", to="2024-02-12")
+    assert [column.type for column in only_own.metric_columns] == [found.metric_columns[0].type]

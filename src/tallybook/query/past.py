@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 
-from tallybook.core import ADDS, FLOW, ONE_DAY, Metric, Refused, StoredDefinition, calendar
+from tallybook.core import ADDS, DECIMAL, FLOW, INTEGER, ONE_DAY, Metric, Refused, StoredDefinition, calendar
 from tallybook.query.cells import Cell, MergedValues, MetricPeriod, Solved, plain
 from tallybook.query.context import Coverage, QueryContext, count_weekdays
 from tallybook.query.one_metric import OneMetric
@@ -26,7 +27,15 @@ def solve_with_past(
     bound = context.bounds.get(name)
     if bound is not None and bound.imported:
         return _finished(context, query, bound, own)
-    return _Past(context, query, name, own).joined() if name in context.past else own
+    if name not in context.past:
+        return own
+    return _Past(context, query, name, _with_fractions(context.catalog.metrics[name], own)).joined()
+
+
+def _with_fractions(metric: Metric, own: Solved) -> Solved:
+    """The values in the type of a column that may also contain imported ones: a sum of whole numbers here can have had
+    fractions there. A count has none, and its import refuses them. The type does not follow the days asked for."""
+    return own if own.type != INTEGER or metric.counts_things else replace(own, type=DECIMAL)
 
 
 def _finished(context: QueryContext, query: Query, bound: StoredDefinition, own: Solved) -> Solved:
@@ -144,7 +153,9 @@ class _Past:
         found.periods[start] = replace(past.periods[start], imported=self.bound.definition)
         for key, cell in past.cells.items():
             if key[0] == start:
-                found.cells[key] = Cell(plain(cell.value, found.type), cell.approximate, False, cell.bounds, cell.why)
+                # Of 0.1 as a float the digits that were imported, not those of the nearest binary fraction.
+                value = Decimal(repr(cell.value)) if isinstance(cell.value, float) else cell.value
+                found.cells[key] = Cell(plain(value, found.type), cell.approximate, False, cell.bounds, cell.why)
 
     def _solved(self) -> Solved:
         """What was imported, as the definition that it is."""

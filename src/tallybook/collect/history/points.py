@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -171,16 +170,9 @@ def _wrong_number(metric: Metric, number: Decimal, *, exact: bool) -> str | None
         return f"{number} has more than 28 digits before its point"
     if exact and len(format(number, "f").partition(".")[2].rstrip("0")) > 10:
         return f"{number} has more than 10 digits after its point; round it"
-    if _counts(metric) and number != number.to_integral_value():
+    if metric.counts_things and number != number.to_integral_value():
         return f"{number} is no number of things, and {metric.measure} counts them"
     return None
-
-
-def _counts(metric: Metric) -> bool:
-    """It is a number of things and nothing around it."""
-    slots = metric.parsed.slots if metric.parsed else ()
-    alone = len(slots) == 1 and slots[0].agg in ("count", "count_distinct") and metric.second is None
-    return alone and bool(re.fullmatch(r"(?is)count\s*\([^()]*\)", (metric.measure or "").strip()))
 
 
 def _bound(metric: Metric, key: str, zone: str, dims: tuple[str, ...], *, exact: bool) -> StoredDefinition:

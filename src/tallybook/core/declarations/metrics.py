@@ -188,6 +188,13 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return self.parsed is not None and self.parsed.linear and (second is None or second.zero)
 
     @property
+    def counts_things(self) -> bool:
+        """Whether every value is a number of things: one count, and nothing around it."""
+        slots = self.parsed.slots if self.parsed else ()
+        is_one_count = len(slots) == 1 and slots[0].agg in ("count", "count_distinct") and self.second is None
+        return is_one_count and bool(re.fullmatch(r"(?is)count\s*\([^()]*\)", (self.measure or "").strip()))
+
+    @property
     def adds_up(self) -> bool:
         """Whether finished daily values of several series, or of several days of a flow, may be added.
 
