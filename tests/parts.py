@@ -156,6 +156,7 @@ FILES = {
     "test_outbox_ledgers.py": "deliver",
     "test_own_tables.py": "deliver",
     "test_package.py": "deliver",
+    "test_page_details.py": "right",
     "test_page_words.py": "right",
     "test_policies.py": "right",
     "test_openapi.py": "events",

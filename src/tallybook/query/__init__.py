@@ -60,7 +60,7 @@ __getattr__, __dir__ = opened(
         "reader": ("BookReader",),
         "records": ("BookRecord", "MetricDescription", "MetricDetails", "RunRecord"),
         "board_questions": ("DEFAULT_LAST", "ViewRange", "view_questions", "view_range", "with_board_filters"),
-        "series_formula": ("FormulaValue", "formula_values"),
+        "series_formula": ("FormulaValue", "formula_values", "keeps_its_size"),
         "segments": ("QuestionSegment", "parse_segment", "segments_of"),
         "service": ("QueryService",),
         "subjects": ("IS_GONE", "Subjects", "SubjectsQuestion", "load_subjects"),

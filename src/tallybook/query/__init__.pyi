@@ -100,7 +100,11 @@ from tallybook.query.segments import (
     parse_segment as parse_segment,
     segments_of as segments_of,
 )
-from tallybook.query.series_formula import FormulaValue as FormulaValue, formula_values as formula_values
+from tallybook.query.series_formula import (
+    FormulaValue as FormulaValue,
+    formula_values as formula_values,
+    keeps_its_size as keeps_its_size,
+)
 from tallybook.query.service import QueryService as QueryService
 from tallybook.query.spelling import (
     errors_in_python_words as errors_in_python_words,

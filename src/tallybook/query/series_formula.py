@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import Result, evaluate
+from tallybook.core import SERIES_LETTERS, Result, evaluate, is_close
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +60,15 @@ def _value(parsed: Any, parts: Sequence[Any], gone: int | None) -> FormulaValue:
         value = None
     why = "" if value is not None else "it cannot be divided by zero"
     return FormulaValue(value=None if value is None else float(value), is_complete=is_complete, why=why)
+
+
+def keeps_its_size(parsed: Any, growing: Collection[str]) -> bool:
+    """Whether a part of a period can be compared with whole ones: the formula stays the same where the series that
+    grow during a period have only half of what they will have. True for `B / A` of two totals, not for `B - A`."""
+    sizes = dict(zip(SERIES_LETTERS, map(Decimal, ("1.7", "2.3", "3.1", "4.9")), strict=True))
+    halves = {letter: size / 2 if letter in growing else size for letter, size in sizes.items()}
+    try:
+        whole, part = (evaluate(parsed.shell, [of[one.metric] for one in parsed.operands]) for of in (sizes, halves))
+    except (OverflowError, ArithmeticError):
+        return False
+    return whole is not None and part is not None and is_close(float(whole), float(part))

@@ -88,6 +88,7 @@ def builder(work: PageWork) -> Page:
     question = _question(form)
     status = 422 if refused else 400 if wrong else 200
     show = next((one.name for one in series[0].shows if one.show == series[0].chosen_show), "")
+    show = "" if show.startswith("Whole ") else show
     return page(
         work,
         "query.html",
@@ -104,7 +105,7 @@ def builder(work: PageWork) -> Page:
         heading="Check one field" if wrong else heading([one.title for one in series], form, show.lower()),
         copies=_copies(work, form, question, results),
         options=_options(work, form, series, events),
-        exports=_exports(form) if answer and not form.is_several else [],
+        exports=_exports(form) if answer else [],
     )
 
 
@@ -291,7 +292,7 @@ def _copies(work: PageWork, form: BuilderForm, question: Question | None, result
     shared = [Copy(kind="A link for people without a key", text=share_command(form.link()))] if results else []
     if question is None:
         return [Copy(kind="Link", text=work.ask.origin + form.link()), *shared]
-    return [*copies_of(work, form, question, results.get("A")), *shared]
+    return [*copies_of(work, form, question, results.get("A"), has_answer=bool(results)), *shared]
 
 
 def _exports(form: BuilderForm) -> list[Choice]:

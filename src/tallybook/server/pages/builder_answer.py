@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from tallybook.core import Refused, Result, parsed_formula, plus_days
-from tallybook.query import FormulaValue, Question, formula_values
+from tallybook.query import FormulaValue, Question, formula_values, keeps_its_size
 from tallybook.server.charts.data import ChartData, ChartPoint, DrawnSeries
 from tallybook.server.charts.drawing import WIDE, ChartSize
 from tallybook.server.pages.attention import known_causes
@@ -99,7 +99,8 @@ def _range(results: Sequence[Result], today: date) -> str:
         return ""
     first, result = min(row["period"] for row in rows), results[0]
     last = max(row["period"] for row in rows)
-    end = last if result.scope == "all" else result.calendar.period_end(last, result.scope)
+    is_all = result.scope == "all"
+    end = plus_days(last, rows[0]["days_expected"] - 1) if is_all else result.calendar.period_end(last, result.scope)
     closed = plus_days(today, -1)
     return f"{first} to {min(end, closed) if first <= closed else end}"
 
@@ -163,9 +164,11 @@ def _figures(
     if len(results) == 1 and not values:
         return [drawing.figure(single_chart(work, form, next(iter(results.values()))))]
     panels: dict[str, list[ChartData]] = {}
+    growing = []
     for letter, one in zip(results, form.series, strict=True):
         made = single_chart(work, form, results[letter])
         series = made.series[0]
+        growing += [] if made.is_joined else [letter]
         filters = ", ".join(one.where)
         name = f"{letter} {filters or series.name}"
         drawn = replace(series, name=name, slot=ord(letter) - 64)
@@ -173,7 +176,9 @@ def _figures(
     found = [drawing.figure(_together(charts)) for charts in panels.values()]
     if values:
         base = next(iter(panels.values()))[0]
-        found.append(drawing.figure(formula_chart(form, base, values), is_formula=True))
+        is_joined = keeps_its_size(parsed_formula(form.formula, list(results)), growing)
+        chart = replace(formula_chart(form, base, values), is_joined=is_joined)
+        found.append(drawing.figure(chart, is_formula=True))
     return found
 
 
@@ -213,6 +218,8 @@ def _together(charts: Sequence[ChartData]) -> ChartData:
         series=series,
         missing=moved("missing"),
         running=moved("running"),
+        is_joined=all(one.is_joined for one in charts),
+        begins_at_zero=any(one.begins_at_zero for one in charts),
     )
     return replace(made, summary=summary_of(made, made.name, FORMULA_COLUMN))
 
@@ -240,7 +247,6 @@ def formula_chart(form: BuilderForm, base: ChartData, values: Mapping[date, Form
         unit="",
         form="line",
         series=[DrawnSeries(name=form.formula, slot=3, points=points)],
-        is_joined=True,
         begins_at_zero=False,
         missing=frozenset(i for i, day in enumerate(base.periods) if day not in values),
         running=frozenset(i for i, point in enumerate(points) if not point.is_complete),
@@ -253,18 +259,21 @@ def formula_chart(form: BuilderForm, base: ChartData, values: Mapping[date, Form
 # -- the same question in other words ----------------------------------------------------------
 
 
-def copies_of(work: PageWork, form: BuilderForm, question: Question, result: Result | None) -> list[Copy]:
-    """The question as a link, command, request, Python, toml and SQL. Several series are one question only on pages."""
+def copies_of(
+    work: PageWork, form: BuilderForm, question: Question, result: Result | None, *, has_answer: bool
+) -> list[Copy]:
+    """The question as a link, command, request, Python, toml and SQL. Several series are one question only on pages.
+    One without an answer cannot be on a board."""
     link = Copy(kind="Link", text=work.ask.origin + form.link())
     board = Copy(kind="View of a board (tallybook.toml)", text=as_toml(form))
     if form.is_several or form.formula:
-        return [link, board]
+        return [link, board] if has_answer else [link]
     found = [
         Copy(kind="Command", text=as_command(question)),
         link,
         Copy(kind="curl", text=as_curl(work.ask.origin, question)),
         Copy(kind="Python", text=as_python(question)),
-        board,
+        *([board] if has_answer else []),
     ]
     if result is not None and result.sql and not work.reader.is_filtered:
         found.append(Copy(kind="SQL", text=SECRET_FREE.sub("'points.parquet'", result.sql)))

@@ -118,7 +118,9 @@ def _long_table(form: BuilderForm, result: Result, dims: Sequence[str]) -> Table
     name, before = column.name, f"{column.name}_previous"
     every = [row[name] for row in result.data]
     lines = []
-    for row in _newest_first(result.data):
+    # Over all days, the total of the only period is the total of all periods.
+    rows = [row for row in result.data if form.scope != "all" or row["period"] is not None]
+    for row in _newest_first(rows):
         cells = [_cell(form, result, row, column, every, is_total=bool(row.get("total")))]
         if form.compare and before in row:
             cells.append(NumberCell(value=number(row[before], column, values=every)))
@@ -129,7 +131,7 @@ def _long_table(form: BuilderForm, result: Result, dims: Sequence[str]) -> Table
         lines.append(
             TableLine(label=label, is_complete=row["complete"], cells=cells, days=days, series=series if dims else ())
         )
-    heads = [column.title or name]
+    heads = [metric_words({"name": name, "title": column.title, "unit": None})]
     if form.compare:
         heads += [compared_words(form.compare, form.scope).capitalize(), "Change"]
     return TableView(

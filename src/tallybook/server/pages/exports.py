@@ -3,37 +3,96 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
 
-from tallybook.core import QueryError, Refused, Result
-from tallybook.server.charts.standalone import as_document, as_png
+import msgspec
+
+from tallybook.core import Column, QueryError, Refused, Result
+from tallybook.query import FormulaValue
+from tallybook.server.charts.standalone import BoardPicture, as_document, as_png, board_document
 from tallybook.server.formats import FORMATS, written
+from tallybook.server.pages.board_card import series_title
 from tallybook.server.pages.builder import default_metric
-from tallybook.server.pages.builder_answer import single_chart
-from tallybook.server.pages.builder_form import BuilderForm, form_of_request
+from tallybook.server.pages.builder_answer import answer_view, single_chart
+from tallybook.server.pages.builder_form import BuilderForm, form_of_request, several_title
+from tallybook.server.pages.builder_table import series_heads
 from tallybook.server.pages.page import File, Page, PageWork
 
 SVG, PNG = "image/svg+xml", "image/png"
+PICTURES = ("svg", "png")
 
 
 def export(work: PageWork, kind: str) -> File | Page:
     """The file of a kind; where there is no answer, the page that says why."""
     form = form_of_request(work.ask, default_metric(work))
     try:
-        result = work.answer(form.question(form.first))
-        return _file(work, form, result, kind)
+        if form.is_several or form.formula:
+            return _several_file(work, form, kind)
+        # A chart has the periods of its totals, as on the page. A file of rows has the rows of the API.
+        asked = form.with_totals(form.first) if kind in PICTURES else form.question(form.first)
+        return _file(work, form, work.answer(asked), kind)
     except (QueryError, Refused):
         from tallybook.server.pages.builder import builder
 
         return builder(work)
 
 
+def _several_file(work: PageWork, form: BuilderForm, kind: str) -> File:
+    """Several series and their formula: the columns of the table, or the charts below each other."""
+    results = {one.letter: work.answer(form.question(one)) for one in form.series}
+    found = answer_view(work, form, results)
+    if kind in PICTURES:
+        pictures = [BoardPicture(title=one.chart.name, chart=one.chart) for one in found.figures]
+        name = several_title([series_title(work, one) for one in form.series], form)
+        document = board_document(name, f"{found.range}, {work.catalog.book.name}", pictures)
+        return _picture(document, kind, f"series-{form.scope}.{kind}")
+    columns = FORMATS[kind]
+    content = written(several_result(form, results, found.values), columns, exact=False, created=work.now)
+    return File(content=content, media=columns.content_type, name=f"series-{form.scope}.{kind}")
+
+
+def several_result(form: BuilderForm, results: Mapping[str, Result], values: Mapping[date, FormulaValue]) -> Result:
+    """Several answers side by side: a column for each series, named as in the table, and one for the formula."""
+    names = dict(zip(results, series_heads(form, results), strict=True))
+    first = next(iter(results.values()))
+    columns = [msgspec.structs.replace(results[one].metric_columns[0], name=names[one], title=None) for one in results]
+    if values:
+        columns.append(Column(name=form.formula, role="metric", type="float"))
+    by_letter = {letter: {row["period"]: row for row in result.data} for letter, result in results.items()}
+    rows = []
+    for day in sorted({day for own in by_letter.values() for day in own if day is not None}):
+        own = {letter: known[day] for letter, known in by_letter.items() if day in known}
+        row: dict[str, Any] = {"period": day}
+        row |= {names[one]: own[one][results[one].metric_columns[0].name] if one in own else None for one in results}
+        row |= {form.formula: values[day].value if day in values else None} if values else {}
+        least = min(own.values(), key=lambda one: one["days"])
+        row |= {key: least[key] for key in ("days", "days_expected")}
+        row |= {"complete": all(one["complete"] for one in own.values())}
+        rows.append(row | {"approximate": any(one["approximate"] for one in own.values())})
+    explain = " ".join(dict.fromkeys(result.explain for result in results.values()))
+    period = next(one for one in first.columns if one.role == "period")
+    return msgspec.structs.replace(
+        first,
+        metrics=[one.name for one in columns],
+        columns=[period, *columns],
+        data=rows,
+        explain=explain,
+        warnings=[],
+    )
+
+
+def _picture(document: str, kind: str, name: str) -> File:
+    if kind == "svg":
+        return File(content=document.encode(), media=SVG, name=name)
+    return File(content=as_png(document), media=PNG, name=name)
+
+
 def _file(work: PageWork, form: BuilderForm, result: Result, kind: str) -> File:
     name = f"{_plain(result.metric_columns[0].name)}-{result.scope}.{kind}"
-    if kind in ("png", "svg"):
-        drawn = as_document(single_chart(work, form, result))
-        if kind == "svg":
-            return File(content=drawn.encode(), media=SVG, name=name)
-        return File(content=as_png(drawn), media=PNG, name=name)
+    if kind in PICTURES:
+        return _picture(as_document(single_chart(work, form, result)), kind, name)
     found = FORMATS[kind]
     content = written(result, found, exact=False, created=work.now)
     return File(content=content, media=found.content_type, name=name)

@@ -20,6 +20,7 @@ from tallybook.core import (
     Result,
     Row,
     begins_at_zero,
+    metric_words,
     series_by_weight,
     value_label,
 )
@@ -78,8 +79,10 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
     metric = work.catalog.metrics.get(metric_name)
     column = next(one for one in result.columns if one.name == metric_name)
     dims = [one.name for one in result.dimension_columns]
-    rows = [row for row in result.data if not row.get("total") and row["period"] is not None]
-    periods = list(dict.fromkeys(row["period"] for row in rows))
+    # A total tells of periods in which no series has a row.
+    known = [row for row in result.data if row["period"] is not None]
+    rows = [row for row in known if not row.get("total")]
+    periods = sorted({row["period"] for row in known})
     keys = _keys(rows, dims, metric_name)
     labels = [result.period_text(day) for day in periods]
     options = replace(options, values=[row[metric_name] for row in result.data])
@@ -87,7 +90,7 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
     # A fact may be in several segments: they do not add up to anything.
     stacks = can_stack(metric, column) and not options.has_segments
     form = options.form if options.form != "stacked" or stacks else "line"
-    title = title_of(metric) if metric else column.label
+    title = title_of(metric) if metric else metric_words({"name": column.name, "title": column.title, "unit": None})
     made = ChartData(
         name=f"{title}, {_drawn_as(form)} by {result.scope}{f' and {dims[0]}' if dims else ''}",
         summary="",
@@ -97,8 +100,8 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
         periods=periods,
         labels=labels,
         series=series,
-        missing=frozenset(i for i, day in enumerate(periods) if _is_missing(rows, day, metric_name)),
-        running=frozenset(i for i, day in enumerate(periods) if not _is_complete(rows, day, metric_name)),
+        missing=frozenset(i for i, day in enumerate(periods) if _is_missing(known, day, metric_name)),
+        running=frozenset(i for i, day in enumerate(periods) if not _is_complete(known, day, metric_name)),
         is_joined=_can_be_joined(metric, column),
         begins_at_zero=begins_at_zero(column.facts),
         is_percent=bool(column.format and "%" in column.format) or column.format == "percent",
@@ -107,7 +110,8 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
         goals=options.goals,
         odd=frozenset(i for i, day in enumerate(periods) if day in options.odd_days and result.scope == "day"),
     )
-    return replace(made, summary=summary_of(made, title, column))
+    only = f" of {series[0].name}" if dims and len(series) == 1 else ""
+    return replace(made, summary=summary_of(made, title + only, column))
 
 
 def _drawn_as(form: str) -> str:

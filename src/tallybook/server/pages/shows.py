@@ -107,7 +107,7 @@ def _choice(metric: Metric, show: str, period: ShownPeriod, result: Result) -> S
     value = result.data[-1][metric.name] if result.data else None
     is_level = metric.kind == LEVEL
     days = (period.end - period.start).days + 1
-    name = show_name(show, period.scope, is_level=is_level)
+    name = show_name(show, period.scope, is_level=is_level, adds_up=metric.adds_up)
     why = ""
     if show == "average":
         why = f"mean of the {days} days" if is_level else f"each day by itself, then the mean of {days} days"

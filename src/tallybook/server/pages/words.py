@@ -110,8 +110,10 @@ def period_phrase(label: str, scope: str) -> str:
     return f"week of {label}" if scope == "week" else label
 
 
-def show_name(show: str, scope: str, *, is_level: bool) -> str:
-    """What a period shows, in words."""
+def show_name(show: str, scope: str, *, is_level: bool, adds_up: bool = True) -> str:
+    """What a period shows, in words. What does not add up has no total: an average, say, of all facts of a period."""
+    if show == "total" and not adds_up:
+        return f"Whole {scope}"
     if show in SHOW_NAMES:
         return SHOW_NAMES[show]
     if show == "change":

@@ -1,0 +1,86 @@
+"""Details of the query builder: what its charts, words and files say about days, series and formulas."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tallybook.core import parsed_formula
+from tallybook.query import keeps_its_size
+from tests.server.paged import company, with_people
+from tests.server.served import Served
+from tests.server.test_pages import text_of
+from tests.server.test_query_page import as_number, table_of
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    made = Served(with_people(company(tmp_path_factory.mktemp("details") / "book")))
+    yield made
+    made.close()
+
+
+def test_all_days_are_one_line_for_each_series_and_one_for_all(people: Served) -> None:
+    page = people.ask("GET", "/q?metrics=signups&scope=all&by=country")
+    assert [line[1] for line in table_of(page)[1:]] == ["DE", "FR", "US", "All"]
+    assert "2024-01-01 to 2024-03-09." in text_of(page)
+    assert 'aria-label="Chart"' not in page.body.decode(), "no empty card"
+
+
+def test_a_chart_has_the_periods_in_which_no_series_has_a_row(people: Served) -> None:
+    """The first events came on March 3. The days before them are collected, and have none."""
+    page = people.ask("GET", "/q?metrics=event:request&scope=day&by=account&last=10+days")
+    assert len(table_of(page)) == 11
+    drawn = page.body.decode().partition('<svg class="wide"')[2].partition("</svg>")[0]
+    assert drawn.count("<title>") == 10
+    assert "Count of a1 stayed at 15 from 2024-03-03 to 2024-03-09." in text_of(page)
+
+
+def test_an_average_has_no_total(people: Served) -> None:
+    said = text_of(people.ask("GET", "/q?metrics=latency&scope=week"))
+    assert "Whole week45 msover all 7 days" in said
+    assert "Total" not in said.partition("Filter")[0]
+
+
+def test_a_refused_question_is_no_view_of_a_board(people: Served) -> None:
+    page = people.ask("GET", "/q?metrics=mrr&scope=week&show=total")
+    assert page.status == 422
+    assert "[boards.mine]" not in page.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("formula", "growing", "is_comparable"),
+    [
+        ("B / A", "AB", True),
+        ("B - A", "AB", False),
+        ("B / A", "A", False),
+        ("A / (A + B)", "AB", True),
+        ("B", "A", True),
+    ],
+)
+def test_a_formula_of_a_part_is_compared_only_where_its_series_grow_alike(
+    formula: str, growing: str, is_comparable: bool
+) -> None:
+    assert keeps_its_size(parsed_formula(formula, "AB"), growing) is is_comparable
+
+
+def test_files_of_several_series_have_the_numbers_of_the_table(people: Served) -> None:
+    asked = "metrics=signups&where=plan%3Dpro&metrics_b=mrr&formula=B/A&scope=week&last=5+weeks"
+    page = people.ask("GET", f"/q?{asked}")
+    head, *lines = table_of(page)
+    file = people.ask("GET", f"/q.csv?{asked}")
+    rows = list(csv.DictReader(io.StringIO(file.body.decode())))
+    assert head == ["Week of", "A plan=pro", "B Recurring revenue", "B/A", "Days"]
+    for line, row in zip(lines, reversed(rows), strict=True):
+        assert line[0].removesuffix(" *") == row["period"]
+        for place, name in enumerate(head[1:4], 1):
+            assert as_number(line[place]) == pytest.approx(float(row[name]), abs=0.006)
+    assert [row["complete"] for row in rows][-1].casefold() == "false"
+    assert people.ask("GET", f"/q.xlsx?{asked}").body[:2] == b"PK"
+    svg = people.ask("GET", f"/q.svg?{asked}").body.decode()
+    assert "Formula B/A" in svg
+    assert re.findall(r'href="(/q\.[a-z]+)', page.body.decode()) == ["/q.csv", "/q.xlsx", "/q.png", "/q.svg"]
