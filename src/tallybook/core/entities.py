@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 ACCOUNTS, USERS = "accounts", "users"
@@ -48,7 +50,7 @@ class AttributeChange:
     first: tuple[str, str, str] | None = None
     """(time, receipt, id) of the first of several changes that are one by now; the rest is of the last of them."""
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, str, str, int, str]:
         """Changes are applied in this order: a total one."""
         text = json.dumps(self.value, sort_keys=True, ensure_ascii=False, default=str)
@@ -64,23 +66,36 @@ class PushedAttribute:
     @classmethod
     def of(cls, changes: Iterable[AttributeChange]) -> PushedAttribute:
         """What some changes leave, in whatever order they are given."""
-        left: list[AttributeChange] = []
+        by_id: dict[tuple[str, str], list[AttributeChange]] = {}
+        left = []
         for one in sorted(changes, key=lambda one: one.order):
-            if not any(_is_same(one, other) for other in left):
+            known = by_id.setdefault((one.action, one.id), [])
+            if not any(_is_same(one, other) for other in known):
+                known.append(one)
                 left.append(one)
         return cls(changes=_relevant(left))
 
     def knows(self, change: AttributeChange) -> bool:
         """Whether a change is here already, and nothing is new when it is sent again."""
-        return any(_is_same(one, change) and one.order <= change.order for one in self.changes)
+        return any(one.order <= change.order for one in self._same(change))
 
     def after(self, change: AttributeChange) -> PushedAttribute:
         """With one more change. The same changes in any order, some of them twice, leave the same, except those of
         which `is_among_settled` is true."""
-        if self.knows(change):
+        same = self._same(change)
+        if any(one.order <= change.order for one in same):
             return self
-        others = [one for one in self.changes if not _is_same(one, change)]
-        return PushedAttribute(changes=_relevant(sorted([*others, change], key=lambda one: one.order)))
+        others = [one for one in self.changes if one not in same] if same else self.changes
+        place = bisect_right(others, change.order, key=lambda one: one.order)
+        made = (*others[:place], change, *others[place:])
+        # What is added at the end hides nothing. A counter with thousands of additions is not read again each time.
+        is_plain = place == len(others) and change.action not in (SET, UNSET) and not same
+        return PushedAttribute(changes=made if is_plain else _relevant(made))
+
+    def _same(self, change: AttributeChange) -> list[AttributeChange]:
+        """The changes that are one with a change."""
+        action, id_ = change.action, change.id
+        return [one for one in self.changes if one.id == id_ and one.action == action and _is_same(one, change)]
 
     def is_among_settled(self, change: AttributeChange) -> bool:
         """Whether only the history knows what a change leaves, because it lies among changes that are one by now: a
@@ -155,7 +170,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def _relevant(changes: list[AttributeChange]) -> tuple[AttributeChange, ...]:
+def _relevant(changes: Sequence[AttributeChange]) -> tuple[AttributeChange, ...]:
     """Without the changes that the last `set` or `unset` hides; of `add` the ids are kept, so that a repetition with a
     later time is recognized."""
     last = max((place for place, one in enumerate(changes) if one.action in (SET, UNSET)), default=0)
