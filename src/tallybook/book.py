@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from tallybook import act, collect, deliver as delivering, ingest, monitor, query as querying
 from tallybook.collect import ImportRequest
 from tallybook.config import Project, known_source, load
-from tallybook.core import BookError, Busy, QueryError, Result
+from tallybook.core import BookError, Busy, QueryError, Result, TallybookError
 from tallybook.keeping import KeptBook
 from tallybook.query import BookReader, Day, QueryService, Question, QuestionOptions, as_day, keywords_of
 
@@ -335,7 +335,9 @@ class Book(KeptBook):
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
         since = as_day(from_, self.reader.today) if from_ is not None else None
         if not (dry_run or verify):
-            self.rules.after_quiet_hours()
+            # What rules cannot do now waits, and the next run says why. Deliveries go on.
+            with suppress(TallybookError):
+                self.rules.after_quiet_hours()
         mode = delivering.DeliveryMode(force=force, dry_run=dry_run, verify=verify, since=since)
         return delivering.deliver(self._delivery_context(), names, mode)
 

@@ -4,6 +4,7 @@ rules, may end at any moment, and leaves everybody else as they are."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,12 @@ def test_many_changes_between_two_runs_leave_few_files(made: Project) -> None:
     assert len(made.book.rules.evaluator.ledger.snapshot().files["accounts"]) <= 14
     assert (states(made, "big"), states(made, "top")) == (["in", "out"], ["out", "in"])
     assert len(fired(made, "big")) == 8
+    ledger = made.book.rules.evaluator.ledger
+    before = ledger.number()
+    for day in (14, 15):
+        made.at(f"2024-01-{day}T04:00").book.rules.evaluate()
+    assert [bool(report["whole"]) for _, _, report in ledger.evaluations(made.now - timedelta(days=9))] == [True] * 4
+    assert ledger.number() == before + 2
 
 
 def test_without_a_server_deliver_does_what_waited_for_the_end_of_the_quiet_hours(made: Project, web: Web) -> None:

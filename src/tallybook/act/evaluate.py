@@ -387,3 +387,4 @@ class _Evaluation:
     def clean(self) -> None:
         if self.ids is None:
             self.ledger.forget_files(self.now - KEPT_FILES)
+            self.ledger.forget_evaluations(self.now)

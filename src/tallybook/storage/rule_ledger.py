@@ -25,6 +25,8 @@ purpose, for comparison."""
 RULES_JOB = "rules"
 """The lease of whoever evaluates rules, or writes their states."""
 KEPT_EVALUATIONS = timedelta(days=400)
+KEPT_PARTIAL = timedelta(days=1)
+"""How long evaluations are listed, of everybody and of some entities. A server makes up to one each second."""
 LOOKUP = 500
 """Ids that one statement asks for."""
 _FIRING = ("rule", "entity", "number", "edge", "kind", "at", "day", "values", "why", "state", "due", "restated")
@@ -306,6 +308,17 @@ class RuleLedger:
         for one in gone:
             self.files.delete(one.stored)
         return gone
+
+    def forget_evaluations(self, now: datetime) -> int:
+        """Delete old evaluations from the list, but the last one and those that replaced files. How many."""
+        needed = "SELECT removed FROM rule_states WHERE removed IS NOT NULL"
+        with self.ledger._writing() as db:
+            last = db.execute("SELECT coalesce(max(number), 0) FROM rule_evaluations").fetchone()[0]
+            return db.execute(
+                "DELETE FROM rule_evaluations WHERE number < ? AND (at < ? OR (at < ? AND report LIKE ?)) "
+                f"AND number NOT IN ({needed})",
+                [last, stamp_of(now - KEPT_EVALUATIONS), stamp_of(now - KEPT_PARTIAL), '{"whole":false%'],
+            ).rowcount
 
     def strays(self) -> list[Path]:
         """Files of states that the ledger does not name: left by evaluations that died."""
