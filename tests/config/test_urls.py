@@ -267,3 +267,19 @@ def test_a_port_where_no_mysql_server_listens_is_reported_within_seconds(monkeyp
             mysql.MysqlSource(SourceSettings(name="app", url=url)).raw()
     assert "does a MySQL or MariaDB server listen at this port?" in failed.value.hint
     assert "secretpw" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("mysql://u:p@h:99999/d", "99999"), ("postgresql://u@h1:1,h2:70000/d", "70000"), ("postgresql://u:1@h:0/d", "0")],
+)
+def test_a_port_that_cannot_exist_is_named_before_a_driver_sees_it(url: str, port: str) -> None:
+    wrong = wrong_url(url)
+    assert wrong is not None
+    assert (wrong["message"], wrong["expected"]) == (f"has the port {port}", "a port from 1 to 65535")
+    assert wrong_url(url.replace(port, "5432")) is None
+
+
+def test_numbers_that_are_no_ports_are_none() -> None:
+    assert wrong_url("postgresql://u:p%3A99999@[::1]:5432/d") is None
+    assert wrong_url("postgresql://u:99999@h/70000") is None

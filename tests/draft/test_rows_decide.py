@@ -16,7 +16,8 @@ from tallybook.collect import DATE, ColumnType, Source, TimeForm, open_source
 from tallybook.core import SourceSettings
 from tallybook.draft.columns import all_dimensions
 from tallybook.draft.contract_filters import started_contracts
-from tallybook.draft.daily_columns import FLOW, HIGHEST, PEOPLE_COUNT, PERCENTILE, daily_number, quotient_of
+from tallybook.draft.daily_columns import FLOW, HIGHEST, PEOPLE_COUNT, PERCENTILE, UNKNOWN, daily_number, quotient_of
+from tallybook.draft.foreign_words import TRANSLATED
 from tallybook.draft.guess import Guesser
 from tallybook.draft.headlines import named, switched_on
 from tallybook.draft.people import with_people
@@ -25,6 +26,7 @@ from tallybook.draft.seen import Seen, SeenColumn, SeenTable, see
 from tallybook.draft.table_guesses import Idea
 from tallybook.draft.time_words import BORN, DONE, PAID
 from tallybook.draft.times import time_of
+from tallybook.draft.words import plural, words
 from tests.draft.test_scores import column, days, table
 
 NAMES = ["Anna", "Bert", "Cleo", "Dora", "Emil"]
@@ -86,7 +88,7 @@ def test_a_flag_of_somebody_is_what_it_is_now_and_no_dimension(flag: str) -> Non
     assert all_dimensions(table("orders", channel=cycle(["web", "app"])))
 
 
-@pytest.mark.parametrize("name", ["vorname", "nombre", "given", "home_town"])
+@pytest.mark.parametrize("name", ["pila", "given", "home_town"])
 def test_a_text_about_a_person_without_a_known_name_is_no_dimension(name: str) -> None:
     assert not all_dimensions(table("customers", **{name: cycle(NAMES)}))
     assert all_dimensions(table("customers", **{name: cycle(["basic", "pro_plus"])}))
@@ -368,3 +370,107 @@ def test_each_comment_has_a_reason() -> None:
     _on, off = drafted(*tables)
     assert off
     assert all(idea.doubt for idea in off.values())
+
+
+# --- other languages, and ids in front -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("bestellpositionen", ("order", "item")),
+        ("monatspreis", ("monthly", "price")),
+        ("detalle_pedidos", ("order", "detail")),
+        ("fecha_de_pedido", ("order", "date")),
+        ("montant_total", ("amount", "total")),
+        ("id_customer", ("customer", "id")),
+        ("invoice_date", ("invoice", "date")),
+        ("valid_until", ("valid", "until")),
+    ],
+)
+def test_names_of_other_languages_have_english_words(name: str, expected: tuple[str, ...]) -> None:
+    assert words(name) == expected
+
+
+def test_no_translation_is_translated_again() -> None:
+    assert not set(TRANSLATED.values()) & set(TRANSLATED)
+
+
+@pytest.mark.parametrize(
+    ("people", "orders", "who", "amount", "state", "paid", "name"),
+    [
+        ("kunden", "bestellungen", "kunden_id", "gesamtbetrag", "zustand", "bezahlt", "vorname"),
+        ("clientes", "pedidos", "id_cliente", "total", "estado", "pagado", "nombre"),
+        ("customers", "orders", "id_customer", "total_paid", "state", "paid", "given"),
+    ],
+)
+def test_a_shop_in_another_language(
+    people: str, orders: str, who: str, amount: str, state: str, paid: str, name: str
+) -> None:
+    canceled = {"bezahlt": "storniert", "pagado": "cancelado"}.get(paid, "canceled")
+    on, _ = drafted(
+        table(people, **{name: cycle(NAMES), "created_at": days(60)}),
+        table(
+            orders,
+            **{
+                who: cycle([*range(1, 11)]),
+                "created_at": days(60),
+                state: cycle([paid, paid, canceled]),
+                amount: [Decimal(i % 9 + 1) for i in range(60)],
+            },
+        ),
+    )
+    assert on["signups"].of == people
+    assert "by" not in on["signups"].keys
+    assert on["revenue"].keys["measure"] == f"sum({amount})"
+    assert on["revenue"].keys["where"] == f"{state} = '{paid}'"
+    assert on["buying_customers"].keys["measure"] == f"count(distinct {who})"
+
+
+# --- links, plans and flags ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("match_players", "match"), ("team_players", "team"), ("player_guests", "room")]
+)
+def test_a_table_that_links_people_to_something_has_no_signups(name: str, other: str) -> None:
+    players = replace(table("players", created_at=days(60)), total=2000)
+    ids = {"player_id": cycle([*range(1, 31)]), f"{other}_id": cycle([*range(1, 11)])}
+    links = replace(table(name, **ids, joined_at=days(60)), total=5_000_000)
+    on, _ = drafted(players, table(plural(other), created_at=days(60)), links)
+    assert on["signups"].of == "players"
+
+
+def test_stays_that_were_canceled_do_not_take_place_although_their_end_is_planned() -> None:
+    stays = table(
+        "reservations",
+        booked_at=days(60),
+        check_in=days(60, after=5),
+        check_out=days(60, after=7),
+        status=cycle(["checked_out", "checked_out", "cancelled"]),
+    )
+    on, _ = drafted(replace(stays, now=datetime(2026, 2, 1, tzinfo=UTC).timestamp()))
+    assert on["active_reservations"].keys["where"] == "status <> 'cancelled'"
+    assert on["new_reservations"].keys["time"] == "booked_at"
+
+
+@pytest.mark.parametrize("flag", ["paid", "is_settled", "captured"])
+def test_a_flag_says_which_invoices_are_paid(flag: str) -> None:
+    rows = table("invoices", total=[Decimal(9)] * 60, **{flag: cycle([1, 1, 0])})
+    found = money_rows(Seen(), rows, str)
+    assert (found.where, found.why) == (f"{flag} = 1", f"rows left out: 20 without {flag}")
+
+
+def test_a_number_that_jumps_is_no_state_whatever_its_table_is_called() -> None:
+    rows = keyless(
+        "portfolio_snapshots", day_column("day", DAYS), column("originations", [50 + 431 * i % 997 for i in range(60)])
+    )
+    assert daily_number(rows, rows.columns[0], rows.columns[1]).sort == UNKNOWN
+
+
+def test_a_decision_that_comes_with_its_time_is_no_dimension() -> None:
+    decided = days(60, after=2, every=2)
+    rows = table(
+        "applications", submitted_at=days(60), decided_at=decided, verdict=["yes" if d else None for d in decided]
+    )
+    assert not all_dimensions(rows)

@@ -32,9 +32,11 @@ _PATH = re.compile(r"[\w./~-]+\.(db|db3|sqlite|sqlite3|duckdb|ddb)", re.IGNORECA
 """The path of a database file, given where a URL was expected."""
 _ONE_HOST = r"(?:\[[^\]\s]*\]|[^\s:/?#@;=\[\],]*)(?::\d*)?"
 _READABLE = re.compile(
-    rf"\s*[A-Za-z][\w.-]*(?:\+[\w.-]+)?://(?:[^\s:/?#@]*(?::[^\n]*)?@)?{_ONE_HOST}(?:,{_ONE_HOST})*"
+    rf"\s*[A-Za-z][\w.-]*(?:\+[\w.-]+)?://(?:[^\s:/?#@]*(?::[^\n]*)?@)?(?P<hosts>{_ONE_HOST}(?:,{_ONE_HOST})*)"
     r"(?P<path>/[^?#\n]*)?(?:\?(?P<query>[^#\n]*))?(?:#[^\n]*)?",
 )
+_PORT = re.compile(r"(?<=:)\d+(?=,|\Z)")
+MAX_PORT = 65_535
 MAX_SHORT_SECRET_CHARACTERS = 8
 """Up to this length a secret is hidden only as a whole word: `app` must not hide part of `application`."""
 
@@ -106,7 +108,17 @@ def wrong_url(url: str, find: Find = registered) -> dict[str, str] | None:
             "hint": "percent-encode special characters of a password: / is %2F, @ is %40, : is %3A",
         }
     driver, found = _DRIVER.match(url), _READABLE.fullmatch(url)
+    if found and (port := _wrong_port(found["hosts"], found["query"] or "")):
+        return {"message": f"has the port {port}", "expected": f"a port from 1 to {MAX_PORT}"}
     return wrong_parameter(scheme, driver[1] if driver else "", (found and found["query"]) or "", rules)
+
+
+def _wrong_port(hosts: str, query: str) -> str:
+    """The first port that cannot exist, of the hosts or of the parameters that several hosts are written as."""
+    parameters = parse_qs(query)
+    ports = [port for text in (hosts, *parameters.get("host", [])) for port in _PORT.findall(text)]
+    ports += [port for text in parameters.get("port", []) for port in text.split(",") if port.isdigit()]
+    return next((port for port in ports if not 0 < int(port) <= MAX_PORT), "")
 
 
 def _schemes() -> str:

@@ -78,6 +78,7 @@ CHANGING = frozenset(
         "delinquent",
         "cancel",
         "done",
+        "decision",
     ]
 )
 """Words of columns whose value on the day of the fact is no longer known later."""
@@ -148,7 +149,9 @@ def changes(table: SeenTable, column: SeenColumn) -> bool:
     if is_flag(column) and (table_of_people(table) or any(word.endswith(("ed", "en")) for word in named)):
         return True  # a consent, a preference or a state of somebody, as it is now
     later = [c for c in table.times if {stem(w) for w in c.words} & _LATER]
-    return any(same_nulls(column, time) or (is_flag(column) and says_whether(column, time)) for time in later)
+    if any(is_flag(column) and says_whether(column, time) for time in later):
+        return True
+    return any(same_nulls(column, time) for time in table.times)
 
 
 def _is_region(column: SeenColumn) -> bool:

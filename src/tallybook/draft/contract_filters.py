@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tallybook.draft.evidence import null_share
 from tallybook.draft.row_filters import (
+    MISSED_VALUES,
     AsSql,
     RowFilter,
     name_codes,
@@ -14,6 +16,9 @@ from tallybook.draft.row_filters import (
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.value_words import NOT_STARTED_VALUES, OVER_VALUES
 
+MAX_OPEN_PLANNED = 0.02
+"""With hardly any row without an end, the end is a plan, and does not say what became of the contract."""
+_NEVER = frozenset(("canceled", "cancelled", "rejected", "declined", "void", "voided"))
 _TRIALS = frozenset(("trial", "trialing", "trialling"))
 
 
@@ -43,6 +48,12 @@ def _without_end(table: SeenTable, column: SeenColumn, ended: SeenColumn, as_sql
 
     If the state and the end do not go together in other rows either, the rows count and are named."""
     over = [v for v in column.texts if words_of_value(v) & OVER_VALUES]
+    if null_share(ended) < MAX_OPEN_PLANNED:  # the end is planned for all, whatever became of them
+        over = [v for v in column.texts if words_of_value(v) & _NEVER or v in MISSED_VALUES]
+        if over and len(over) < len(column.texts):
+            left = ", ".join(f"{v} ({column.counts[v]})" for v in over)
+            found.add(none_of(column, as_sql(column.name), over), f"left out: {left}")
+        return
     pairs = [(str(state) in over, end is not None) for state, end in zip(column.cells, ended.cells, strict=True)]
     endless = sum(is_over and not has_end for is_over, has_end in pairs)
     if not endless or len(over) == len(column.texts):

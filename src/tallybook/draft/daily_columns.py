@@ -19,6 +19,8 @@ FLOW, STATE, SHARE, PEOPLE_COUNT, UNKNOWN = "flow", "state", "share", "people", 
 HIGHEST, LOWEST, PERCENTILE = "highest", "lowest", "percentile"
 SLOW_STEP = 0.06
 """A number that moves by less of its size from day to day is a state."""
+MAX_STATE_STEP = 0.3
+"""A number that moves by more of its size from day to day is no state, whatever its table is called."""
 SHARE_WORDS = frozenset(
     [
         "percent",
@@ -198,13 +200,14 @@ def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> Daily
     if _counts_people(table, column):
         return DailyNumber(PEOPLE_COUNT, "daily counts of people overlap, so they do not add up over days")
     moves = movement(_runs(table, day, column))
-    stock = bool(
-        set(column.words) & STATES_OF_A_DAY or {singular(w) for w in words(table.bare)} & {"balance", "snapshot"}
-    )
+    by_table = bool({singular(w) for w in words(table.bare)} & {"balance", "snapshot"})
+    stock = bool(set(column.words) & STATES_OF_A_DAY) or by_table
     counter = bool(named & _LIFETIME_WORDS) or (moves is not None and moves.never_falls and moves.starts_high)
     if moves is None:
         sort = STATE if stock or named & {"ever", "lifetime"} else FLOW if named & _FLOW_WORDS else UNKNOWN
         return DailyNumber(sort, f"{column.name} is a state at the end of a day by its name")
+    if by_table and not set(column.words) & STATES_OF_A_DAY and moves.median_step > MAX_STATE_STEP:
+        return DailyNumber(UNKNOWN, f"{column.name} moves by {moves.median_step:.0%} a day: perhaps no state")
     return _by_movement(column, moves, named, stock=stock, counter=counter)
 
 

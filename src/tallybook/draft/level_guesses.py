@@ -44,8 +44,8 @@ from tallybook.draft.table_guesses import (
     joined_words,
     singular_name,
 )
-from tallybook.draft.time_words import BEGUN, BORN
-from tallybook.draft.times import end_candidates, end_column, is_deletion, time_of, why_time
+from tallybook.draft.time_words import BEGUN, BORN, PAID
+from tallybook.draft.times import end_candidates, end_column, is_deletion, is_planned, time_of, why_time
 from tallybook.draft.words import head, plainly, singular, terms, words
 
 AGGREGATES = {SHARE: "avg", PERCENTILE: "avg", HIGHEST: "max", LOWEST: "min"}
@@ -74,12 +74,12 @@ class LevelGuesses(TableGuesses):
             priced = list(self._priced(table, base)) or list(self._items_priced(table, base, ended))
             yield from priced
             yield from self._seats(table, base)
-        keys, why = self._facts(table, begun, "count(*)")
-        why.setdefault("time", why_time(table, begun, BEGUN + BORN))
+        made = (time_of(table, BORN + PAID) if is_planned(table, begun) else None) or begun
+        keys, why = self._facts(table, made, "count(*)")
+        why.setdefault("time", why_time(table, made, BEGUN + BORN))
         self._by(table, keys, why)
-        new = Idea(
-            f"new_{many}", keys, why, f"counts new {spoken} by start time", topic=Topic.NEW_CONTRACTS, of=table.name
-        )
+        about = f"counts new {spoken} by {'start time' if made is begun else made.name}"
+        new = Idea(f"new_{many}", keys, why, about, topic=Topic.NEW_CONTRACTS, of=table.name)
         self._filtered(new, rows)
         yield new
         if ended is not None and ended.values and not is_deletion(ended):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import log10
 
+from tallybook.draft.columns import is_private
 from tallybook.draft.level_guesses import LevelGuesses
 from tallybook.draft.people import has_accounts, people_rank
 from tallybook.draft.references import reference
@@ -39,7 +40,7 @@ class PeopleGuesses(LevelGuesses):
         account = (
             has_accounts(table) and is_customer_table(table) and (noun not in _ANYBODY or self._has_account(table))
         )
-        account = account and not self._belongs_to_people(table)
+        account = account and not self._belongs_to_people(table) and not self._links_people(table)
         new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
         new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
         new.score = self._people_score(table)
@@ -56,12 +57,20 @@ class PeopleGuesses(LevelGuesses):
 
     def _people_score(self, table: SeenTable) -> float:
         """How likely new rows are the signups: by the noun, a short name, a password, rows, and what refers to it."""
-        if not is_customer_table(table):
+        if not is_customer_table(table) or self._links_people(table):
             return -9.0
         extra = len(words(table.bare)) - 1
         score = 1.0 - 0.06 * people_rank(table) - 0.4 * extra
         score += 0.4 * self._logs_in(table) + 0.4 * self._pays(table)
         return score + 0.35 * log10(max(1, table.total)) + 0.02 * min(20, self.references.get(table.name, 0))
+
+    def _links_people(self, table: SeenTable) -> bool:
+        """Whether each row links somebody of another table to something: players of a match, users of a team."""
+        if self._logs_in(table) or any(is_private(column) and not column.an_id for column in table.columns):
+            return False
+        references_ = (reference(self.seen, table, column) for column in table.columns)
+        linked = {found[0].name: found[0] for found in references_ if found is not None and found[0] is not table}
+        return len(linked) > 1 and any(is_customer_table(other) and has_accounts(other) for other in linked.values())
 
     def _belongs_to_people(self, table: SeenTable) -> bool:
         """Whether each row belongs to a row of a table of people with a better name: accounts of a bank, to users."""
@@ -76,7 +85,7 @@ class PeopleGuesses(LevelGuesses):
 
     def _are_staff(self, table: SeenTable) -> bool:
         """Whether the rows are few beside those of another table of people."""
-        people = (t.total for t in self.seen.tables if is_customer_table(t))
+        people = (t.total for t in self.seen.tables if is_customer_table(t) and not self._links_people(t))
         return table.total * MAX_STAFF_RATIO < max(people, default=0)
 
     def _logs_in(self, table: SeenTable) -> bool:

@@ -33,9 +33,10 @@ _UNCLEAR = 0.05
 """A time explains a state if it is set in nearly all rows of some codes and in nearly none of the others."""
 _PAID_STEMS = stems(("paid", "completed", "captured", "placed", "confirmed"))
 _LOST_STEMS = stems(("canceled", "cancelled", "voided", "refunded", "failed", "rejected", "declined", "expired"))
+_PAID_FLAGS = frozenset(("paid", "captured", "settled", "succeeded", "successful", "success"))
 _TYPE_WORDS = frozenset(("type", "kind", "category", "transaction"))
 _ABSENT = frozenset(("absent", "excused"))
-_MISSED = frozenset(("no_show", "noshow", "no-show", "missed", "absent"))
+MISSED_VALUES = frozenset(("no_show", "noshow", "no-show", "missed", "absent"))
 _PAYMENTS = ("payment", "charge", "donation")
 
 
@@ -107,6 +108,8 @@ def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql, amount: SeenColumn |
     if not found.settled:
         _codes_by_times(table, as_sql, found)
     if not found.settled:
+        _with_flag_of_payment(table, as_sql, found)
+    if not found.settled:
         name_codes(table, as_sql, found)
     without_flags(table, as_sql, found, JUNK_FLAGS | LOST_FLAGS)
     back = RowFilter()
@@ -156,6 +159,18 @@ def _without_refunds(table: SeenTable, amount: SeenColumn, as_sql: AsSql, found:
         if back and len(back) < len(column.texts) and sum(v > 0 for v in numbers(values)) * 2 > len(values):
             listed = ", ".join(f"{v} ({column.counts[v]})" for v in back)
             found.add(none_of(column, as_sql(column.name), back), f"left out: {listed}, with amounts above zero")
+
+
+def _with_flag_of_payment(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+    """Keep the rows whose flag says that they are paid."""
+    for column in table.columns:
+        named = {singular(w) for w in column.words} - {"is", "was", "has"}
+        if is_flag(column) and named and named <= _PAID_FLAGS and len(column.texts) > 1:
+            unpaid = sum(not value for value in column.values)
+            yes = "true" if column.type.kind == BOOL else "1"
+            found.add(f"{as_sql(column.name)} = {yes}", f"rows left out: {unpaid} without {column.name}")
+            found.settled = True
+            return
 
 
 def _denied(value: str) -> bool:
@@ -285,7 +300,7 @@ def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool, absent
 def _name_lost(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
     """Name the values of a state that say that something did not take place."""
     for column in states(table)[:1]:
-        missed = [v for v in column.texts if v in _MISSED]
+        missed = [v for v in column.texts if v in MISSED_VALUES]
         lost = [v for v in column.texts if words_of_value(v) & (LOST_VALUES - NOT_YET_VALUES) or v in missed]
         if lost and len(lost) < len(column.texts) and as_sql(column.name) not in found.where:
             listed = ", ".join(f"{v} ({column.counts[v]})" for v in lost[:6])

@@ -33,6 +33,11 @@ PEOPLE = (
     "buyer",
     "shopper",
     "partner",
+    "player",
+    "guest",
+    "patron",
+    "reader",
+    "advertiser",
 )
 """Tables of people, best first; their new rows are signups."""
 MONEY = (
@@ -53,6 +58,7 @@ MONEY = (
     "transfer",
     "trip",
     "ride",
+    "repayment",
 )
 """Tables of money, best first; the best one is the revenue."""
 LINES = ("line", "item", "detail")
@@ -148,6 +154,7 @@ ACCOUNTS = frozenset(
         "buyer",
         "shopper",
         "partner",
+        "advertiser",
     ]
 )
 """People whose new rows are signups."""
@@ -245,6 +252,7 @@ NOT_REVENUE = frozenset(
         "payroll",
         "purchase",
         "bill",
+        "repayment",
     ]
 )
 """Words of tables with money that goes out, goes back, or is a part of other money."""

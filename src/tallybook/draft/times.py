@@ -74,14 +74,14 @@ def _scored_time(
         ),
         (0.15 if in_order(mine) > 0.9 else 0.0, "grows with the key"),
         (-1.0 if constant else 0.0, "the same in all rows"),
-        (-0.8 if others and ("start",) not in wanted and _is_planned(table, mine) else 0.0, "reaches into the future"),
+        (-0.8 if others and ("start",) not in wanted and is_planned(table, column) else 0.0, "reaches into the future"),
         (0.3 if set(column.words) & _UNIVERSAL else 0.0, "in UTC"),
     )
 
 
-def _is_planned(table: SeenTable, mine: list[float | None]) -> bool:
+def is_planned(table: SeenTable, column: SeenColumn) -> bool:
     """Whether some rows have a time after that of the sample: what is planned has not happened."""
-    known = [time for time in mine if time is not None]
+    known = [time for time in instants(column) if time is not None]
     return table.now is not None and sum(t > table.now + 86_400 for t in known) > MAX_PLANNED * len(known)
 
 
@@ -159,6 +159,7 @@ __all__ = [
     "end_candidates",
     "end_column",
     "is_deletion",
+    "is_planned",
     "moment_count",
     "time_candidates",
     "time_of",

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from tallybook.draft.foreign_words import in_english, in_english_order
+
 _TIME_BEFORE = re.compile(
     r"(?<![a-z])(time|date|last|first)(created|modified|updated|added|started|start|ended|end|finished|finish|"
     r"completed|enrolled|access|login|sent|read|opened|open|closed|close|due|paid|joined|registered)(?![a-z])"
@@ -15,7 +17,7 @@ _TIME_BEFORE = re.compile(
 
 @lru_cache(maxsize=20_000)
 def words(name: str) -> tuple[str, ...]:
-    """The words of a name: `InvoiceDate`, `invoice_date` and `invoicedate` are (invoice, date)."""
+    """The words of a name in English: `InvoiceDate`, `invoice_date` and `rechnungsdatum` are (invoice, date)."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     found: list[str] = []
     for word in re.split(r"[\W_]+", _TIME_BEFORE.sub(r"\1_\2", apart.lower())):
@@ -23,7 +25,7 @@ def words(name: str) -> tuple[str, ...]:
             re.fullmatch(r"(\w{3,})(date|time|id)", word) if word not in ("update", "paid", "valid", "void") else None
         )
         found += [stuck[1], stuck[2]] if stuck else [word] if word else []
-    return tuple(found)
+    return tuple(in_english_order([english for word in found for english in in_english(word)], found))
 
 
 @lru_cache(maxsize=20_000)
