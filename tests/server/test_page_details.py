@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 
@@ -84,3 +85,29 @@ def test_files_of_several_series_have_the_numbers_of_the_table(people: Served) -
     svg = people.ask("GET", f"/q.svg?{asked}").body.decode()
     assert "Formula B/A" in svg
     assert re.findall(r'href="(/q\.[a-z]+)', page.body.decode()) == ["/q.csv", "/q.xlsx", "/q.png", "/q.svg"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("last=abc", "'abc' is not a span"),
+        ("scope=hour", "There is no scope 'hour'"),
+        ("dim=plan&value=pro", "Not every view of this board has 'plan'; the views have none in common"),
+    ],
+)
+def test_a_wrong_field_of_a_board_is_beside_it_and_no_filter_is_left_out(people: Served, asked: str, said: str) -> None:
+    page = people.ask("GET", f"/boards/weekly?{asked}")
+    assert page.status == 400
+    html = unescape(page.body.decode())
+    field = asked.partition("=")[0]
+    assert said in html.partition(f'id="{field}-wrong">')[2][:200]
+    assert asked.partition("=")[2].partition("&")[0] in html.partition("<form")[2].partition("</form>")[0]
+    assert 'class="big"' not in html
+
+
+def test_a_wrong_value_in_the_address_of_a_metric_is_400(people: Served) -> None:
+    page = people.ask("GET", "/m/signups?last=abc")
+    assert page.status == 400
+    assert "This address cannot be read" in text_of(page)
+    assert people.ask("GET", "/m/nothing").status == 404
+    assert people.ask("GET", "/users/nobody").status == 404

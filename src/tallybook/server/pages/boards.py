@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from tallybook.core import Board, QueryError, did_you_mean
+from tallybook.core import Board, QueryError, calendar, did_you_mean
 from tallybook.query import DEFAULT_LAST
+from tallybook.server.pages.board_card import problem_of
 from tallybook.server.pages.board_views import BoardControls, board_cards, sees_view, series_dims
 from tallybook.server.pages.builder_form import SCOPES
 from tallybook.server.pages.frame import page
@@ -38,29 +40,60 @@ def _metrics_in_words(work: PageWork, board: Board) -> str:
 def board_page(work: PageWork, name: str) -> Page:
     """The page `/boards/NAME`. Raises QueryError for an unknown one."""
     board = known_board(work, name)
-    controls = controls_of(work, board)
-    cards = board_cards(work, board, controls)
+    wrong = None
+    try:
+        controls = controls_of(work, board)
+        cards = board_cards(work, board, controls)
+    except QueryError as error:
+        wrong = BoardProblem(field=error.field or "last", message=problem_of(error))
+        controls, cards = _declared_controls(work, board), []
     return page(
         work,
         "board.html",
         "boards",
         board.title or board.name,
+        status=400 if wrong else 200,
+        wrong=wrong,
         board=board,
         name=board.title or board.name,
         controls=controls,
         cards=cards,
-        scopes=[(one, one.capitalize()) for one in SCOPES if one != "all" or board.scope == one],
+        scopes=_offered(
+            [(one, one.capitalize()) for one in SCOPES if one != "all" or board.scope == one], work.ask.one("scope")
+        ),
+        dims=_offered(controls.options, work.ask.one("dim")),
         every=max(10, int(board.every)),
         every_words=_in_words(board.every),
         share=share_command(board.name, controls.where),
+        report=report_command(board, controls),
         period=shown_period(work, controls.scope),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardProblem:
+    """What is wrong with one field of the form above the cards."""
+
+    field: str
+    message: str
+
+
+def _offered(known: Sequence[tuple[str, str]], typed: str) -> list[tuple[str, str]]:
+    """The choices of a field. What was typed stays, also where it is none of them."""
+    return [*known] if not typed or typed in dict(known) else [*known, (typed, typed)]
 
 
 def share_command(what: str, where: Sequence[str] = ()) -> str:
     """The command that makes a signed link to a board or an address of the builder."""
     filters = "".join(f" --where {shlex.quote(text)}" for text in where)
     return f"tallybook shares create {shlex.quote(what)}{filters} --until 30d"
+
+
+def report_command(board: Board, controls: BoardControls) -> str:
+    """The command that writes the board as it is shown, but for a chosen filter, as one file."""
+    scope = f" --scope {controls.scope}" if controls.scope != board.scope else ""
+    last = f" --last {shlex.quote(controls.last)}" if controls.last != board.last else ""
+    return f"tallybook report {shlex.quote(board.name)}{scope}{last} -o {shlex.quote(board.name)}.html"
 
 
 def _in_words(seconds: float) -> str:
@@ -78,20 +111,35 @@ def known_board(work: PageWork, name: str) -> Board:
 
 
 def controls_of(work: PageWork, board: Board) -> BoardControls:
-    """What the address chooses, else what the board declares. Raises QueryError for a scope that is none."""
+    """What the address chooses, else what the board declares.
+
+    Raises QueryError, with the field, for a scope, span or dimension that is none: a filter is never left out."""
     scope = work.ask.one("scope") or board.scope
     if scope not in SCOPES or (scope == "all" and board.scope != scope):
         raise QueryError(f"there is no scope {scope[:40]!r}", hint=f"one of {', '.join(SCOPES[:-1])}", field="scope")
+    last = work.ask.one("last").strip()
+    if last:
+        _check_span(last, work)
+    declared = _declared_controls(work, board)
+    dimension, value = work.ask.one("dim"), work.ask.one("value")
+    if dimension and dimension not in declared.dims:
+        hint = f"all views have {', '.join(declared.dims)}" if declared.dims else "the views have none in common"
+        raise QueryError(f"not every view of this board has {dimension[:80]!r}; {hint}", field="dim")
     own_last = board.last if scope == board.scope else DEFAULT_LAST[scope]
+    return replace(declared, scope=scope, last=last or own_last, dimension=dimension, value=value)
+
+
+def _check_span(text: str, work: PageWork) -> None:
+    try:
+        calendar.last_span(text, work.book.today)
+    except (ValueError, OverflowError) as error:
+        raise QueryError(str(error)[:200], field="last") from None
+
+
+def _declared_controls(work: PageWork, board: Board) -> BoardControls:
+    """The fields as the board declares them."""
     names = [name for view in board.views for name in view.metrics if name in work.metrics]
     dims: list[Sequence[str]] = [work.catalog.queryable_dims(name) for name in names]
     dims += [series_dims(work, one) for view in board.views if sees_view(work, view) for one in view.series]
     common = [dim for dim in dims[0] if all(dim in other for other in dims)] if dims else []
-    dimension = work.ask.one("dim")
-    return BoardControls(
-        scope=scope,
-        last=work.ask.one("last") or own_last,
-        dimension=dimension if dimension in common else "",
-        value=work.ask.one("value"),
-        dims=common,
-    )
+    return BoardControls(scope=board.scope, last=board.last, dimension="", value="", dims=common)

@@ -96,6 +96,10 @@ NAMED: dict[str, Callable[[PageWork, str], Page | File]] = {
 """By the beginning of a path: what follows is a name."""
 
 
+NAMED_FIELDS = ("metrics", "board")
+"""What a path names: an unknown one is no page. Anything else that is wrong is a field of the address."""
+
+
 def is_page(path: str) -> bool:
     """Whether a path is one of a page."""
     return path in PAGES or any(path.startswith(begin) for begin in NAMED)
@@ -111,7 +115,8 @@ def page_of(work: PageWork) -> Page | File:
             if path.startswith(begin):
                 return make(work, unquote(path.removeprefix(begin)))
     except QueryError as error:
-        return not_found(work, error.message, error.hint)
+        is_missing = not error.field or error.field in NAMED_FIELDS
+        return not_found(work, error.message, error.hint, status=404 if is_missing else 400)
     except Refused as refused:
         return not_found(work, refused.why, refused.ask, status=422)
     return not_found(work, f"There is nothing at {path[:100]}")
@@ -120,4 +125,6 @@ def page_of(work: PageWork) -> Page | File:
 def not_found(work: PageWork, message: str, hint: str = "", *, status: int = 404) -> Page:
     """A page that says what was not found, and what there is."""
     words = page_words(message[:1].upper() + message[1:])
-    return page(work, "not_found.html", "", "Not found", status=status, message=words, hint=page_words(hint))
+    title = "This address cannot be read" if status == 400 else ""
+    shown = {"heading": title, "message": words, "hint": page_words(hint)}
+    return page(work, "not_found.html", "", title or "Not found", status=status, **shown)
