@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
+import tallybook.storage.entity_changes as entity_changes
 from tallybook.core import ADD, SET, SET_ONCE, UNSET, USERS, AttributeChange, IdentityLink
 from tallybook.storage import (
     EntityHistory,
@@ -153,3 +154,24 @@ def test_the_order_of_links_and_changes_does_not_matter(
         until = stamp_of(NOON + timedelta(hours=hour, minutes=1))
         assert users.at("u1", hour).get("plan") == by_hand([one for one in changes if one.time < until])
     users.ledger.close()
+
+
+def test_files_are_read_once_for_all_ids_that_are_linked_together(tmp_path: Path, monkeypatch: Any) -> None:
+    users = Users(tmp_path)
+    for number in range(3):
+        alias = f"anonymous-{number}"
+        users.do(alias, change(SET, number, number))
+        users.do(alias, change(SET, number + 10, number + 3))
+    users.months.keep_house(USERS, days=None, zone="UTC", now=users.now + timedelta(days=40))
+    users.now += timedelta(days=41)
+    read: list[int] = []
+    real = entity_changes.connect
+    monkeypatch.setattr(entity_changes, "connect", lambda: (read.append(1), real())[1])
+    with users.ledger._writing() as db:
+        links = [("key", users.now, link(f"anonymous-{n}", f"user-{n}")[1]) for n in range(3)]
+        made = apply_links(db, NewLinks(links=links), number=1)
+        merge_linked(db, made, history=users.history, now=users.now)
+    monkeypatch.undo()
+    assert len(read) == 1
+    assert [list(users.of(f"user-{n}").values()) for n in range(3)] == [[10], [11], [12]]
+    assert [list(users.at(f"user-{n}", n + 1).values()) for n in range(3)] == [[0], [1], [2]]

@@ -113,13 +113,34 @@ class EntityHistory:
         with self.ledger._reading() as db:
             return _moment(db, kind, entity_id)
 
-    def rows_within(self, db: Transaction, kind: str, entity_id: str, *, since: str = "") -> list[HistoryRow]:
+    def rows_within(
+        self,
+        db: Transaction,
+        kind: str,
+        entity_id: str,
+        *,
+        since: str = "",
+        in_files: Sequence[ChangeRow] | None = None,
+    ) -> list[HistoryRow]:
         """The changes of one entity as a transaction sees them, in the order of their times. `since`: when the first of
-        them was received, so that older files need not be read."""
+        them was received, so that older files need not be read; `in_files`: those of files, where they are known."""
         moment = _moment(db, kind, entity_id)
-        files = [file for file in moment.files if file.label == STATE or file.label >= since[:7]]
+        if in_files is not None:
+            return [history_row(row) for row in heapq.merge(in_files, moment.fresh, key=_key)]
         with ExitStack() as stack:
-            return [history_row(row) for row in self.merged(stack, replace(moment, files=files), entity_id)]
+            moment = replace(moment, files=_since(moment.files, since))
+            return [history_row(row) for row in self.merged(stack, moment, entity_id)]
+
+    def in_files(self, db: Transaction, kind: str, ids: Sequence[str], *, since: str) -> dict[str, list[ChangeRow]]:
+        """By id, the changes of several entities in files, read together, in the order of their times."""
+        found: dict[str, list[ChangeRow]] = {id_: [] for id_ in ids}
+        files = _since(files_of(db, kind), since)
+        if files and ids:
+            with connect() as engine:
+                asked = f"SELECT {', '.join(CHANGE_TYPES)} FROM {self.relation(files)} WHERE id IN (SELECT unnest(?))"
+                for row in _fetched(engine.execute(f"{asked} ORDER BY {CHANGE_ORDER}", [list(ids)])):
+                    found[row[0]].append(row)
+        return found
 
     def merged(self, stack: ExitStack, moment: HistoryMoment, entity_id: str | None = None) -> Iterator[ChangeRow]:
         """The rows of files and of the ledger in one order."""
@@ -146,6 +167,11 @@ def files_of(db: Transaction, kind: str) -> list[ChangesFile]:
         f"SELECT {', '.join(FILE_COLUMNS)} FROM attribute_files WHERE kind = ? AND removed IS NULL ORDER BY first, path"
     )
     return [ChangesFile(**dict(zip(FILE_COLUMNS, row, strict=True))) for row in db.execute(asked, [kind]).fetchall()]
+
+
+def _since(files: Sequence[ChangesFile], since: str) -> list[ChangesFile]:
+    """The files that may have changes that were received since a stamp."""
+    return [file for file in files if file.label == STATE or file.label >= since[:7]]
 
 
 def _moment(db: Transaction, kind: str, entity_id: str | None) -> HistoryMoment:

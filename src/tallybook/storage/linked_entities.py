@@ -4,13 +4,14 @@ the link came before it or after it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from tallybook.core import SETTLED_AFTER, USERS, AttributeChange
-from tallybook.storage.entity_changes import EntityHistory
+from tallybook.storage.entity_changes import ChangeRow, EntityHistory
 from tallybook.storage.entity_history import pushed_changes
 from tallybook.storage.entity_records import DELETED, Entity
-from tallybook.storage.entity_rows import entities_by_id
+from tallybook.storage.entity_rows import LOOKUP, entities_by_id
 from tallybook.storage.entity_writing import EntityWriting
 from tallybook.storage.files import BadFile
 from tallybook.storage.stored_rows import stamp_of
@@ -25,13 +26,15 @@ def merge_linked(
 ) -> None:
     """Apply what was pushed of each (alias, user) that is new to the user, and end the alias. One that a table has too
     stays."""
-    for alias, user in made:
+    pairs = list(made)
+    in_files = _in_files(db, [alias for alias, _ in pairs], history, now)
+    for alias, user in pairs:
         found = entities_by_id(db, USERS, [alias, user])
         entity = found.get(alias)
         if entity is None or entity.deleted is not None:
             continue
         writing = EntityWriting(db, USERS, now, history)
-        changes = _pushed_of(db, entity, history, now)
+        changes = _pushed_of(db, entity, history, now, in_files.get(alias))
         if changes or entity.record.other:
             writing.apply(user, found.get(user), changes, other=entity.record.other)
         if not entity.record.source:
@@ -40,16 +43,47 @@ def merge_linked(
         writing.finish()
 
 
+def _in_files(
+    db: Transaction, aliases: Sequence[str], history: EntityHistory | None, now: datetime
+) -> dict[str, list[ChangeRow]]:
+    """What files have of the aliases that are there, read once: each reading keeps the transaction open. An alias that
+    comes back by the link of another is read by itself."""
+    since: dict[str, str] = {}
+    for start in range(0, len(aliases), LOOKUP):
+        for id_, entity in entities_by_id(db, USERS, aliases[start : start + LOOKUP]).items():
+            first = None if entity.deleted else _since(_pushed(entity), now)
+            since |= {} if first is None else {id_: first}
+    if history is None or len(since) < 2:
+        return {}
+    with suppress(BadFile):
+        return history.in_files(db, USERS, list(since), since=min(since.values()))
+    return {}
+
+
+def _pushed(entity: Entity) -> dict[str, list[AttributeChange]]:
+    return {name: list(entity.record.attribute(name).changes) for name in entity.record.pushed}
+
+
+def _since(pushed: Mapping[str, Sequence[AttributeChange]], now: datetime) -> str | None:
+    """When the first of some changes was received; None without one. What is settled may have earlier parts."""
+    received = min((one.received for changes in pushed.values() for one in changes), default=None)
+    return received if received is None or received >= stamp_of(now - SETTLED_AFTER) else ""
+
+
 def _pushed_of(
-    db: Transaction, entity: Entity, history: EntityHistory | None, now: datetime
+    db: Transaction,
+    entity: Entity,
+    history: EntityHistory | None,
+    now: datetime,
+    in_files: Sequence[ChangeRow] | None,
 ) -> Sequence[AttributeChange]:
     """Every pushed change of an entity, also those that others hide, in their order."""
-    current = {name: list(entity.record.attribute(name).changes) for name in entity.record.pushed}
-    received = min((one.received for changes in current.values() for one in changes), default="")
-    # What is settled may have parts that were received earlier.
-    since = received if received >= stamp_of(now - SETTLED_AFTER) else ""
+    current = _pushed(entity)
+    since = _since(current, now)
     try:
-        rows = history.rows_within(db, USERS, entity.id, since=since) if history and received else []
+        rows = []
+        if history is not None and since is not None:
+            rows = history.rows_within(db, USERS, entity.id, since=since, in_files=in_files)
     except BadFile:
         rows = []
     every: Mapping[str, Sequence[AttributeChange]] = {
