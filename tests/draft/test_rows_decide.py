@@ -452,6 +452,7 @@ def test_stays_that_were_canceled_do_not_take_place_although_their_end_is_planne
     on, _ = drafted(replace(stays, now=datetime(2026, 2, 1, tzinfo=UTC).timestamp()))
     assert on["active_reservations"].keys["where"] == "status <> 'cancelled'"
     assert on["new_reservations"].keys["time"] == "booked_at"
+    assert on["ended_reservations"].keys["where"] == "status <> 'cancelled'"
 
 
 @pytest.mark.parametrize("flag", ["paid", "is_settled", "captured"])

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from tallybook.cli import invoke
+from tallybook.core import QueryError
 from tests.projects import Project, project
 
 __all__ = ["project"]
@@ -125,3 +126,18 @@ def test_a_name_that_is_no_longer_declared_is_named_with_both_ways_out(made: Pro
     assert said in " ".join(typed(made, "status").split())
     made.book.forget("payments")
     assert made.book.status().older == ()
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_who_asks_for_an_old_name_learns_what_is_stored_under_it(made: Project, collected: bool) -> None:
+    declared(made, name="income")
+    if collected:
+        made.run()
+    with pytest.raises(QueryError) as failed:
+        made.book.query("payments")
+    assert failed.value.message == "there is no metric 'payments'"
+    assert "days" in failed.value.hint
+    assert 'renamed_from = "payments"' in failed.value.hint
+    with pytest.raises(QueryError) as failed:
+        made.book.query("never_there")
+    assert failed.value.hint == "`tallybook metrics` lists them"

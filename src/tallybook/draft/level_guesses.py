@@ -10,7 +10,7 @@ from tallybook.config import toml
 from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, quantity_of
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
-from tallybook.draft.contract_filters import started_contracts
+from tallybook.draft.contract_filters import MAX_OPEN_PLANNED, started_contracts
 from tallybook.draft.daily_columns import (
     FLOW,
     HIGHEST,
@@ -28,6 +28,7 @@ from tallybook.draft.daily_columns import (
     is_part_of_day,
     series_of,
 )
+from tallybook.draft.evidence import null_share
 from tallybook.draft.money_guesses import with_unit
 from tallybook.draft.recurring import Price, currency_column, items_of, measure_of, price_of, quantity_sql
 from tallybook.draft.references import actor_of
@@ -83,18 +84,22 @@ class LevelGuesses(TableGuesses):
         self._filtered(new, rows)
         yield new
         if ended is not None and ended.values and not is_deletion(ended):
-            yield self._ended(table, ended, new, many)
+            planned = null_share(ended) < MAX_OPEN_PLANNED
+            yield self._ended(table, ended, new, many, holding.where if planned else "")
 
-    def _ended(self, table: SeenTable, ended: SeenColumn, new: Idea, many: str) -> Idea:
-        """Those that end, by the time of their end."""
+    def _ended(self, table: SeenTable, ended: SeenColumn, new: Idea, many: str, held: str) -> Idea:
+        """Those that end, by the time of their end. `held`: the condition of active ones, if the end is planned."""
         verb = next((w for w in ended.words if w.endswith("ed")), "ended")
         keys, why = self._facts(table, ended, "count(*)")
         for key in ("by", "join", "where"):
             if key in new.keys:
                 keys[key] = deepcopy(new.keys[key])
-        set_ = f"{self.as_sql(ended.name)} is not null"
-        keys["where"] = f"{keys['where']} and {set_}" if "where" in keys else set_
-        why["where"] = f"rows without {ended.name} have not ended"
+        if held:
+            keys["where"], why["where"] = held, "as for the active ones"
+        else:
+            set_ = f"{self.as_sql(ended.name)} is not null"
+            keys["where"] = f"{keys['where']} and {set_}" if "where" in keys else set_
+            why["where"] = f"rows without {ended.name} have not ended"
         about = f"counts {verb} {many.replace('_', ' ')} by {ended.name}"
         return Idea(f"{verb}_{many}", keys, why, about, topic=Topic.NEW_CONTRACTS, score=-1.0, of=table.name)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tallybook.core import ONE_DAY, BookError, Catalog, QueryError, Refused, Result, calendar
 from tallybook.query.answers import answer
 from tallybook.query.cached import AnswerCache
+from tallybook.query.older_history import older_histories
 from tallybook.query.question import Question, as_day
 from tallybook.query.questions import Query, check_question
 from tallybook.query.reader import BookReader
@@ -31,7 +32,14 @@ class QueryService:
 
     def check(self, question: Question) -> Query:
         """Raises QueryError for what is not declared, Refused for what has no right answer."""
-        return check_question(self.catalog, question, today=self.reader.today)
+        try:
+            return check_question(self.catalog, question, today=self.reader.today)
+        except QueryError as error:
+            kept = older_histories(self.reader) if error.field == "metrics" else []
+            found = next((one for one in kept if one.old_name and repr(one.old_name) in error.message), None)
+            if found is None:
+                raise
+            raise QueryError(error.message, hint=found.sentence, field=error.field) from None
 
     def answer(self, question: Question) -> Result:
         """The answer of the book, whether or not the question is `live`. Raises as `check`."""
