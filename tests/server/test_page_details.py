@@ -111,3 +111,21 @@ def test_a_wrong_value_in_the_address_of_a_metric_is_400(people: Served) -> None
     assert "This address cannot be read" in text_of(page)
     assert people.ask("GET", "/m/nothing").status == 404
     assert people.ask("GET", "/users/nobody").status == 404
+
+
+def test_what_is_wrong_with_the_second_series_is_beside_its_own_fields(people: Served) -> None:
+    page = people.ask("GET", "/q?metrics=signups&metrics_b=signupz").body.decode()
+    assert "There is no metric" in page.partition('id="metrics_b-wrong">')[2][:100]
+    assert 'id="metrics-wrong"' not in page
+    filtered = people.ask("GET", "/q?metrics=signups&metrics_b=signups&where_b=pla%3Dpro").body.decode()
+    assert "has no dimension" in filtered.partition('id="where_b-wrong">')[2][:100]
+
+
+def test_a_refused_second_series_is_explained_and_changed_itself(people: Served) -> None:
+    page = people.ask("GET", "/q?metrics=signups&metrics_b=mrr&show_b=total&formula=B/A&scope=week")
+    said = text_of(page)
+    assert page.status == 422
+    assert "Recurring revenue does not add up over a week" in said
+    link = unescape(re.findall(r'class="answer" href="([^"]+)"', page.body.decode())[1])
+    assert "show_b=average" in link
+    assert people.ask("GET", link).status == 200

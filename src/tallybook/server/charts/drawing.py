@@ -133,7 +133,10 @@ class _Drawing:
         if self.axis.low:
             found.append(line("axis", self.left, self.bottom, self.right, self.bottom))
         if chart.unit:
-            found.append(text(self.left - 8, self.top - 14, chart.unit, "tick", "end"))
+            # A unit that is wider than the numbers below it begins at the edge.
+            room = self.left - 8 - END_LETTER * len(chart.unit)
+            at, anchor = (self.left - 8, "end") if room > 0 else (2, "start")
+            found.append(text(at, self.top - 14, chart.unit, "tick", anchor))
         for place, words in period_ticks(chart.periods, chart.labels, chart.scope, self.right - self.left):
             half = 3.3 * len(words)
             x = min(max(self.x(place), half + 2), self.size.width - half - 2)

@@ -81,10 +81,14 @@ def builder(work: PageWork) -> Page:
     try:
         results = _results(work, form, events)
         answer = answer_view(work, form, results)
-    except Refused as error:
-        refused = _refused(work, form, series[0], period, error)
+    except _InSeries as found:
+        view = next(one for one in series if one.asked.letter == found.letter)
+        if isinstance(found.error, Refused):
+            refused = _refused(work, form, view, period, found.error)
+        else:
+            wrong = _wrong_field(found.error, view.asked.suffix)
     except QueryError as error:
-        wrong = WrongField(field=error.field or "metrics", message=_words(error))
+        wrong = _wrong_field(error)
     question = _question(form)
     status = 422 if refused else 400 if wrong else 200
     show = next((one.name for one in series[0].shows if one.show == series[0].chosen_show), "")
@@ -122,24 +126,50 @@ def _question(form: BuilderForm) -> Question | None:
         return None
 
 
+SERIES_FIELDS = ("metrics", "where", "show", "property")
+"""Fields that each series has."""
+
+
+class _InSeries(Exception):
+    """A series without an answer. `error` is QueryError or Refused."""
+
+    def __init__(self, letter: str, error: QueryError | Refused) -> None:
+        super().__init__(letter)
+        self.letter, self.error = letter, error
+
+
+def _wrong_field(error: QueryError, suffix: str = "") -> WrongField:
+    """What is wrong, beside its field. `suffix`: the end of the names of the fields of its series."""
+    field = error.field or "metrics"
+    return WrongField(field=field + suffix if field in SERIES_FIELDS else field, message=_words(error))
+
+
 def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[str]]) -> dict[str, Result]:
-    """The answer of each series, by its letter. Raises QueryError and Refused."""
+    """The answer of each series, by its letter. Raises _InSeries."""
     found = {}
     for one in form.series:
-        if not one.event:
-            work.metric(one.metric)
-        elif one.event not in events:
-            raise QueryError(f"there is no event {one.event!r}", hint="events that were received are listed")
-        elif one.measure != "count" and not one.of:
-            raise QueryError(f"{MEASURE_WORDS[one.measure].lower()} which property?", field="property")
-        question = form.with_totals(one)
-        if certain := certain_rows(work.book, work.reader.bounded(work.catalog, question), MAX_ROWS):
-            raise too_many(certain, MAX_ROWS, question.by)
-        result = work.answer(question)
-        if len(result.data) > MAX_ROWS:
-            raise too_many(len(result.data), MAX_ROWS, question.by)
-        found[one.letter] = result
+        try:
+            found[one.letter] = _answered(work, form, one, events)
+        except (QueryError, Refused) as error:
+            raise _InSeries(one.letter, error) from None
     return found
+
+
+def _answered(work: PageWork, form: BuilderForm, one: AskedSeries, events: Mapping[str, Sequence[str]]) -> Result:
+    """The answer of one series. Raises QueryError and Refused."""
+    if not one.event:
+        work.metric(one.metric)
+    elif one.event not in events:
+        raise QueryError(f"there is no event {one.event!r}", hint="events that were received are listed")
+    elif one.measure != "count" and not one.of:
+        raise QueryError(f"{MEASURE_WORDS[one.measure].lower()} which property?", field="property")
+    question = form.with_totals(one)
+    if certain := certain_rows(work.book, work.reader.bounded(work.catalog, question), MAX_ROWS):
+        raise too_many(certain, MAX_ROWS, question.by)
+    result = work.answer(question)
+    if len(result.data) > MAX_ROWS:
+        raise too_many(len(result.data), MAX_ROWS, question.by)
+    return result
 
 
 def _words(error: QueryError) -> str:
@@ -225,15 +255,17 @@ def _refused(
             title=trap.title,
             why=trap.refused,
             instead=[
-                Choice(words=one.name, link=form.with_first(show=one.show).link(), more=str(one.value))
+                Choice(
+                    words=one.name, link=form.with_series(first.asked.letter, show=one.show).link(), more=str(one.value)
+                )
                 for one in right[:2]
             ],
             days=[(name, _brief(value), float(value) / most) for name, value in known] if len(known) <= 7 else [],
             added=str(trap.value),
-            meant=_meant(work, form, period),
+            meant=_meant(work, form, first.asked, period),
         )
     why = page_words(error.why[:1].upper() + error.why[1:])
-    instead = _instead(form, error)
+    instead = _instead(form, first.asked.letter, error)
     hint = "" if instead else page_words(error.ask)
     return RefusedAnswer(title="This query has no right answer", why=f"{why}.", instead=instead, hint=hint)
 
@@ -242,7 +274,7 @@ def _brief(value: Any) -> str:
     return f"{round(value):,}" if abs(value) >= 1000 else f"{value:,}"
 
 
-def _instead(form: BuilderForm, error: Refused) -> list[Choice]:
+def _instead(form: BuilderForm, letter: str, error: Refused) -> list[Choice]:
     """The questions that the refusal names."""
     known = {"scope", "last", "compare", "from", "to"}
     found = []
@@ -257,7 +289,7 @@ def _instead(form: BuilderForm, error: Refused) -> list[Choice]:
             rest["top"] = "all" if change["top"] is None else str(change["top"])
         words = ", ".join(_changed(name, value) for name, value in change.items())
         if first or rest:
-            changed: BuilderForm = replace(form.with_first(**first), **rest)
+            changed: BuilderForm = replace(form.with_series(letter, **first), **rest)
             found.append(Choice(words=words, link=changed.link()))
     return found
 
@@ -271,9 +303,9 @@ def _changed(name: str, value: Any) -> str:
     return f"{label} {listed}" if listed else f"Without {label}"
 
 
-def _meant(work: PageWork, form: BuilderForm, period: ShownPeriod) -> Choice | None:
+def _meant(work: PageWork, form: BuilderForm, asked: AskedSeries, period: ShownPeriod) -> Choice | None:
     """A flow in the same unit, which people may have meant."""
-    metric = work.metrics[form.first.metric]
+    metric = work.metrics[asked.metric]
     same = (m for m in work.metrics.values() if m.kind == "flow" and m.adds_up and not m.derived)
     other = next((m for m in same if metric.unit and m.unit == metric.unit), None)
     if other is None:
@@ -281,7 +313,7 @@ def _meant(work: PageWork, form: BuilderForm, period: ShownPeriod) -> Choice | N
     shown = next((one for one in show_choices(work, other, period) if one.show == other.default_show), None)
     if shown is None:
         return None
-    link = form.with_first(metric=other.name, show="", where=()).link()
+    link = form.with_series(asked.letter, metric=other.name, show="", where=()).link()
     return Choice(words=title_of(other), link=link, more=str(shown.value))
 
 

@@ -146,7 +146,12 @@ class BuilderForm:
 
     def with_first(self, **changes: Any) -> BuilderForm:
         """The form with a changed first series."""
-        return replace(self, series=(replace(self.first, **changes), *self.series[1:]))
+        return self.with_series(self.first.letter, **changes)
+
+    def with_series(self, letter: str, **changes: Any) -> BuilderForm:
+        """The form with a changed series."""
+        series = (replace(one, **changes) if one.letter == letter else one for one in self.series)
+        return replace(self, series=tuple(series))
 
 
 def form_of_request(ask: PageRequest, default_metric: str) -> BuilderForm:
