@@ -10,6 +10,8 @@ hours, with midnights that do not exist and with a day that does not.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -682,8 +684,25 @@ class Move:
     folder: str
 
 
+@dataclass(frozen=True)
+class Import:
+    """A file of finished values of a metric is imported, by some of its dimensions."""
+
+    metric: str
+    dims: tuple[str, ...]
+    values: tuple[tuple[date, oracle.Key, Decimal], ...]
+
+    def csv(self) -> str:
+        """The file."""
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerow(["day", *self.dims, "value"])
+        rows.writerows([day, *("" if one is None else one for one in key), value] for day, key, value in self.values)
+        return text.getvalue()
+
+
 Deed = Rename | Forget | Move
-Step = Insert | Change | Delete | Run | Deed
+Step = Insert | Change | Delete | Run | Import | Deed
 
 
 @st.composite
@@ -694,6 +713,7 @@ def histories(
     tables: dict[str, Table],
     used: Collection[str],
     names: Sequence[str],
+    imported: Sequence[MetricSpec] = (),
 ) -> tuple[Step, ...]:
     """A first run, then up to three rounds of changed rows and another run; time never goes back."""
     span = (place.last - place.first).days
@@ -708,9 +728,36 @@ def histories(
             steps.append(draw(changes(source, used, alive[source.table.name], latest_id)))
         if names and draw(st.integers(0, 2)) == 2:
             steps.append(deeds.pop())
+        if imported and draw(st.booleans()):
+            steps.append(draw(imports(draw(st.sampled_from(imported)), place, closed, sources[0].kinds)))
         closed = draw(st.integers(closed, span))
         steps.append(draw(runs(place, closed)))
+    for spec in imported:
+        steps.append(draw(imports(spec, place, closed, sources[0].kinds)))
     return tuple(steps)
+
+
+PAST_DAYS = 45
+"""How long before a book history is imported."""
+
+
+@st.composite
+def imports(draw: st.DrawFn, spec: MetricSpec, place: Place, closed: int, kinds: Values) -> Import:
+    """Values of days before the book, and of some in it; split by dimensions where they may be added."""
+    by = sorted(spec.by) if oracle.adds_up(spec) else []
+    dims = tuple(draw(st.sampled_from([tuple(by), tuple(by), (), tuple(by[:1])])))
+    first = draw(st.integers(-PAST_DAYS, closed))
+    last = draw(st.integers(first, min(closed, first + PAST_DAYS + 3)))
+    pools = {"account_id": kinds.pools["account_id"]}
+    texts = [text for text in kinds.pools["plan"] if text.strip() == text != ""]
+    key = st.tuples(*(st.sampled_from([*pools.get(dim, texts), None]) for dim in dims))
+    keys = draw(st.lists(key, min_size=1, max_size=3, unique=True))
+    is_count = isinstance(spec.measure, Agg) and spec.measure.fn in ("count", "count_distinct") and not spec.per
+    numbers = st.integers(0, 50) if is_count else st.one_of(st.integers(-50, 50), st.sampled_from(["0.5", "12.25"]))
+    number, missed = numbers.map(Decimal), draw(st.sets(st.integers(first, last), max_size=4))
+    days = [day for day in range(first, last + 1) if day not in missed] or [first]
+    values = tuple((place.first + DAY * day, one, draw(number)) for day in days for one in keys)
+    return Import(spec.name, dims, values)
 
 
 @st.composite
@@ -753,7 +800,8 @@ def asks(draw: st.DrawFn, place: Place, closed: date, metrics: dict[str, MetricS
     size = min(draw(st.sampled_from([1, 1, 1, 1, 2, 3])), len(metrics))
     names = draw(st.lists(st.sampled_from(sorted(metrics)), min_size=size, max_size=size, unique=True))
     shared = sorted(set.intersection(*(dims_of(metrics, name) for name in names)))
-    first, last = draw(asked_days(place, closed))
+    past = PAST_DAYS if any(metrics[name].history for name in names) and draw(st.booleans()) else 0
+    first, last = draw(asked_days(replace(place, first=place.first - DAY * past), closed))
     by = draw(breakdowns([*shared, "weekday"] if draw(st.integers(0, 7)) == 7 else shared))
     compare = draw(seldom(COMPARED)) if "weekday" not in by else None
     return Ask(
@@ -891,7 +939,7 @@ def wheres(draw: st.DrawFn, dims: Sequence[str], texts: Sequence[str]) -> tuple[
 def goals(draw: st.DrawFn, metrics: dict[str, MetricSpec], texts: Sequence[str]) -> tuple[GoalSpec, ...]:
     """Up to three goals, in a third of all worlds."""
     found = []
-    able = sorted(name for name, spec in metrics.items() if spec.kind != DERIVED and not spec.unit_from)
+    able = sorted(n for n, spec in metrics.items() if spec.kind != DERIVED and not (spec.unit_from or spec.history))
     for number in range(draw(st.sampled_from([0, 0, 2, 3])) if able else 0):
         spec = metrics[draw(st.sampled_from(able))]
         level = ["last", "average", "first", "change", "max"]
@@ -1005,6 +1053,10 @@ class Life:
     old: set[str] = field(default_factory=set)
     renamed: set[str] = field(default_factory=set)
     store: str = ""
+    imported: dict[str, oracle.Imported] = field(default_factory=dict)
+    """What was imported last of each metric."""
+    files: dict[tuple[str, tuple[str, ...]], dict[tuple[date, oracle.Key], Decimal]] = field(default_factory=dict)
+    """All that was imported, by metric and dimensions."""
 
     @classmethod
     def begun(cls, world: World) -> Life:
@@ -1046,6 +1098,8 @@ class Life:
             self.rename(step.metric)
         elif isinstance(step, Forget):
             self.forget(step.metric)
+        elif isinstance(step, Import):
+            self.import_(step)
         elif isinstance(step, Move):
             self.move(step.folder)
         else:
@@ -1087,6 +1141,15 @@ class Life:
     def forget(self, name: str) -> None:
         self.believed[name] = {}
         self.followed.pop(name, None)
+        self.imported.pop(name, None)
+        self.files = {own: values for own, values in self.files.items() if own[0] != name}
+
+    def import_(self, step: Import) -> None:
+        """The days of the file take the place of what was imported for them by the same dimensions."""
+        days, own = {day for day, *_ in step.values}, (step.metric, step.dims)
+        kept = {point: value for point, value in self.files.get(own, {}).items() if point[0] not in days}
+        self.files[own] = kept | {(day, key): value for day, key, value in step.values}
+        self.imported[step.metric] = oracle.Imported(step.dims, self.files[own])
 
     def move(self, folder: str) -> None:
         """The book stays as it is."""
@@ -1116,13 +1179,14 @@ class Life:
         if live not in self.judges:
             world, closed_days = self.world, set(days_between(self.world.start, self.closed))
             covered: Covered = dict.fromkeys(self.believed, closed_days) if live else self.believed
-            self.judges[live] = Judge(world.book, world.metrics, self.tables, covered, self.closed)
+            imported = {} if live else self.imported
+            self.judges[live] = Judge(world.book, world.metrics, self.tables, covered, self.closed, imported)
         return self.judges[live]
 
     def judge_of_now(self) -> Judge:
         """The judge of what was collected so far, that stays as it is when more is."""
         covered: Covered = {name: dict(days) for name, days in self.believed.items()}
-        return Judge(self.world.book, self.world.metrics, self.tables, covered, self.closed)
+        return Judge(self.world.book, self.world.metrics, self.tables, covered, self.closed, dict(self.imported))
 
 
 def collected(step: Run, world: World, covered: dict[date, Tables]) -> list[date]:
@@ -1165,6 +1229,8 @@ def told(step: Step) -> str:
         return f"forgotten: {step.metric}"
     if isinstance(step, Move):
         return f"moved to {step.folder}"
+    if isinstance(step, Import):
+        return f"tallybook import {step.metric}: " + step.csv().replace("\r\n", "; ")
     days = f" --from {step.from_} --to {step.to}" if step.from_ else ""
     return f"when {step.closed} has closed: tallybook run{days}"
 
@@ -1179,6 +1245,24 @@ def with_units(draw: st.DrawFn, metrics: dict[str, MetricSpec], dims: Sequence[s
         name: replace(spec, unit_from=unit) if unit in spec.by and draw(st.booleans()) else spec
         for name, spec in metrics.items()
     }
+
+
+@st.composite
+def with_history(draw: st.DrawFn, metrics: dict[str, MetricSpec]) -> dict[str, MetricSpec]:
+    """In a third of all worlds, values of some of the metrics are imported."""
+    if draw(st.integers(0, 2)) < 2:
+        return metrics
+    able = {name for name, spec in metrics.items() if can_be_imported(spec)}
+    return {name: replace(spec, history=name in able and draw(st.booleans())) for name, spec in metrics.items()}
+
+
+def can_be_imported(spec: MetricSpec) -> bool:
+    """Whether the words of the documentation say what imported values of a metric answer."""
+    try:
+        oracle.adds_up(spec)
+    except Undecided:
+        return False
+    return spec.kind in ("flow", "level") and not spec.unit_from
 
 
 @st.composite
@@ -1209,9 +1293,11 @@ def worlds(draw: st.DrawFn, dialect: Dialect, *, whole: bool = True) -> World:
     if whole and draw(st.integers(0, 3)) == 3:
         chosen = draw(with_joins(chosen))
         found += [accounts_source(place, kinds)] if any(spec.join for spec in chosen.values()) else []
+    chosen = draw(with_history(chosen)) if whole else chosen
+    imported = [spec for spec in chosen.values() if spec.history]
     used = {name for spec in chosen.values() for name in columns_shown(spec)} | {"account_id"}
     tables = {source.table.name: draw(source.filled(used)) for source in found}
-    steps = draw(histories(place, found, tables, used, list(chosen) if whole else []))
+    steps = draw(histories(place, found, tables, used, list(chosen) if whole else [], imported))
     closed = max(step.closed for step in steps if isinstance(step, Run))
     if draw(st.integers(0, 2)) == 2:
         chosen["made"] = draw(derived("made", list(chosen.values())))
@@ -1279,6 +1365,11 @@ def fewer_steps(world: World) -> Iterator[World]:
         steps = world.steps[:number] + world.steps[number + 1 :]
         if any(isinstance(step, Run) for step in steps):
             yield replace(world, steps=steps)
+        if isinstance(step, Import):
+            for values in shorter(step.values):
+                part = replace(step, values=tuple(values))
+                if values:
+                    yield replace(world, steps=(*world.steps[:number], part, *world.steps[number + 1 :]))
         if isinstance(step, Insert):
             for rows in shorter(step.rows):
                 fewer = replace(step, rows=tuple(rows))
@@ -1310,6 +1401,7 @@ def simpler_metrics(world: World) -> Iterator[World]:
         simpler += [replace(spec, where=None)] if spec.where else []
         simpler += [replace(spec, per="", then="")] if spec.per else []
         simpler += [replace(spec, changed="")] if spec.changed else []
+        simpler += [replace(spec, carry=None)] if spec.carry else []
         if spec.join:
             where = None if spec.where == Pred("region", "is not null") else spec.where
             simpler.append(replace(spec, join="", by=tuple(dim for dim in spec.by if dim != "tier"), where=where))

@@ -48,6 +48,7 @@ from tests.oracle.comparing import (
     shortened,
     title,
 )
+from tests.oracle.imports import Imported, adds_up
 from tests.oracle.judge import Covered, Judge, base_metrics, joined, latest
 from tests.oracle.measures import (
     ADDABLE,
@@ -154,6 +155,7 @@ __all__ = [
     "Dialect",
     "Expression",
     "Fact",
+    "Imported",
     "Judge",
     "Key",
     "Measure",
@@ -176,6 +178,7 @@ __all__ = [
     "Undecided",
     "Value",
     "absolute",
+    "adds_up",
     "answer",
     "arithmetic",
     "base_metrics",

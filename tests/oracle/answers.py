@@ -11,8 +11,9 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from tests.oracle.cells import Cells, Others
+from tests.oracle.cells import Others
 from tests.oracle.dates import Days, compared_days, fiscal_compared, meets, of_weekdays, window_start
+from tests.oracle.imports import CellsWithImports
 from tests.oracle.judge import Covered, Judge, base_metrics
 from tests.oracle.measures import Ref, leaves_of
 from tests.oracle.periods import Span, spans, whole
@@ -66,7 +67,7 @@ def holds(value: Value, sign: str, number: Fraction) -> bool | None:
 
 
 @dataclass
-class Answer(Cells):
+class Answer(CellsWithImports):
     """One question to a judge."""
 
     def __post_init__(self) -> None:
@@ -235,25 +236,24 @@ class Answer(Cells):
     def everyone(self, periods: Sequence[Stretch]) -> set[Key]:
         return set().union(*(self.seen(name, span) for period in periods for name, span in period.both))
 
-    def seen(self, name: str, span: Span) -> set[Key]:
-        return self.keys(name, self.ask.show, span, self.judge.days(name))
-
     def known_days(self, name: str, span: Span) -> int:
-        return len(self.listed(span, self.judge.days(name)))
+        if self.origin(name, span, self.ask.by) == "unknown":
+            return 0
+        return len(self.listed(*self.counted(name, span, self.ask.by)))
 
     def row(self, period: Stretch, key: Key | Others | None, *, total: bool = False) -> Row:
         cells, bounds = {}, {}
         for name, span in period.now.items():
-            days = self.judge.days(name)
-            cells[name] = self.value(name, self.ask.show, key, span, days)
-            limits = self.bounds(name, key, span, days)
+            cells[name] = self.cell(name, key, span)
+            limits = self.bounds(name, key, span, self.judge.days(name))
             if limits:
                 bounds[name] = limits
         approximate = any(cell.approximate for cell in cells.values())
         for name, then in period.then.items():
-            was = self.value(name, self.ask.show, key, then, self.judge.days(name))
+            was = self.cell(name, key, then)
             cells[f"{name}_previous"] = was
-            cells[f"{name}_change"] = self.change(name, cells[name], was, period.now[name], then)
+            by = () if total else self.ask.by
+            cells[f"{name}_change"] = self.change(name, cells[name], was, period.now[name], then, by)
         row = self.unknown_row(period, total=total)
         values = key if isinstance(key, tuple) else (None,) * len(self.ask.by)
         row |= dict(zip(self.ask.by, values, strict=True))
@@ -264,8 +264,9 @@ class Answer(Cells):
 
     def unknown_row(self, period: Stretch, *, total: bool = False) -> Row:
         """A row without a value; its days are those of the metric that lacks the most."""
-        counted = [(span.length, self.known_days(name, span)) for name, span in period.now.items()]
-        length, days = max(counted, key=lambda one: one[0] - one[1])
+        spans_of = [self.counted(name, span, () if total else self.ask.by) for name, span in period.now.items()]
+        lengths = [(span.length, len(self.listed(span, days))) for span, days in spans_of]
+        length, days = max(lengths, key=lambda one: one[0] - one[1])
         columns = [*self.ask.metrics, *(f"{name}_{what}" for name in period.then for what in ("previous", "change"))]
         return {
             "period": next(iter(period.now.values())).period,
@@ -283,11 +284,11 @@ class Answer(Cells):
 
     # ---- comparisons
 
-    def change(self, name: str, now: Value, was: Value, here: Span, then: Span) -> Value:
+    def change(self, name: str, now: Value, was: Value, here: Span, then: Span, by: tuple[str, ...]) -> Value:
         """The change as a fraction of what it was; null where not the same days are known, or of 0 or less."""
         if any(value.middle is None and not value.free for value in (now, was)):
             return NULL
-        if not self.same_days(name, here, then):
+        if not self.same_days(name, here, then, by):
             return NULL
         if now.free or was.free:
             return FREE
@@ -298,14 +299,15 @@ class Answer(Cells):
             return NULL
         return widened(replace(arithmetic("/", arithmetic("-", now, was), was), real=True))
 
-    def same_days(self, name: str, here: Span, then: Span) -> bool:
+    def same_days(self, name: str, here: Span, then: Span, by: tuple[str, ...]) -> bool:
         """Whether the closed days of both are collected; of shows of one day: whether the days correspond."""
-        spec, days = self.judge.metrics[name], self.judge.days(name)
+        spec = self.judge.metrics[name]
         show = "" if spec.kind == DERIVED else self.ask.show or spec.default_show
+        both = [self.counted(name, span, by) for span in (here, then)]
         if show not in ("first", "last", "change"):
-            return all(self.all_closed_known(span, days) for span in (here, then))
+            return all(self.all_closed_known(span, days) for span, days in both)
         left = []
-        for span in (here, then):
+        for span, days in both:
             day = self.day_shown(name, show, span, days)
             left.append((min(span.asked.last, max(self.judge.closed_until, span.asked.first)) - day).days)
         return left[0] == left[1] if show != "first" else True
@@ -333,8 +335,10 @@ class Answer(Cells):
             if (restricted := on_weekdays(span, only)) is None:
                 return set()
             span = restricted
-        days = self.judge.days(name)
-        found = {key: self.value(name, self.ask.show, key, span, days) for key in self.seen(name, span)}
+        begins = min(self.judge.days(name), default=date.max)
+        if any(day in span.asked for day in self.before(name)) and span.asked.last >= begins:
+            raise Refusal("which series are the largest, of two histories")
+        found = {key: self.cell(name, key, span) for key in self.seen(name, span)}
         if any(value.free for value in found.values()):
             raise Undecided("the rank of a value that may be anything")
         ranked = sorted(found, key=lambda key: (*rank(found[key]), text_of(key)))

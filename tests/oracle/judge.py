@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.oracle.aggregates import Aggregator, Fact, of_all
 from tests.oracle.dates import days_before
@@ -15,6 +15,9 @@ from tests.oracle.questions import Ask, BookSpec, MetricSpec
 from tests.oracle.tables import Table, Tables
 from tests.oracle.terms import DAY, GAP_DAYS, Key, Refusal, Row, Undecided
 from tests.oracle.values import Value
+
+if TYPE_CHECKING:
+    from tests.oracle.imports import Imported
 
 Covered = Mapping[str, Collection[date] | Mapping[date, Tables]]
 """For each metric with rows of its own its covered days: a set, or each day with the tables as they were when
@@ -30,11 +33,14 @@ class Judge:
     tables: Tables
     covered: Covered
     closed_until: date
+    imported: Mapping[str, Imported] = field(default_factory=dict)
+    """What was imported last of metrics that let it answer."""
     remembered: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def without(self, name: str) -> Judge:
         """A judge who knows nothing of the metric's days."""
-        return replace(self, covered={**self.covered, name: {}}, remembered={})
+        imported = {other: found for other, found in self.imported.items() if other != name}
+        return replace(self, covered={**self.covered, name: {}}, imported=imported, remembered={})
 
     # ---- which days
 
@@ -156,9 +162,10 @@ class Judge:
     # ---- how far a question reaches
 
     def collected(self, names: Iterable[str]) -> tuple[date, date]:
-        """The first collected day of `names`, and the last day of the book."""
-        bases = base_metrics(self, names)
-        days = [day for name in bases for day in self.covered[name]]
+        """The first known day of `names`, and the last day of the book."""
+        asked = list(names)
+        days = [day for name in base_metrics(self, asked) for day in self.covered[name]]
+        days += [day for name in asked if name in self.imported for day in self.imported[name].days]
         return min(days, default=self.closed_until), max([*days, self.closed_until])
 
     def reached(self, ask: Ask) -> Ask:

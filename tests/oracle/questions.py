@@ -44,6 +44,8 @@ class MetricSpec:
     unit_from: str = ""
     changed: str = ""
     """The column that every write sets."""
+    history: bool = False
+    """Imported values answer for the time before."""
     join: str = ""
     """The table whose row with the id `account_id` each fact has beside its own columns."""
 
@@ -76,6 +78,7 @@ class MetricSpec:
         said["over_time"] = self.over_time
         said |= {"daily_aggregate": self.shape == "daily_aggregate", "series": list(self.series)}
         said |= {"received": self.received, "per": self.per, "then": self.then, "unit_from": self.unit_from}
+        said["history"] = "imported" if self.history else ""
         lines = [f"{key} = {toml_value(value)}" for key, value in said.items() if value]
         return "\n".join([f"[metrics.{self.name}]", *lines, ""])
 

@@ -51,7 +51,8 @@ from tests.oracle import (
 )
 from tests.oracle.dates import Fiscal, days_before, same_day, shift_of
 from tests.oracle.goals import GoalSpec, goal_differences
-from tests.strategies import Life, World, worlds
+from tests.oracle.imports import CellsWithImports
+from tests.strategies import Import, Life, World, worlds
 
 UTC_BOOK = BookSpec("UTC")
 
@@ -1188,6 +1189,15 @@ def one_offset_all_year(moment: Any, timezone: str) -> date:
     return (moment + winter).date()
 
 
+def imported_for_good(cells: CellsWithImports, name: str) -> set[date]:
+    return cells.judge.imported[name].days if name in cells.judge.imported else set()
+
+
+def first_file_for_good(life: Life, step: Import) -> None:
+    if step.metric not in life.imported:
+        IMPORT(life, step)
+
+
 def blind_to_nulls(answer: oracle.Answer, series: Any) -> bool:
     values = dict(series)
     dropped = any(op == "!=" and values.get(dim, "") is None for dim, op, _ in answer.ask.where)
@@ -1259,6 +1269,7 @@ JOINED, RENAME, MOVE = oracle.joined, Life.rename, Life.move
 WINDOW_START, CHANGE = oracle.dates.window_start, oracle.Answer.change
 OVER_DAYS, DAY_OF = oracle.over_days, oracle.day_of
 ADMITS, KEY = oracle.Answer.admits, oracle.Answer.key
+IMPORT = Life.import_
 FIND_FACTS, HOLDS = oracle.Judge.find_facts, oracle.Judge.holds
 MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "days without rows are no days": (oracle.cells, "over_days", without_zeros),
@@ -1284,6 +1295,8 @@ MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "what is forgotten stays": (Life, "forget", lambda life, name: None),
     "a renamed metric begins again": (Life, "rename", begun_again),
     "a moved book begins again": (Life, "move", moved_without_days),
+    "imported days stay in the place of collected ones": (CellsWithImports, "before", imported_for_good),
+    "a second file of values is not read": (Life, "import_", first_file_for_good),
     "change is since the first asked day": (
         oracle.Span,
         "before",
@@ -1455,3 +1468,20 @@ def test_a_bound_far_away_is_an_open_end_and_a_near_one_shows_gaps() -> None:
     assert len(rows(COUNT, SIGNUPS, "day", "2023-02-01..03-31", covered=closed, closed="03-31")) == 365 + 60
     with pytest.raises(Refusal):
         rows(COUNT, SIGNUPS, "day", "04-02..9999-12-31", covered=closed, closed="03-31")
+
+
+def test_imported_values_answer_before_the_first_collected_day_and_no_value_is_made_of_both() -> None:
+    facts = Table(name="facts", columns=(Column(name="at", type="date"),), rows=[{"id": 1, "at": d("02-02")}])
+    counted = MetricSpec(name="n", table="facts", time="at", measure=Agg("count"), history=True)
+    values = {(d("01-31"), ()): Decimal(5), (d("02-01"), ()): Decimal(7), (d("02-02"), ()): Decimal(9)}
+    imported = {"n": oracle.Imported((), values)}
+    judge = oracle.Judge(
+        UTC_BOOK, {"n": counted}, {"facts": facts}, {"n": {d("02-02"), d("02-03")}}, d("02-03"), imported
+    )
+    ask = Ask(metrics=("n",), from_=d("01-30"), to=d("02-03"))
+    assert [row["n"] for row in judge.answer(ask)] == [None, 5, 7, 1, 0]
+    assert [row["n"] for row in judge.answer(replace(ask, scope="month"))] == [5, None]
+    assert [row["n"] for row in judge.answer(replace(ask, window="2 days"))] == [None, 5, 12, None, 1]
+    assert [row["n_previous"] for row in judge.answer(replace(ask, compare="previous"))] == [None, None, 5, 7, 1]
+    with pytest.raises(Refusal):
+        judge.answer(replace(ask, by=("plan",)))

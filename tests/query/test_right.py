@@ -66,6 +66,7 @@ from tests.strategies import (
     Change,
     Delete,
     Forget,
+    Import,
     Insert,
     Life,
     Move,
@@ -211,6 +212,10 @@ class Play:
             self.database.delete(self.life.tables[step.table], [step.id])
         elif isinstance(step, Forget):
             self.book.forget(self.life.declared(step.metric))
+        elif isinstance(step, Import):
+            file = self.folder / "import.csv"
+            file.write_text(step.csv(), encoding="utf-8", newline="")
+            self.book.import_history(self.life.declared(step.metric), file, decimal=".")
         elif isinstance(step, Move):
             self.book.move(BookLocation(folder=self.folder / step.folder))
         self.life.take(step)
@@ -251,6 +256,8 @@ def judged(world: World, url: str, folder: Path) -> None:
                 ask = world.asks[number % len(world.asks)]
                 if play.knows(ask):
                     check(play, ask)
+                then[play.today] = play.life.judge_of_now()
+            if isinstance(step, Import) and then:
                 then[play.today] = play.life.judge_of_now()
             if isinstance(step, Forget):
                 then = {day: judge.without(step.metric) for day, judge in then.items()}
