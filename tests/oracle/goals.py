@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.oracle import (
     DAY,
+    FREE,
     NULL,
     Agg,
     Answer,
@@ -112,7 +113,14 @@ def standing(judge: Judge, goal: GoalSpec, on: date) -> Standing | None:
     value, kind = row["cells"][goal.metric], nature(spec, show)
     gone, length = (last - start).days + 1, (end - start).days + 1
     unknown = kind == "path" and value.middle is None and not value.free
-    expected = NULL if end <= last or unknown else line_of(judge, goal, kind, (start, last, length), row["days"])
+    is_open = not kind and end > last
+    expected = (
+        FREE
+        if is_open
+        else NULL
+        if end <= last or unknown
+        else line_of(judge, goal, kind, (start, last, length), row["days"])
+    )
     counted = end > last and kind in ADDED and row["days"] > 0
     return Standing(
         value=value,
@@ -121,7 +129,11 @@ def standing(judge: Judge, goal: GoalSpec, on: date) -> Standing | None:
         days_expected=length,
         expected=expected,
         difference=arithmetic("-", value, expected),
-        projection=arithmetic("/", value, near(Fraction(row["days"], length))) if counted else NULL,
+        projection=arithmetic("/", value, near(Fraction(row["days"], length)))
+        if counted
+        else expected
+        if is_open
+        else NULL,
         status=status(goal, kind, row, (gone, length), expected, opening_known(judge, goal, kind, start)),
     )
 

@@ -136,6 +136,19 @@ def test_a_live_value_beside_an_imported_one_does_not_say_that_rows_changed(comp
     assert "rows changed" not in result.explain
 
 
+def test_distinct_counts_of_several_imported_days_are_not_added_in_a_window_over_everything(project: Any) -> None:
+    made = project(now="2024-03-01T06:00")
+    made.table("users (created_at timestamp, n int)", [("2024-02-11 10:00:00", 7)])
+    made.declare(WHOLE.format(measure="count(distinct n)"), start="2024-02-11")
+    made.run()
+    path = made.folder / "old.csv"
+    path.write_text("day,value\n2024-02-05,3\n2024-02-06,4\n", encoding="utf-8")
+    made.book.import_history("points", path)
+    found = made.ask("points", from_="2024-02-05", to="2024-02-06", window="all")
+    assert found == {"2024-02-05": 3, "2024-02-06": None}
+    assert made.ask("points", scope="week", from_="2024-01-29", to="2024-02-10", window="all")["2024-02-05"] is None
+
+
 # --------------------------------------------------------------------------------------------------- fractions
 
 WHOLE = """

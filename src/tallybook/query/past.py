@@ -123,30 +123,33 @@ class _Past:
     def _place(self, period: MetricPeriod) -> str:
         """ "before" the first collected day, "between" the two, or "" where nothing imported takes part."""
         first = self.before.stretches[0][0] if self.query.window == ALL and self.before.stretches else period.first
-        if not self.asked_before.count(min(first, period.first), period.last):
+        first = min(first, period.first)
+        if not self.asked_before.count(first, period.last):
             return ""
         if self.begins is None or period.last < self.begins:
             return "before"
         if not count_weekdays(max(self.begins, period.first), period.last, self.query.weekdays):
             return "before"
         if self.show == "first":
-            is_imported = self.asked_before.first_in(period.first, period.last) == self._first_day(period)
+            is_imported = self.asked_before.first_in(first, period.last) == self._first_asked(first)
             return "before" if is_imported or self.metric.kind == FLOW else ""
         return "" if self.show in ("last", "change") else "between"
 
-    def _first_day(self, period: MetricPeriod) -> date:
-        """The first day of a period of which the question asks."""
-        only, day = self.query.weekdays, period.first
+    def _first_asked(self, day: date) -> date:
+        """The day, or the first one after it of which the question asks."""
+        only = self.query.weekdays
         while only is not None and day.weekday() not in only:
             day = calendar.plus_days(day, 1)
         return day
 
     def _put(self, found: Solved, past: Solved | None, start: date, place: str, unfit: str | None) -> None:
         """The period as it was imported, or why it has no value."""
-        period = self.own.periods[start]
-        why = self._mixed() if place == "between" else _why_not_additive(self.metric, self.bound, self.show, period)
-        if past is None or why:
-            _blank(found, start, why or unfit or "")
+        if place == "between" or past is None:
+            _blank(found, start, self._mixed() if place == "between" else unfit or "")
+            return
+        # A window over everything has other days here than among the collected ones.
+        if why := _why_not_additive(self.metric, self.bound, self.show, past.periods[start]):
+            _blank(found, start, why)
             return
         for key in [key for key in found.cells if key[0] == start]:
             del found.cells[key]
