@@ -118,7 +118,9 @@ def test_what_is_wrong_is_reported_without_the_password(project):
     assert "pa55word" not in f"{report.error} {report.hint} {report.path}"
 
 
-def test_a_book_that_began_anew_writes_the_table_that_has_a_later_version_of_the_one_before(project, make_database):
+def test_a_book_that_is_collected_again_writes_the_table_that_has_a_later_version_of_the_earlier_one(
+    project, make_database
+):
     url = make_database("sqlite")
     made = declared(project, url)
     for hour in (11, 12):

@@ -53,7 +53,7 @@ class Decisions:
     storms: dict[str, int] = field(default_factory=dict)
     """By rule: how many entities entered at once, and wait for a release."""
     restored: list[Firing] = field(default_factory=list)
-    """Firings of before that hold again, because leaving since was undone: what is a state is to be theirs again."""
+    """Earlier firings that count again, because leaving was undone: attributes and rows get their values again."""
 
     @property
     def done(self) -> list[Firing]:

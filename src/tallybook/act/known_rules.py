@@ -1,5 +1,5 @@
 """Whether a rule is the one that was evaluated before. The ledger keeps two hashes of each rule: of its condition, and
-of what the metrics mean that the condition names.
+of the definitions of the metrics that the condition names.
 
 A rule with another condition is a new rule. With other metrics it begins again: a value that is another one because it
 is computed in another way is no edge."""

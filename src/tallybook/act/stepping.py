@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleNames:
-    """What a rule names. `attributes`: of its conditions, and of what it says and sends; `conditions`: those of its
+    """What a rule names. `attributes`: those of its conditions, texts and values; `conditions`: those of its
     conditions; `earlier`: earlier values; `lasts`: whether it can be true for longer than one evaluation."""
 
     attributes: tuple[str, ...]

@@ -67,7 +67,7 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
         with engine.begin() as connection:
             _lock_marker(connection, marker, task.delivery.name)
             seen = _marked_version(connection, marker, task.delivery.name)
-            # A version that this book never had is of a book before it, which began anew.
+            # A version that this book never had is of an earlier book.
             if result.version < seen <= task.book_version():
                 return DeliveryOutcome(status=UP_TO_DATE, hint=f"the table has version {seen} of the book already")
             changed, gone = _difference(connection, table, rows)
@@ -182,7 +182,7 @@ def _described(name: str, result: Result) -> tuple[Table, Table]:
 
 
 def _columns_of(connection: Connection, name: str) -> set[str] | None:
-    """The columns that the table has; None where there is none. Raises DestinationRefused for a table of somebody
+    """The columns that the table has; None without a table. Raises DestinationRefused for a table of somebody
     else."""
     from sqlalchemy import inspect
 
