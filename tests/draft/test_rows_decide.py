@@ -340,12 +340,14 @@ def test_a_row_a_month_lasts_a_month() -> None:
         day_column("date_month", months),
         column("customer_id", cycle([*range(1, 11)])),
         column("mrr", [Decimal(20 + i % 10) for i in range(60)]),
+        column("segment", cycle(["small", "large"])),
     )
     on, _ = drafted(rows)
+    assert not {"by", "series"} & on["mrr"].keys.keys()
     assert {k: on["mrr"].keys[k] for k in ("kind", "measure", "carry")} == {
         "kind": "level",
         "measure": "sum(mrr)",
-        "carry": "31d",
+        "carry": "30d",
     }
 
 

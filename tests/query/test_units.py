@@ -64,6 +64,23 @@ METRICS = f"""
     measure = "count(*)"
     by = ["currency"]
 
+    [metrics.visits]
+    table = "payments"
+    time = "day"
+    measure = "count(*)"
+
+    [metrics.seats]
+    kind = "level"
+    table = "payments"
+    time = "day"
+    measure = "sum(user_id)"
+
+    [metrics.per_visit]
+    measure = "revenue / visits"
+
+    [metrics.per_seat]
+    measure = "revenue / seats"
+
     [metrics.per_user]
     measure = "revenue / users"
 
@@ -190,6 +207,15 @@ def test_a_filter_of_a_formula_applies_to_the_metrics_that_have_the_unit(book: P
     found = book.both("per_order", by=["currency"], **ASKED)
     assert found["2024-03-01", "EUR"] == pytest.approx(10.76 / 3)
     assert book.both("per_order", where=["currency=EUR"], **ASKED) == {"2024-03-01": pytest.approx(10.76 / 3)}
+
+
+@pytest.mark.parametrize("asked", [["per_visit"], ["per_visit", "per_seat"], ["per_visit", "revenue"], ["per_seat"]])
+def test_an_operand_without_the_unit_may_be_a_sum_or_a_level(book: Project, asked: list[str]) -> None:
+    euros = sum(amount for code, amount in amounts() if code == "EUR")
+    last = max(row[0] for row in ROWS)
+    per = {"per_visit": len(ROWS), "per_seat": sum(row[3] for row in ROWS if row[0] == last), "revenue": 1}
+    (row,) = book.book.query(asked, where=["currency=EUR"], **ASKED).rows()
+    assert {name: float(row[name]) for name in asked} == {name: pytest.approx(euros / per[name]) for name in asked}
 
 
 def test_json_and_csv_name_the_column_with_the_unit(book: Project) -> None:

@@ -270,8 +270,6 @@ class LevelGuesses(TableGuesses):
         about = f"{column.name} per {period}"
         idea = Idea(_of_table(table.bare, column), keys, why, about, topic=Topic.DAYS, of=table.name)
         self._by_sort(idea, found, table, series)
-        if period == "month":
-            _of_a_month(idea)
         if found.sort == STATE and {"mrr", "arr"} & set(column.words) and not is_negative(table):
             idea.topic, idea.name = Topic.RECURRING, "mrr" if "mrr" in column.words else "arr"
         if found.sort == FLOW and set(terms(column.name, table.bare)) & REVENUE_NAMES and not is_negative(table):
@@ -281,6 +279,8 @@ class LevelGuesses(TableGuesses):
             idea.keys["by"] = [c.name for c in columns]
         if column.type.kind not in (INT, DEC) and found.sort not in AGGREGATES:
             self._decimals(table.name, idea.keys, column.name, column, why)
+        if period == "month":
+            _of_a_month(idea)
         if amount_of(table) is column:
             with_unit(idea, column, currency_of(table), self.as_sql)
         return idea
@@ -328,8 +328,9 @@ class LevelGuesses(TableGuesses):
 def _of_a_month(idea: Idea) -> None:
     """A metric of a table with one row for each month: a level lasts until the next row, a flow is on one day."""
     if idea.keys.get("kind") == "level":
-        idea.keys.pop("series", None)
-        idea.keys["carry"] = "31d"
+        for key in ("series", "by"):  # a series without a row in the next month would be carried into it
+            idea.keys.pop(key, None)
+        idea.keys["carry"] = "30d"
         idea.why["carry"] = "one row for each month, which lasts until the next"
         idea.other = [line for line in idea.other if not line.startswith("# carry")]
     else:

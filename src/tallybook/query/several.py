@@ -24,10 +24,13 @@ def merge_together(context: QueryContext, query: Query) -> dict[str, MergedValue
     with no other is absent."""
     assert query.first is not None
     assert query.last is not None
+    asked_dims = {*query.by, *(one.dimension for one in query.where)} - set(context.computed)
     groups: dict[Any, list[str]] = {}
     days: dict[tuple[Any, tuple[tuple[date, date], ...]], list[str]] = {}
     for name in dict.fromkeys(operand for asked in query.metrics for operand in context.catalog.operands(asked)):
         bound = context.bounds.get(name)
+        if bound is not None and not asked_dims <= set(bound.metric.dims):
+            continue  # an operand that a filter of units leaves as it is: its question is another one
         if bound is not None and _mergeable(context, query, name):
             groups.setdefault(_merge_group_key(bound, query), []).append(name)
         elif bound is not None and _has_chosen_days(context, query, name):
