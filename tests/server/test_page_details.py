@@ -129,3 +129,12 @@ def test_a_refused_second_series_is_explained_and_changed_itself(people: Served)
     link = unescape(re.findall(r'class="answer" href="([^"]+)"', page.body.decode())[1])
     assert "show_b=average" in link
     assert people.ask("GET", link).status == 200
+
+
+def test_numbers_of_series_end_with_that_of_all(people: Served) -> None:
+    html = people.ask("GET", "/q?metrics=signups&scope=week&by=plan&last=4+weeks&chart=number").body.decode()
+    shown = re.findall(r'muted">([^<]+)</p><p class="big">([\d,]+)', html)
+    assert shown == [
+        (f"{name}, 2024-02-26", n)
+        for name, n in zip(("free", "pro", "team", "All"), ("43", "29", "22", "94"), strict=True)
+    ]

@@ -34,6 +34,8 @@ CARD = ChartSize(kind="wide", width=560, height=270, end=96)
 MIN_END, END_MARGIN, END_LETTER = 60, 26, 7.6
 """In pixels: the room from which on names are written at the ends of lines, that of the mark before a name, and the
 width of a letter."""
+MAX_END_SHARE = 0.3
+"""Of the width."""
 
 
 def draw(chart: ChartData, size: ChartSize, name: str) -> str:
@@ -79,11 +81,11 @@ class _Drawing:
 
     @cached_property
     def end(self) -> float:
-        """The room for names at the ends of lines: as much as they need, at most a quarter of the width."""
+        """The room for names at the ends of lines: as much as they need, within a share of the width."""
         if self.size.end < MIN_END:
             return self.size.end
         longest = max(len(one.name) for one in self.chart.series)
-        return min(max(self.size.end, END_MARGIN + END_LETTER * longest), self.size.width / 4)
+        return min(max(self.size.end, END_MARGIN + END_LETTER * longest), self.size.width * MAX_END_SHARE)
 
     @cached_property
     def top(self) -> float:

@@ -124,13 +124,13 @@ def _headlines(
 def headline_of(form: BuilderForm, result: Result) -> list[tuple[str, Shown]]:
     """The last complete period of each series of one answer, as large numbers."""
     column = result.metric_columns[0]
-    whole = [row for row in result.data if row["period"] is not None and row["complete"] and not row.get("total")]
+    whole = [row for row in result.data if row["period"] is not None and row["complete"]]
     last = max((row["period"] for row in whole), default=None)
     dims = [one.name for one in result.dimension_columns]
     found = []
     for row in whole:
         if row["period"] == last:
-            name = "Other" if row.get("others") else series_label([row[dim] for dim in dims])
+            name = "Other" if row.get("others") else "All" if row.get("total") else series_label([row[d] for d in dims])
             label = result.period_text(last) if form.scope != "all" else "All days"
             words = f"{name}, {label}" if dims else label
             found.append((words, replace(number(row[column.name], column), marks=marks_of(row, column.name))))
