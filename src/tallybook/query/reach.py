@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import QueryError, Refused, plus_days
+from tallybook.core import QueryError, Refused, plus_days, shorten_list
 from tallybook.query.context import QueryContext
 from tallybook.query.questions import Query
 from tallybook.query.ranges import MAX_GAP_DAYS
@@ -45,7 +45,7 @@ def ranged(query: Query, context: QueryContext) -> QuestionRange:
     first = query.first or begin
     if first is None:
         raise QueryError(
-            f"nothing of {', '.join(query.metrics)} is collected yet",
+            f"nothing of {shorten_list(query.metrics, 5)} is collected yet",
             hint="\n".join(dict.fromkeys(context.whys.values())) or "tallybook run",
         )
     end = max(last_covered, context.last_closed, context.running or context.last_closed)
