@@ -19,8 +19,12 @@ from tests.oracle import (
     Agg,
     Answer,
     Ask,
+    Call,
     Judge,
+    Measure,
     MetricSpec,
+    Num,
+    Op,
     Scope,
     Show,
     Value,
@@ -29,7 +33,7 @@ from tests.oracle import (
     period_start,
 )
 
-COUNTS, ADDED = {"count"}, {"count", "sum"}
+ADDED = {"count", "sum"}
 ALIKE = {"avg", "stddev", "variance", "quantile"}
 """Measures of which a part of a period is like the whole."""
 
@@ -91,10 +95,28 @@ def nature(spec: MetricSpec, show: Show) -> str:
         return "alike"
     if spec.kind == "uniques":
         return "distinct"
-    if spec.per or not isinstance(spec.measure, Agg):
+    if spec.per:
         return ""
-    known = {"count": "count", "sum": "sum", "count_distinct": "distinct", "max": "most", "min": "least"}
-    return known.get(spec.measure.fn, "alike" if spec.measure.fn in ALIKE else "")
+    if adds_up := _adds_up(spec.measure):
+        return adds_up
+    known = {"count_distinct": "distinct", "max": "most", "min": "least"}
+    fn = spec.measure.fn if isinstance(spec.measure, Agg) else ""
+    return known.get(fn, "alike" if fn in ALIKE else "")
+
+
+def _adds_up(measure: Measure) -> str:
+    """ "count" or "sum" where the measure is made of counts and sums, times written numbers, added to one another:
+    "count" where it never falls."""
+    match measure:
+        case Agg(fn="count" | "sum" as fn):
+            return fn
+        case Op("+" | "-" as op, left, right) if (one := _adds_up(left)) and (other := _adds_up(right)):
+            return "count" if op == "+" and one == other == "count" else "sum"
+        case Op("*", Num(number), inner) | Op("*" | "/", inner, Num(number)) if adds_up := _adds_up(inner):
+            return adds_up if Fraction(number) > 0 else "sum"
+        case Call("coalesce", (inner, Num("0"))):
+            return _adds_up(inner)
+    return ""
 
 
 def standing(judge: Judge, goal: GoalSpec, on: date) -> Standing | None:
