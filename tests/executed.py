@@ -104,7 +104,9 @@ def _for_duckdb(node: exp.Expr) -> exp.Expr:
         return exp.func("strlen", argument.copy(), dialect="duckdb")
     if called == "CONVERT" or (isinstance(node, exp.Convert)):
         return exp.cast(node.expression.copy(), "TEXT")
-    if called in ("SYS_EXTRACT_UTC", "CONVERT_TIMEZONE"):
+    if isinstance(node, exp.ConvertTimezone):
+        return node.args["timestamp"].copy()
+    if called == "SYS_EXTRACT_UTC":
         return node.expressions[-1].copy()
     if called == "VARP":
         return exp.VariancePop(this=node.expressions[0].copy())

@@ -25,6 +25,7 @@ from tests.oracle import (
     MetricSpec,
     Num,
     Op,
+    Ref,
     Scope,
     Show,
     Value,
@@ -84,7 +85,7 @@ class Standing:
     status: str
 
 
-def nature(spec: MetricSpec, show: Show) -> str:
+def nature(judge: Judge, spec: MetricSpec, show: Show) -> str:
     """What a part of a period says about the whole: "count", "sum", "path", "distinct", "most", "least", "alike"; else
     nothing, where the words leave it open."""
     if show == "change" or (spec.kind == "level" and show == "last"):
@@ -97,25 +98,29 @@ def nature(spec: MetricSpec, show: Show) -> str:
         return "distinct"
     if spec.per:
         return ""
-    if adds_up := _adds_up(spec.measure):
+    if adds_up := _adds_up(judge, spec.measure):
         return adds_up
     known = {"count_distinct": "distinct", "max": "most", "min": "least"}
     fn = spec.measure.fn if isinstance(spec.measure, Agg) else ""
     return known.get(fn, "alike" if fn in ALIKE else "")
 
 
-def _adds_up(measure: Measure) -> str:
-    """ "count" or "sum" where the measure is made of counts and sums, times written numbers, added to one another:
-    "count" where it never falls."""
+def _adds_up(judge: Judge, measure: Measure) -> str:
+    """ "count" or "sum" where the measure is made of counts and sums, times written numbers, added to one another, or of
+    such totals: "count" where it never falls."""
     match measure:
         case Agg(fn="count" | "sum" as fn):
             return fn
-        case Op("+" | "-" as op, left, right) if (one := _adds_up(left)) and (other := _adds_up(right)):
+        case Ref(name, show):
+            spec = judge.metrics[name]
+            kind = nature(judge, spec, show or spec.default_show)
+            return kind if kind in ADDED else ""
+        case Op("+" | "-" as op, left, right) if (one := _adds_up(judge, left)) and (other := _adds_up(judge, right)):
             return "count" if op == "+" and one == other == "count" else "sum"
-        case Op("*", Num(number), inner) | Op("*" | "/", inner, Num(number)) if adds_up := _adds_up(inner):
+        case Op("*", Num(number), inner) | Op("*" | "/", inner, Num(number)) if adds_up := _adds_up(judge, inner):
             return adds_up if Fraction(number) > 0 else "sum"
         case Call("coalesce", (inner, Num("0"))):
-            return _adds_up(inner)
+            return _adds_up(judge, inner)
     return ""
 
 
@@ -132,7 +137,7 @@ def standing(judge: Judge, goal: GoalSpec, on: date) -> Standing | None:
     show = goal.show or spec.default_show
     ask = Ask(metrics=(goal.metric,), from_=start, to=last, scope=goal.scope, where=goal.where, show=goal.show)
     (row,) = [row for row in judge.answer(ask) if row["period"] == start]
-    value, kind = row["cells"][goal.metric], nature(spec, show)
+    value, kind = row["cells"][goal.metric], nature(judge, spec, show)
     gone, length = (last - start).days + 1, (end - start).days + 1
     unknown = kind == "path" and value.middle is None and not value.free
     is_open = not kind and end > last

@@ -77,10 +77,10 @@ def _looks(terminal: Terminal, event: str) -> str | None:
     from tallybook.collect import EventAnswers
 
     try:
-        shape = EventAnswers(terminal.book().project, terminal.clock).shape(event)
+        is_daily = EventAnswers(terminal.book().project, terminal.clock).looks_daily(event)
     except QueryError:
         return None
-    return "daily" if shape.is_daily else None
+    return "daily" if is_daily else None
 
 
 def _described(terminal: Terminal, snapshot: EventsSnapshot, name: str) -> dict[str, Any]:

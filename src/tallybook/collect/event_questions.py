@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tallybook.collect.daily_events import EventDays, ask_events, days_of_event
 from tallybook.collect.live_answers import LiveAnswers
 from tallybook.collect.sources.events import EventsSource
 from tallybook.collect.sources.registry import open_source
@@ -19,13 +21,11 @@ from tallybook.core import (
     INTEGER_VALUE,
     NUMBER_VALUE,
     RESERVED_NAMES,
-    SERIES_COLUMN,
     TEXT_VALUE,
     QueryError,
     Refused,
     Result,
     did_you_mean,
-    written_table,
 )
 from tallybook.query import (
     BookReader,
@@ -40,12 +40,6 @@ from tallybook.query import (
 if TYPE_CHECKING:
     from tallybook.core import Catalog, Metric
 
-MIN_DAILY_DAYS = 14
-"""An event looks like a daily aggregate from so many days on."""
-DAILY_SHARE = 0.95
-"""The share of its days on which every series has one event."""
-MIN_EVENTS_OF_A_SERIES = 2
-"""Mean events of a series: where each comes once, as one signup of each user, nothing is sent every day."""
 MAX_NUMBERS = 6
 """Rows of each answer that a refusal shows."""
 _MEASURE_SQL = {"distinct": "count(distinct {})"}
@@ -53,23 +47,15 @@ _MEASURE_SQL = {"distinct": "count(distinct {})"}
 
 @dataclass(frozen=True, kw_only=True)
 class EventShape:
-    """What an event has: its columns, its first and last day, and whether it is a daily aggregate."""
+    """What an event has: its columns, and its first and last day."""
 
     event: str
     columns: Mapping[str, str]
     """The type of each column."""
     first: date
     last: date
-    silent_days: int
-    """Days between the first and the last without an event."""
     declared: bool | None
-    """None where no declaration decides."""
-    looks_daily: bool
-
-    @property
-    def is_daily(self) -> bool:
-        """Whether a sum over several days has two meanings."""
-        return self.looks_daily if self.declared is None else self.declared
+    """Whether it is declared to be a daily aggregate; None where no declaration decides."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +68,12 @@ class EventAnswers:
     def answer(self, question: Question) -> Result:
         """Raises QueryError for an event or property that does not exist, Refused for what has no right answer."""
         _check_options(question)
-        shape = self.shape(question.event or "")
-        asked, measures = _over_columns(question, shape)
+        with self._events() as source:
+            shape = self._shape(source, question.event or "")
+            asked, measures = _over_columns(question, shape)
+            sums = [name for name, text in measures.items() if text.startswith("sum(")]
+            adds_days = bool(sums) and asked.show is None and _adds_days(asked)
+            days = days_of_event(source, shape.event, shape.declared) if adds_days else EventDays(is_daily=False)
         segments = [one.where for one in segments_of(asked)]
         filters = [*asked.where, *(text for texts in (*asked.within, *segments) for text in texts)]
         dimensions = dict.fromkeys([*asked.by, *(parse_filter(text).dimension for text in filters)])
@@ -94,49 +84,50 @@ class EventAnswers:
             tuple(dimensions),
             daily_aggregate=shape.declared is True,
         )
-        sums = [name for name, text in measures.items() if text.startswith("sum(")]
         project = self._project_of(made)
         reader = BookReader(project, self.clock)
         try:
             live = LiveAnswers(project, QueryService(project.catalog, reader), self.clock)
-            if shape.is_daily and sums and asked.show is None and _adds_days(asked):
-                raise _two_meanings(question, asked, shape, sums, lambda one: live.from_source(one, shape.first))
+            if days.is_daily:
+                raise _two_meanings(
+                    question, asked, shape, days.silent, sums, lambda one: live.from_source(one, shape.first)
+                )
             return live.from_source(asked, shape.first)
         finally:
             reader.close()
 
-    def shape(self, event: str) -> EventShape:
-        """The shape of an event. Raises QueryError for one that was never received."""
+    def looks_daily(self, event: str) -> bool:
+        """Whether an event is a daily aggregate. Raises QueryError for one that was never received."""
+        with self._events() as source:
+            return days_of_event(source, event, self._shape(source, event).declared).is_daily
+
+    @contextmanager
+    def _events(self) -> Iterator[EventsSource]:
         source = open_source(events_settings(self.project))
         assert isinstance(source, EventsSource)
         try:
-            known = source.snapshot_of_events().events
-            if event not in known:
-                listed = ", ".join(known[:10]) or "none yet: tallybook track EVENT"
-                raise QueryError(
-                    f"no event {event!r} was ever received",
-                    hint=f"{did_you_mean(event, known)} events that were: {listed}".strip(),
-                )
-            return self._shape(source, event)
+            yield source
         finally:
             source.close()
 
     def _shape(self, source: EventsSource, event: str) -> EventShape:
-        relation = source.table_name(written_table(event))
-        found = source.connection().execute(_SHAPE_SQL.format(relation=relation)).fetchone()
-        assert found is not None
-        first, last, days, single, events, series = found
+        """The shape of an event. Raises QueryError for one that was never received."""
+        known = source.snapshot_of_events().events
+        if event not in known:
+            listed = ", ".join(known[:10]) or "none yet: tallybook track EVENT"
+            raise QueryError(
+                f"no event {event!r} was ever received",
+                hint=f"{did_you_mean(event, known)} events that were: {listed}".strip(),
+            )
+        ((first, last),) = ask_events(source, event, "SELECT min(day), max(day) FROM {relation}")
         if first is None:
             raise QueryError(f"event {event!r} has no events any more")
-        often = events >= MIN_EVENTS_OF_A_SERIES * series
         return EventShape(
             event=event,
             columns=_columns(source, event),
             first=first,
             last=last,
-            silent_days=(last - first).days + 1 - days,
             declared=_declared(self.project.catalog, event),
-            looks_daily=days >= MIN_DAILY_DAYS and single >= DAILY_SHARE * days and often,
         )
 
     def _project_of(self, metrics: Mapping[str, Metric]) -> Project:
@@ -162,17 +153,6 @@ _COMMON_TYPES = {
     **dict.fromkeys(("time", "day", "received"), INSTANT_VALUE),
     **dict.fromkeys(("user", "account", "id", "key"), TEXT_VALUE),
 }
-
-_SHAPE_SQL = f"""
-WITH by_series AS (
-    SELECT day, {SERIES_COLUMN} AS series, count(*) AS events FROM {{relation}} GROUP BY ALL
-), by_day AS (
-    SELECT day, max(events) AS most FROM by_series GROUP BY day
-)
-SELECT min(day), max(day), count(*), count(*) FILTER (WHERE most = 1),
-    (SELECT sum(events) FROM by_series), (SELECT count(DISTINCT series) FROM by_series)
-FROM by_day
-"""
 
 
 def _declared(catalog: Catalog, event: str) -> bool | None:
@@ -306,15 +286,20 @@ def _adds_days(question: Question) -> bool:
 
 
 def _two_meanings(
-    question: Question, asked: Question, shape: EventShape, sums: Sequence[str], answer: Callable[[Question], Result]
+    question: Question,
+    asked: Question,
+    shape: EventShape,
+    silent_days: int,
+    sums: Sequence[str],
+    answer: Callable[[Question], Result],
 ) -> Refused:
     """Why a sum of daily values over several days is refused, with both answers."""
     why = "is declared" if shape.declared else "looks like"
     both = [_numbers(show, answer(replace(asked, metrics=tuple(sums), show=show)), sums) for show in SHOWS_OF_A_SUM]
     if not shape.declared:
         both.append(f"[events.{_quoted(shape.event)}] daily_aggregate = true or false settles it")
-        if shape.silent_days:
-            both.append(f"until then each of its {shape.silent_days} days without an event counts as 0 in averages")
+        if silent_days:
+            both.append(f"until then each of its {silent_days} days without an event counts as 0 in averages")
     return Refused(
         f"event {shape.event!r} {why} a daily aggregate, so the sum of several days has two meanings: "
         + "; ".join(both),
