@@ -113,7 +113,8 @@ STEPS = st.lists(
         st.booleans(),  # is sent twice
     ),
     max_size=7,
-    unique_by=lambda step: step[1:4],  # what is sent again later, at a time that another change has, may be forgotten
+    # What is sent again later, at a time that another change has, may be forgotten. No value is unset like another.
+    unique_by=lambda step: (step[1], step[2] if step[1] != UNSET else 0, step[3]),
 )
 
 

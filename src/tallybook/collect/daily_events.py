@@ -19,7 +19,7 @@ DAILY_SHARE = 0.95
 """The share of its days on which every series has one event."""
 MIN_EVENTS_OF_A_SERIES = 2
 """Mean events of a series: where each comes once, as one signup of each user, nothing is sent every day."""
-CERTAIN = 1.25
+CERTAIN = 1.5
 """An approximate number of distinct values is at most so many times the right one."""
 
 

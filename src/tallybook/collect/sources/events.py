@@ -121,6 +121,7 @@ class EventsSource(DuckdbSource):
             links = [(one.alias, one.canonical) for one in IdentityLinks(ledger.ledger).every()]
         connection = duckdb.connect(config=CONFIG)
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET parquet_metadata_cache = true")  # a file never changes
         load_links(connection, links)
         self.relations = {}
         # A declared event has its relation before the first one comes.
