@@ -34,6 +34,7 @@ BENCHMARKS = (
     "csv_rows",
     "servers_without_index",
     "ingest",
+    "ad_hoc",
     "entities",
     "rules",
     "outbox",
