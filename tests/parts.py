@@ -27,6 +27,8 @@ FILES = {
     "test_applications.py": "scale",
     "test_assistants.py": "events",
     "test_attribute_changes.py": "deliver",
+    "test_rows_decide.py": "scale",
+    "test_imported_answers.py": "right",
     "test_attribute_dimensions.py": "right",
     "test_attributes.py": "events",
     "test_audit.py": "kills",

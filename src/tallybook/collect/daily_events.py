@@ -25,7 +25,7 @@ CERTAIN = 1.5
 """An approximate number of distinct values is at most so many times the right one."""
 
 
-class EventDays(NamedTuple):
+class DailyLook(NamedTuple):
     """Whether an event is a daily aggregate. `silent`: the days between the first and the last without an event, where
     no declaration decides."""
 
@@ -33,14 +33,14 @@ class EventDays(NamedTuple):
     silent: int = 0
 
 
-def days_of_event(source: EventsSource, event: str, declared: bool | None) -> EventDays:
+def days_of_event(source: EventsSource, event: str, declared: bool | None) -> DailyLook:
     """Read the days of an event where no declaration decides."""
     if declared is not None:
-        return EventDays(is_daily=declared)
+        return DailyLook(is_daily=declared)
     busiest_first = ask_events(source, event, "SELECT day FROM {relation} GROUP BY day ORDER BY count(*) DESC, day")
     days = [day for (day,) in busiest_first]
     silent = (max(days) - min(days)).days + 1 - len(days)
-    return EventDays(is_daily=_looks_daily(source, event, days), silent=silent)
+    return DailyLook(is_daily=_looks_daily(source, event, days), silent=silent)
 
 
 def ask_events(source: EventsSource, event: str, sql: str, where: str = "") -> list[tuple[Any, ...]]:

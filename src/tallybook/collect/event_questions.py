@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.collect.daily_events import EventDays, ask_events, days_of_event
+from tallybook.collect.daily_events import DailyLook, ask_events, days_of_event
 from tallybook.collect.live_answers import LiveAnswers
 from tallybook.collect.sources.events import EventsSource
 from tallybook.collect.sources.registry import open_source
@@ -73,7 +73,7 @@ class EventAnswers:
             asked, measures = _over_columns(question, shape)
             sums = [name for name, text in measures.items() if text.startswith("sum(")]
             adds_days = bool(sums) and asked.show is None and _adds_days(asked)
-            days = days_of_event(source, shape.event, shape.declared) if adds_days else EventDays(is_daily=False)
+            days = days_of_event(source, shape.event, shape.declared) if adds_days else DailyLook(is_daily=False)
         segments = [one.where for one in segments_of(asked)]
         filters = [*asked.where, *(text for texts in (*asked.within, *segments) for text in texts)]
         dimensions = dict.fromkeys([*asked.by, *(parse_filter(text).dimension for text in filters)])

@@ -206,7 +206,7 @@ class _Drawing:
         for run in whole:
             if self.axis.low <= 0 and (not several or self.chart.form == "area") and len(run) > 1:
                 found.append(f'<path class="fade f{one.slot}" d="{self.area(run)}"/>')
-            # Dashes tell lines apart. A single dashed line would look like an incomplete one.
+            # Lines differ by their dashes. A single dashed line would look like an incomplete one.
             dashes = f" d{one.slot}" if several else ""
             found.append(f'<path class="ln k{one.slot}{dashes}" d="{polyline(run)}"/>')
         found += self.joins(one)

@@ -79,7 +79,7 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
     metric = work.catalog.metrics.get(metric_name)
     column = next(one for one in result.columns if one.name == metric_name)
     dims = [one.name for one in result.dimension_columns]
-    # A total tells of periods in which no series has a row.
+    # A total includes periods in which no series has a row.
     known = [row for row in result.data if row["period"] is not None]
     rows = [row for row in known if not row.get("total")]
     periods = sorted({row["period"] for row in known})
