@@ -29,10 +29,11 @@ BREAKING_OUT = (
 COUNTED = 'time = "created_at"\nmeasure = "count(*)"'
 
 
-def problem_of(dialect: str, *, sql: str | None = None, fresh: str | None = None) -> str:
+def problem_of(dialect: str, *, sql: str | None = None, fresh: str | None = None, measure: str | None = None) -> str:
     """What `check` says of a text without its database; empty when it is fine."""
     source: dict[str, Any] = {"url": "x"} | ({"fresh": fresh} if fresh else {})
     metric = {"sql": sql, "time": "created_at", "measure": "count(*)"} if sql else {}
+    metric |= {"table": "users", "time": "created_at", "measure": measure} if measure else {}
     raw: dict[str, Any] = {"sources": {"app": source}, "metrics": {"m": metric} if metric else {}}
     try:
         build(raw, kinds=kinds_of({"app": dialect}))
@@ -119,6 +120,14 @@ def test_a_semicolon_or_bracket_in_quotes_and_comments_is_fine(dialect: str, tex
 def test_the_quotes_and_comments_of_another_dialect_hide_nothing(dialect: str, text: str) -> None:
     assert problem_of(dialect, sql=text)
     assert problem_of(dialect, fresh=text)
+
+
+def test_a_measure_with_a_comment_that_the_server_runs_is_refused() -> None:
+    assert "has a comment that the server executes" in problem_of("mysql", measure="sum(id /*! + 1 */)")
+    assert "has a comment that the server executes" in problem_of("mysql", measure="sum(id /*M!100100 + 1 */)")
+    assert problem_of("mysql", measure="sum(id /* of users */)") == ""
+    assert problem_of("mysql", measure="count(case when name = '/*! x */' then 1 end)") == ""
+    assert problem_of("postgres", measure="sum(id /*! + 1 */)") == ""
 
 
 def test_a_file_that_ends_in_a_semicolon_is_a_query(project: MakeProject) -> None:

@@ -59,6 +59,13 @@ class UnclosedText(Exception):
     """A string, quoted name or comment is not closed."""
 
 
+class ExecutedComment(UnclosedText):
+    """A text has a comment whose content the server runs."""
+
+    def __init__(self) -> None:
+        super().__init__("has a comment that the server executes (/*! … */)")
+
+
 class Bare(NamedTuple):
     """SQL with blanks for strings, quoted names and comments. Positions stay the same."""
 
@@ -121,7 +128,7 @@ class _Scan:
         if not self.text.startswith("/*", at):
             return None
         if self.executes and re.compile(r"/\*M?!").match(self.text, at):
-            raise UnclosedText("has a comment that the server executes (/*! … */)")
+            raise ExecutedComment
         return self._block(at)
 
     def _block(self, at: int) -> int:

@@ -14,6 +14,7 @@ from tallybook.config.catalog.sql import (
     output_columns,
     wrong_cut,
     wrong_in_all,
+    wrong_measure,
     wrong_placeholder,
     wrong_query,
     wrong_where,
@@ -135,6 +136,9 @@ class FactChecks(MetricChecks):
         """Parse the measure. For an unknown dialect, one that can parse it is enough."""
         failure = MeasureError("the measure is nested too deeply")
         for dialect in reversed(dialects):
+            if wrong := wrong_measure(d.metric.measure or "", dialect):
+                failure = MeasureError(wrong)
+                continue
             try:
                 d.metric = replace(d.metric, parsed=parse_measure(d.metric.measure or "", dialect))
             except RecursionError:

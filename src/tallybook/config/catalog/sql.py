@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tallybook.config.catalog.lexis import Bare, UnclosedText, bare, lexis_of
+from tallybook.config.catalog.lexis import Bare, ExecutedComment, UnclosedText, bare, lexis_of
 from tallybook.config.catalog.values import Wrong
 from tallybook.config.catalog.words import closest_key
 from tallybook.core import MeasureError, parse_measure, quiet
@@ -43,6 +43,17 @@ def wrong_where(text: str, dialect: str) -> Wrong | None:
     if {"from", "to"} & set(_PLACEHOLDER.findall(text)):
         return Wrong("has {{from}} or {{to}}", expected="bounds only in sql")
     return None if found.balanced else Wrong("has an unmatched bracket", expected="a condition")
+
+
+def wrong_measure(text: str, dialect: str) -> str:
+    """Why a text cannot be a measure, whatever it parses as; '' if it can."""
+    try:
+        bare(text, dialect)
+    except ExecutedComment as wrong:
+        return str(wrong)  # the parser leaves it out
+    except UnclosedText:
+        pass  # the parser says so in its own words
+    return ""
 
 
 def wrong_placeholder(text: str, *, timed: bool) -> Wrong | None:
