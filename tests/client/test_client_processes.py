@@ -163,10 +163,9 @@ def test_a_server_that_hangs_is_reported_and_sent_to_again(book: Book) -> None:
 def test_a_server_without_room_is_asked_again_when_it_says_so(book: Book) -> None:
     toml = book.server.folder / "tallybook.toml"
     text = toml.read_text()
-    assert book.server.process is not None
 
     def until(status: int) -> None:
-        book.server.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
+        book.server.reload()
         for _ in range(200):
             if book.server.ask("GET", "/readyz")[0] == status:
                 return

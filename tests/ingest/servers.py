@@ -85,10 +85,19 @@ class Server:
 
     def until_restarted(self, role: str) -> None:
         """Wait until the parent has another child of a role, after the one known was killed."""
+        self._next_child(role)
+        self.until_ready()
+
+    def reload(self) -> None:
+        """SIGHUP, and wait until the parent has another child that compacts: it has the settings of its start."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+        self._next_child("compact")
+
+    def _next_child(self, role: str) -> None:
         before = self.children[role]
         while self.children[role] == before:
             self._read_log()
-        self.until_ready()
 
     def until_ready(self) -> None:
         for _ in range(1200):
