@@ -243,6 +243,16 @@ def test_a_series_beside_the_top_that_is_gone_is_among_the_others(project: Any) 
     assert rows[1]["n_change"] == -1.0
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_the_top_is_that_of_the_whole_range_also_of_days_that_no_window_has(project: Any, live: bool) -> None:
+    early = [("2026-01-01", "pro")] * 5
+    book = plans(project, *early, ("2026-01-31", "team"), ("2026-01-30", "free"), now="2026-02-01T12:00")
+    asked = {"scope": "month", "window": "7 days", "from_": "2026-01-01", "to": "2026-01-31"}
+    rows = book.rows("n", by=["plan"], top=1, live=live, **asked)
+    assert [(r["plan"], r["n"], r.get("others")) for r in rows] == [(None, 2, True)]
+    assert [r["plan"] for r in book.rows("n", by=["plan"], live=live, **asked)] == ["free", "team"]
+
+
 @pytest.mark.parametrize("filter_", [[], ["plan=team"]])
 def test_the_top_of_a_metric_without_any_series_leaves_the_others(project: Any, filter_: list[str]) -> None:
     made = project(now="2026-01-03T12:00")

@@ -135,6 +135,8 @@ def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
     assert query.first is not None
     assert query.last is not None
     first = min(_looked_at(one, today) for one in (query, replace(query, compare=None, shift=query.compare)))
+    if query.top:
+        first = min(first, query.first)  # the largest series are those of the whole range, also of days in no window
     if (query.show or metric.default_show) == "change" and query.scope != "all":
         first = query.calendar.period_start(first, query.scope)
     first = calendar.plus_days(first, -(metric.carry + 1))
