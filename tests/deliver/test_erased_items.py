@@ -81,7 +81,7 @@ def received(made: Project, web: Web) -> dict[str, list[Any]]:
     for path, body in web.posts:
         data = body["data"]
         found.setdefault(path, []).append(data.get("entity") or sorted(data["dimensions"].items()))
-    return found
+    return {path: sorted(several, key=str) for path, several in found.items()}  # several requests are sent at once
 
 
 def rows_of_table(made: Project) -> list[Any]:
