@@ -160,7 +160,7 @@ def sample(seed: int) -> list[Mutant]:
 @pytest.mark.parametrize("name", SURVIVED_ONCE)
 def test_the_place_of_each_mutant_that_survived_once_is_in_the_code(name: str) -> None:
     path, old, new, _ = SURVIVED_ONCE[name]
-    compile(replaced(path, old, new).mutated, path, "exec")
+    assert compile(replaced(path, old, new).mutated, path, "exec")
 
 
 @pytest.mark.parametrize("begin", CORE)

@@ -52,7 +52,7 @@ def wrong_measure(text: str, dialect: str) -> str:
     except ExecutedComment as wrong:
         return str(wrong)  # the parser leaves it out
     except UnclosedText:
-        pass  # the parser says so in its own words
+        return ""  # the parser says so in its own words
     return ""
 
 

@@ -28,7 +28,7 @@ class ChangedItem(ABC, Generic[Values]):
     old: Values
     new: Values
 
-    is_said_again: ClassVar[bool] = False
+    is_repeated: ClassVar[bool] = False
     """Whether an item that may have arrived is followed by another one under its name. Else its day waits for the
     outcome."""
 
@@ -48,28 +48,25 @@ class ChangedItem(ABC, Generic[Values]):
         """Whether an item that waits is no correction."""
         return waiting.item == self.name
 
-    def said_by(self, waiting: OutboxRow) -> Values:
-        """What an item says that waits and may have arrived."""
-        raise NotImplementedError
+    def without_values(self, waiting: OutboxRow) -> OutboxItem:
+        """What becomes of an item that waits, is no correction, and has no values any more."""
+        return _withdrawn(waiting)
 
     def items(self, row: ChangedRow) -> Iterator[OutboxItem]:
         """The items to plan, and those to withdraw."""
         waiting = next((row.waiting[name] for name in (self.name, *self.others) if name in row.waiting), None)
-        may_have_arrived = waiting is not None and self.is_said_again and waiting.may_have_arrived
         if waiting is not None and self.is_first(waiting):
-            if self.new:
-                yield self.plain()
-            else:
-                yield self.corrected(self.said_by(waiting)) if may_have_arrived else _withdrawn(waiting)
+            yield self.plain() if self.new else self.without_values(waiting)
             return
+        may_have_arrived = waiting is not None and self.is_repeated and waiting.may_have_arrived
         had = self.old if waiting is None else self.had_by(waiting)
         if waiting is None and not had and self.name not in row.returned:
             yield from [self.plain()] if self.new else ()
             return
-        must_say = may_have_arrived or had != self.new
-        if waiting is not None and (not must_say or waiting.kind != self.kind):
+        is_due = may_have_arrived or had != self.new
+        if waiting is not None and (not is_due or waiting.kind != self.kind):
             yield _withdrawn(waiting)
-        if must_say:
+        if is_due:
             yield self.corrected(had)
 
 

@@ -187,11 +187,11 @@ class Webhook(OutboxDestination):
 def message_id(row: OutboxRow) -> str:
     """The id of an item with its content: the same whenever it is sent. A value that returns to what it was before is
     another message."""
-    text = f"{row.delivery}\0{row.item}\0{row.hash}" + (f"\0{row.version}" if _is_said_again(row) else "")
+    text = f"{row.delivery}\0{row.item}\0{row.hash}" + (f"\0{row.version}" if _may_repeat(row) else "")
     return "msg_" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _is_said_again(row: OutboxRow) -> bool:
+def _may_repeat(row: OutboxRow) -> bool:
     """Whether an item may have the content of one that was sent before: a correction, or a whole answer."""
     return row.kind == ATTRIBUTE or (row.kind == VALUE and "previous" in _fields(row))
 
@@ -210,7 +210,7 @@ class ChangedValue(ChangedItem[str | None]):
 
     row: AnswerRow
     metric: str
-    is_said_again: ClassVar[bool] = True
+    is_repeated: ClassVar[bool] = True
 
     def plain(self) -> OutboxItem:
         return _item(self.row, self.metric, self.new)
@@ -222,10 +222,12 @@ class ChangedValue(ChangedItem[str | None]):
         return _digits(_fields(waiting)["previous"])
 
     def is_first(self, waiting: OutboxRow) -> bool:
-        return not _is_said_again(waiting)
+        return not _may_repeat(waiting)
 
-    def said_by(self, waiting: OutboxRow) -> str | None:
-        return _digits(_fields(waiting)["value"])
+    def without_values(self, waiting: OutboxRow) -> OutboxItem:
+        if waiting.may_have_arrived:
+            return self.corrected(_digits(_fields(waiting)["value"]))
+        return super().without_values(waiting)
 
 
 @dataclass(frozen=True)
