@@ -14,7 +14,7 @@ import msgspec
 from tallybook.core import SUBJECT_KINDS, USERS, Catalog
 from tallybook.deliver.actions_of_rules import FIRING, rule_deliveries, rule_delivery
 from tallybook.deliver.destinations.registry import open_destination
-from tallybook.storage import ATTRIBUTE
+from tallybook.storage import ATTRIBUTE, parts_of_item
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ErasedItems:
         declared = self.catalog.deliveries.get(delivery)
         if declared is None:
             return True
-        _, _, _, user, series = (part.replace("%3A", ":").replace("%25", "%") for part in item.split(":"))
+        _, _, _, user, series = parts_of_item(item)
         if self.kind == USERS and user == self.entity:
             return True
         by = open_destination(declared.to).completed(declared, self.catalog).by

@@ -31,6 +31,7 @@ from tallybook.storage import (
     OutboxPlan,
     hash_of_body,
     item_key,
+    parts_of_item,
 )
 
 if TYPE_CHECKING:
@@ -355,7 +356,7 @@ class OutboxPlanning:
 
 
 def _entity_attribute(item: OutboxItem) -> tuple[str, str]:
-    kind, attribute, _, entity, _ = (p.replace("%3A", ":").replace("%25", "%") for p in item.key.split(":"))
+    kind, attribute, _, entity, _ = parts_of_item(item.key)
     assert kind == ATTRIBUTE, item.key
     return entity, attribute
 

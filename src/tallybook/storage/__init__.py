@@ -96,6 +96,7 @@ __getattr__, __dir__ = opened(
             "UNKNOWN_OUTCOME",
             "hash_of_body",
             "item_key",
+            "parts_of_item",
         ),
         "postgresql_ledger": ("PostgresqlLedger",),
         "request_log": ("LEDGER_HOST", "RequestLog", "StoredRequest"),

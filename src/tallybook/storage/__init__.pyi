@@ -106,6 +106,7 @@ from tallybook.storage.outbox_records import (
     Settled as Settled,
     hash_of_body as hash_of_body,
     item_key as item_key,
+    parts_of_item as parts_of_item,
 )
 from tallybook.storage.outbox_writing import OutboxPlan as OutboxPlan, put_in as put_in, want_in as want_in
 from tallybook.storage.places import (

@@ -37,6 +37,11 @@ def item_key(kind: str, metric: str, day: str, entity: str = "", series: str = "
     return f"{kind}:{metric}:{day}:{entity}:{series}"
 
 
+def parts_of_item(item: str) -> list[str]:
+    """(kind, metric, day, entity, series) of the name of an item, unescaped."""
+    return [part.replace("%3A", ":").replace("%25", "%") for part in item.split(":")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverHealth:
     """How a receiver is: its failures one after another, when it is asked again, what it said, and why it is never
@@ -106,7 +111,7 @@ class OutboxRow:
     @property
     def parts(self) -> list[str]:
         """(kind, metric, day, entity, series), unescaped."""
-        return [part.replace("%3A", ":").replace("%25", "%") for part in self.item.split(":")]
+        return parts_of_item(self.item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from tallybook.storage.outbox_records import (
     Attempt,
     OutboxItem,
     ReceiverHealth,
+    parts_of_item,
 )
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
@@ -183,7 +184,7 @@ def fold_settled(db: Transaction, delivery: str) -> int:
 
 
 def _entity_and_attribute(item: str) -> tuple[str, str]:
-    _, attribute, _, entity, _ = (part.replace("%3A", ":").replace("%25", "%") for part in item.split(":"))
+    _, attribute, _, entity, _ = parts_of_item(item)
     return entity, attribute
 
 

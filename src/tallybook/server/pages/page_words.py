@@ -61,8 +61,7 @@ def _command(found: re.Match[str]) -> str:
         if word.startswith("--")
     ]
     names = " ".join(found["metrics"].split())
-    said = ", ".join(_plain(one) for one in options)
-    return said or names
+    return ", ".join(_plain(one) for one in options) or names
 
 
 def _plain(text: str) -> str:
