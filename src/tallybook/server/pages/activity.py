@@ -49,6 +49,8 @@ class Activity:
     words: str
     values: MetricValues
     where: str = ""
+    is_of_events: bool = False
+    """Whether stored events were counted, where no metric does."""
 
     def of(self, id_: str) -> float | None:
         """How much one id did; None where it is unknown."""
@@ -104,7 +106,7 @@ def _by_metric(work: PageWork, settings: EntitySettings, name: str, attribute: M
 def _by_events(work: PageWork, kind: str) -> Activity | None:
     """How many events of any name each id sent."""
     rows = _of_all_events(work, EVENT_COLUMN[kind])
-    return None if rows is None else _summed("events of any name", rows)
+    return None if rows is None else replace(_summed("events of any name", rows), is_of_events=True)
 
 
 def _summed(words: str, rows: Iterable[tuple[str, float]]) -> Activity:

@@ -158,7 +158,10 @@ def _active(work: PageWork, kind: str, everybody: int) -> EntityCount:
         )
     if activity.values.why is not None:
         return EntityCount(label=label, value="–", more=activity.values.why)
-    active, unknown = work.once(f"active {kind}", lambda: _count_active(work, kind, activity))
+    if activity.is_of_events:  # which change without a new version of the book
+        active, unknown = _count_active(work, kind, activity)
+    else:
+        active, unknown = work.once(f"active {kind}", lambda: _count_active(work, kind, activity))
     more = f"{_share(active, everybody)} · {activity.words}".strip(" ·")
     if unknown:
         more += f" · {unknown:,} not known"
