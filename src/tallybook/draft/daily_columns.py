@@ -192,8 +192,8 @@ def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> Daily
         return DailyNumber(SHARE, f"{quotient[0].name} / {quotient[1].name} in the rows", quotient=quotient)
     if named & SHARE_WORDS or (is_share(column.values) and not named & _FLOW_WORDS):
         return DailyNumber(SHARE, f"{column.name} is a share or a mean, which does not add up")
-    if named & _EXTREMES.keys():
-        sort = _EXTREMES[next(iter(named & _EXTREMES.keys()))]
+    if extremes := [_EXTREMES[word] for word in column.words if word in _EXTREMES]:
+        sort = extremes[0]
         return DailyNumber(sort, f"{column.name} is the {sort} of a day, which does not add up")
     if named & _CHANGE_WORDS:
         return DailyNumber(FLOW, f"{column.name} is the change of each day, which adds up")
