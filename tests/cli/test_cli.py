@@ -224,9 +224,19 @@ def test_check_says_what_each_metric_is_taken_to_mean(run: Command) -> None:
     assert "All is well: 3 metrics, 1 source, days of UTC" in run.out
 
 
+def many_users(db: sqlite3.Connection) -> None:
+    """Add 5,000 users of one day."""
+    rows = [(number, "2026-03-05 10:00:00", "free") for number in range(100, 5100)]
+    db.executemany("insert into users (id, created_at, plan) values (?, ?, ?)", rows)
+    db.commit()
+
+
 def test_check_of_the_source_says_how_time_is_stored_and_what_is_slow(run: Command) -> None:
     with closing(sqlite3.connect(run.folder / "app.db")) as db:
         db.execute("drop index users_created")
+        assert run("check", "--source").code == 0
+        assert "slow" not in run.out, "a table of five rows needs no index"
+        many_users(db)
     assert run("check", "--source").code == 0
     assert "seen: created_at without a zone, read as UTC, as text" in run.out
     assert "slow: users.created_at is not indexed" in run.out
@@ -237,6 +247,7 @@ def test_check_of_the_source_says_how_time_is_stored_and_what_is_slow(run: Comma
 def test_check_of_the_source_says_what_looking_for_changes_costs(run: Command) -> None:
     with closing(sqlite3.connect(run.folder / "app.db")) as db:
         db.execute("alter table users add column updated_at text")
+        many_users(db)
     run.declare(TOML.replace('time = "created_at"', 'time = "created_at"\nchanged = "updated_at"'))
     assert run("check", "--source").code == 0
     assert "slow: users.updated_at is not indexed: every run reads the whole table to find what changed" in run.out

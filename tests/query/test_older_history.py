@@ -70,6 +70,9 @@ def test_a_changed_definition_leaves_its_older_days_named(made: Project) -> None
     (doubt,) = made.book.doubts()["metrics.payments"]
     assert said in doubt
     assert 'start = "2024-02-08" in [metrics.payments]' in doubt
+    checked = typed(made, "check")
+    assert "All is well" not in checked
+    assert "No problems, but 1 warning: 2 metrics" in checked
 
 
 @pytest.mark.parametrize("decision", ["collect again", "start", "back"])
@@ -140,4 +143,4 @@ def test_who_asks_for_an_old_name_learns_what_is_stored_under_it(made: Project, 
     assert 'renamed_from = "payments"' in failed.value.hint
     with pytest.raises(QueryError) as failed:
         made.book.query("never_there")
-    assert failed.value.hint == "`tallybook metrics` lists them"
+    assert failed.value.hint == "`book.metrics()` lists them"

@@ -105,6 +105,9 @@ def test_a_refusal_names_arguments_of_python_and_keeps_the_line_for_a_shell(book
         book.query("seats", scope="month", show="total")
     assert 'ask instead: book.query("seats", scope="month", show="last") or show="average"' in str(refused.value)
     assert refused.value.ask == "tallybook query seats --scope month --show last or --show average"
+    with pytest.raises(QueryError) as unknown:
+        book.query("tickets")
+    assert unknown.value.hint == "`book.metrics()` lists them"
     with pytest.raises(QueryError, match='to="2024-01-01" is before from_="2024-01-02"'):
         book.query("orders", from_="2024-01-02", to="2024-01-01")
 
@@ -121,6 +124,10 @@ def test_a_book_says_where_it_is(book):
             'book.query("mrr", "users", by=["plan", "land"], where=["plan=a b", "c!=d"], from_="2024-01-01", top=3)',
         ),
         ("tallybook query --event calls --sum n --show total", 'book.query(event="calls", sum=["n"], show="total")'),
+        ("`tallybook metrics` lists them", "`book.metrics()` lists them"),
+        ("`tallybook metrics mrr` lists them", '`book.metric("mrr")` lists them'),
+        ("117 days: `tallybook diff mrr`, or tallybook forget mrr", '117 days: `book.diff("mrr")`, or book.forget("mrr")'),
+        ("`tallybook coverage mrr` shows the gaps", '`book.coverage("mrr")` shows the gaps'),
         ("not collected: tallybook run mrr --from 2024-01-04", 'not collected: book.run("mrr", from_="2024-01-04")'),
         ("tallybook query mrr without --live, or --live --to today", None),
         ("--top picks series, and there is one only", "top picks series, and there is one only"),

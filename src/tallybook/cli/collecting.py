@@ -61,10 +61,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
         noted = [(one.source, said) for one in whole for said in one.said] if source else _experimental(book)
         for name, said in noted:
             terminal.out(terminal.wrapped(f"source {terminal.styled(name, 'bold')}: {said}"))
-        _print_checked(terminal, book.project.catalog, looks)
-        for place, whys in doubts.items():
-            key = place if place.startswith(("metrics.", "book.")) else f"{place}.where"
-            terminal.err(terminal.styled(f"{key}: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
+        _print_checked(terminal, book.project.catalog, looks, doubts)
     if any(look.unreachable for look in looks):
         return NOT_READY
     return USAGE if any(look.problems for look in looks) else DONE
@@ -127,7 +124,9 @@ def _handed(delivery: Delivery) -> str:
     return f"{delivery.name} writes {asked} to {shown(delivery)}."
 
 
-def _print_checked(terminal: Terminal, catalog: Catalog, looks: list[Inspection]) -> None:
+def _print_checked(
+    terminal: Terminal, catalog: Catalog, looks: list[Inspection], doubts: Mapping[str, list[str]]
+) -> None:
     found = {look.metric: look for look in looks}
     for name, meaning in _meanings(catalog).items():
         terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
@@ -143,6 +142,9 @@ def _print_checked(terminal: Terminal, catalog: Catalog, looks: list[Inspection]
     alerts = [("alerts", sentence) for sentence in alerts_in_words(catalog)]
     for name, meaning in [*more.items(), *alerts]:
         terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
+    for place, whys in doubts.items():
+        key = place if place.startswith(("metrics.", "book.")) else f"{place}.where"
+        terminal.err(terminal.styled(f"{key}: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
     problems = [problem for look in looks for problem in look.problems]
     for problem in problems:
         terminal.err(f"\n{problem}")
@@ -150,13 +152,27 @@ def _print_checked(terminal: Terminal, catalog: Catalog, looks: list[Inspection]
         number = terminal.styled(count(len(problems), "problem"), "bold", "red", stream=terminal.stderr)
         terminal.err(f"\n{number}.")
         return
+    warnings = sum(map(len, doubts.values())) + sum(len(look.doubts) for look in looks)
+    terminal.out(f"\n{_verdict(warnings)}: {_declared(catalog)}.{_checks_more(looks)}")
+
+
+def _verdict(warnings: int) -> str:
+    """The first words of the last line, which never contradict the warnings above it."""
+    return f"No problems, but {count(warnings, 'warning')}" if warnings else "All is well"
+
+
+def _checks_more(looks: list[Inspection]) -> str:
+    return "" if looks else " `tallybook check --source` checks the database too."
+
+
+def _declared(catalog: Catalog) -> str:
+    """What the file declares, in numbers."""
     declared = f"{count(len(catalog.metrics), 'metric')}, {count(len(catalog.sources), 'source')}"
     declared += f", {count(len(catalog.goals), 'goal')}" if catalog.goals else ""
     if catalog.deliveries:
         several = len(catalog.deliveries)
         declared += f", {several} deliver{'y' if several == 1 else 'ies'}"
-    hint = "" if looks else " `tallybook check --source` checks the database too."
-    terminal.out(f"\nAll is well: {declared}, days of {catalog.book.timezone}.{hint}")
+    return f"{declared}, days of {catalog.book.timezone}"
 
 
 # --- what to collect, for `plan` and `run`

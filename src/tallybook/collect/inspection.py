@@ -28,6 +28,9 @@ from tallybook.core import (
     written_table,
 )
 
+MIN_ROWS_TO_INDEX = 5_000
+"""A table with fewer rows is read as fast without an index."""
+
 
 @dataclass
 class Inspection:
@@ -195,8 +198,20 @@ def _missing(path: str, what: str, name: str, there: Callable[[], list[str]]) ->
     )
 
 
+def _has_many_rows(source: Source, table: str) -> bool:
+    """Whether a table is large enough for an index to matter; asked once for each table."""
+    key = ("many rows", table)
+    if key not in source.remembered:
+        first = source.limited(f"SELECT 1 AS one FROM {source.table_name(table)}", MIN_ROWS_TO_INDEX)
+        with source.snapshot() as reader:
+            number = int(reader.rows(f"SELECT COUNT(*) FROM ({first}) f")[0][0])
+        source.remembered[key] = number >= MIN_ROWS_TO_INDEX
+    return bool(source.remembered[key])
+
+
 def _warn_of_scan(source: Source, metric: Metric, found: Inspection) -> None:
-    if metric.time and metric.time not in source.indexed_columns(metric.table or ""):
+    table = metric.table or ""
+    if metric.time and metric.time not in source.indexed_columns(table) and _has_many_rows(source, table):
         found.warned.append(_unindexed(source, metric.table or "", metric.time, ""))
 
 
@@ -204,7 +219,7 @@ def _warn_of_search(source: Source, metric: Metric, changed: str, found: Inspect
     """What each run asks for what changed, of a joined table where `changed` is its column."""
     name, _, column = changed.rpartition(".")
     table = next((join.table for join in metric.join if join.name.casefold() == name.casefold()), metric.table or "")
-    if column not in source.indexed_columns(table):
+    if column not in source.indexed_columns(table) and _has_many_rows(source, table):
         found.warned.append(_unindexed(source, table, column, " to find what changed"))
 
 

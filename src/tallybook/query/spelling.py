@@ -21,8 +21,10 @@ _DAY = r"\d{4}-\d\d-\d\d|today|yesterday"
 _WORDS = rf"{_QUOTED}|{_DAY}|{'|'.join(SHOWS)}|day|week|month|quarter|year|all|[A-Z]+\b|\d+\b"
 """Values that an option in a sentence can have; other words after it belong to the sentence."""
 _OPTION = rf"--({'|'.join(sorted(_FIELDS, key=len, reverse=True))})\b"
+_METHODS = ("query", "run", "metrics", "coverage", "diff", "forget", "why", "runs", "status", "goals")
+"""Verbs of the command line that are methods of a book."""
 _COMMAND = re.compile(
-    rf"tallybook (?P<verb>query|run)(?: (?P<metrics>(?!-|or\b)[^\s`;]+?))?"
+    rf"tallybook (?P<verb>{'|'.join(sorted(_METHODS, key=len, reverse=True))})\b(?: (?P<metrics>(?!-|or\b)[^\s`;]+?))?"
     rf"(?P<options>(?: --[a-z-]+(?: (?:{_QUOTED}|(?!-|or\b)[^\s`;]+?))?)*)(?=[,;:.)`]*(?:\s|`|$))"
 )
 _IN_A_SENTENCE = re.compile(rf"{_OPTION}(?: (?P<value>{_WORDS})(?![\w-]))?")
@@ -31,7 +33,7 @@ _NEIGHBORS = re.compile(r"""(?:(?<=["\]])|(?<=True)) (?=[a-z_]+=["\[T\d])""")
 
 
 def python_words(text: str) -> str:
-    """A text in which questions of the command line are calls of `book.query`, and options are arguments."""
+    """A text in which commands are calls of methods of a book, as `book.query`, and options are arguments."""
     called = _COMMAND.sub(_called, text)
     plain = re.sub(rf"without {_OPTION}", _without, called)
     return _NEIGHBORS.sub(", ", _IN_A_SENTENCE.sub(_argument, plain))
@@ -59,7 +61,8 @@ def _called(found: re.Match[str]) -> str:
             given.setdefault(word[2:], []).extend(value)
     names = [_text(name) for name in (found["metrics"] or "").split(",") if name]
     arguments = [_written(name, values) for name, values in given.items()]
-    return f"book.{found['verb']}({', '.join([*names, *arguments])})"
+    method = "metric" if found["verb"] == "metrics" and names else found["verb"]
+    return f"book.{method}({', '.join([*names, *arguments])})"
 
 
 def _written(name: str, values: list[str]) -> str:
