@@ -258,7 +258,7 @@ TRACKER: dict[str, tuple[str, Rows]] = {
     ),
     "login_events": (
         "id int primary key, user_id int, platform varchar(9), occurred_at timestamptz",
-        [(i, i * i % 24 + 1, ["web", "ios"][i % 2], at(i % 60, i % 24)) for i in range(1, 150)],
+        [(i, i * 7 % 24 + 1, ["web", "ios"][i % 2], at(i % 60, i % 24)) for i in range(1, 150)],
     ),
     "schema_migrations": ("version varchar(20)", [("20240101",)]),
 }  # fmt: skip

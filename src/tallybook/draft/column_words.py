@@ -248,8 +248,15 @@ SYSTEM_ACTORS = frozenset(
     ]
 )
 """Words of references to somebody who did not do what the row describes, or did it later."""
+OBJECTS = frozenset(
+    ("resource", "stateful", "auditable", "trackable", "item", "object", "subject", "loggable", "versionable")
+)
+"""Words of columns with the object of the row of an audit trail, and with its sort."""
 COUNTS_OF_PEOPLE = frozenset(
-    ["users", "people", "visitors", "uniques", "accounts", "sessions_users", "dau", "wau", "mau", "reach"]
+    [
+        *("users", "people", "visitors", "uniques", "accounts", "sessions_users", "dau", "wau", "mau", "reach"),
+        *("listeners", "viewers", "readers", "audience"),
+    ]
 )
 """Numbers per day that count people, who overlap between days."""
 STATES_OF_A_DAY = frozenset(

@@ -43,6 +43,17 @@ def started_contracts(table: SeenTable, as_sql: AsSql, ended: SeenColumn | None 
     return found
 
 
+def canceled_contracts(table: SeenTable, as_sql: AsSql) -> list[str]:
+    """What is unsure about new contracts: some were canceled or rejected, and were never active."""
+    for column in states(table)[:1]:
+        never = [v for v in column.texts if words_of_value(v) & _NEVER or v in MISSED_VALUES]
+        if never and len(never) < len(column.texts):
+            listed = ", ".join(f"{v} ({column.counts[v]})" for v in never)
+            without = none_of(column, as_sql(column.name), never)
+            return [f'{column.name} {listed} counts, too; without these rows: where = "{without}"']
+    return []
+
+
 def _without_end(table: SeenTable, column: SeenColumn, ended: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
     """Leave out contracts whose state says that they have ended, and whose end is not set: they would never end.
 

@@ -124,6 +124,8 @@ _PERCENTILE = re.compile(r"p\d{2,4}")
 _EXTREMES = {"max": HIGHEST, "maximum": HIGHEST, "peak": HIGHEST, "highest": HIGHEST, "min": LOWEST, "minimum": LOWEST}
 _CHANGE_WORDS = frozenset(("change", "delta", "diff", "difference"))
 _FIRST_TIME = frozenset(("new", "signups", "registrations", "registered", "joined", "added", "first"))
+_DISTINCT = frozenset(("unique", "uniques", "distinct"))
+"""Words of numbers of different people, whatever they did."""
 _COUNTS = frozenset(("count", "total", "number", "sum"))
 DAILY_NOUNS = frozenset(("daily", "snapshot", "balance"))
 
@@ -214,6 +216,8 @@ def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> Daily
 def _counts_people(table: SeenTable, column: SeenColumn) -> bool:
     """Whether a number counts people, who come again on other days. New ones come once."""
     named = set(column.words)
+    if named & _DISTINCT:
+        return True
     if named & _FIRST_TIME or {singular(w) for w in named} & (_FLOW_WORDS - {"count"} - set(USAGE)):
         return False
     if named & COUNTS_OF_PEOPLE:

@@ -42,10 +42,11 @@ from tallybook.core import (
     calendar,
     isolated,
 )
+from tallybook.draft.active_people import people_since
 from tallybook.draft.guess import Guesser
 from tallybook.draft.headlines import MAX_COMMENTED, named, switched_on
 from tallybook.draft.seen import STATEMENT_SECONDS, Seen, see
-from tallybook.draft.table_guesses import Idea, Topic
+from tallybook.draft.table_guesses import Idea, Topic, qualified
 from tallybook.draft.write import draft_text
 
 LEAST_TEXTS = 200
@@ -140,6 +141,7 @@ def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
     """Add the suggested metrics that the database accepts, and the first day."""
     guesser = Guesser(source, seen, lambda column: _as_sql(source, column))
     guesser.exact = lambda relation, sql, digits: _exact(source, relation, sql, digits)
+    guesser.people_since = lambda idea, since: people_since(source, seen, idea, since)
     ideas = named(guesser.ideas())
     metrics = {idea.name.casefold() for idea in ideas}
     accepted: list[Idea] = []
@@ -156,10 +158,13 @@ def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
 def _accepted(made: Draft, source: Source, seen: Seen, idea: Idea, metrics: set[str], now: datetime) -> bool:
     """Whether the database accepts a metric, if need be without its join. Adds its first day."""
     _without_clashes(idea, metrics)
+    _qualify_shared(idea, seen)
     facts = _checked_against(source, made, idea)
     if facts is None and "join" in idea.keys and "." not in idea.keys["measure"]:
+        reason = made.skipped[idea.name]
         _without_join(idea, seen)
         facts = _checked_against(source, made, idea)
+        idea.unsure.append(f"dimensions of another table are left out: the join {reason}")
     if facts is None:
         return False
     if _is_local(source, facts, made, now):
@@ -186,6 +191,16 @@ def _is_local(source: Source, facts: BoundMetric, made: Draft, now: datetime) ->
         return True
     made.clocks += [line for line in [f"{table}: {skew}"] if line not in made.clocks]
     return False
+
+
+def _qualify_shared(idea: Idea, seen: Seen) -> None:
+    """Name the table of columns in SQL that both tables of a join have."""
+    table = seen.table(idea.keys.get("table", ""))
+    other = seen.table(str(idea.keys.get("join", "")).partition(" on ")[0].strip('"'))
+    if table is not None and other is not None:
+        for key in ("where", "measure"):
+            if key in idea.keys:
+                idea.keys[key] = qualified(idea.keys[key], table, other)
 
 
 def _without_join(idea: Idea, seen: Seen) -> None:

@@ -87,9 +87,39 @@ plan: tarif tarifa
 number: nummer numero
 review: bewertung bewertungen resena resenas avaliacao avaliacoes recensione recensioni
 reason: grund motivo motif
+incident: incidencia incidencias incidente incidentes vorfall vorfaelle stoerung storung incidenti
+event: evento eventos eventi ereignis ereignisse evenement evenements gebeurtenis gebeurtenissen
+shipment: envios sendung sendungen
+delivery: entrega entregas lieferung lieferungen consegna consegne levering leveringen
+vehicle: vehiculo vehiculos vehicule vehicules veicolo veicoli veiculo veiculos fahrzeug fahrzeuge voertuig voertuigen
+driver: conductor conductores fahrer chauffeur chauffeurs autista autisti motorista motoristas
+supplier: proveedor proveedores lieferant lieferanten fournisseur fournisseurs fornitore fornitori fornecedor
+supplier: fornecedores leverancier leveranciers
+expense: gasto gastos ausgabe ausgaben depense depenses despesa despesas spesa spese uitgave uitgaven
+salary: salario gehalt gehaelter salaire stipendio salaris
+appointment: cita citas termin termine rendezvous appuntamento appuntamenti afspraak afspraken
+course: curso cursos kurs kurse corso corsi
+task: tarea tareas aufgabe aufgaben tache taches tarefa tarefas taak taken
+project: proyecto proyectos projekt projekte projet projets progetto progetti projeto projetos
+donation: spende spenden donacion donaciones
+session: sesion sesiones sitzung sitzungen seance seances
+registered: alta altas
+deactivated: baja bajas
+opened: apertura geoeffnet geoffnet eroeffnet ouverture
+closed: cierre cerrado geschlossen fermeture ferme chiusura chiuso fechamento fechado gesloten
+active: activo aktiv actif attivo ativo actief
+received: recibido erhalten ricevuto recebido ontvangen
+confirmed: confirmado bestaetigt bestatigt confirme confermato bevestigd
+returned: devuelto retourne restituito devolvido retourniert geretourneerd
+refunded: reembolsado erstattet rembourse rimborsato terugbetaald
+rejected: rechazado abgelehnt refuse rifiutato recusado afgewezen
+failed: fallido fehlgeschlagen echoue fallito mislukt
+overdue: vencido ueberfaellig uberfaellig
+draft: borrador entwurf brouillon bozza rascunho
+region: provincia bundesland provincie
 """
 _ROMANCE_HEADS = frozenset(
-    ("line", "detail", "date", "time", "price", "number", "total", "state", "type", "start", "end")
+    ("line", "detail", "event", "date", "time", "price", "number", "total", "state", "type", "start", "end")
 )
 """Nouns that come first in Romance languages: `detalle_pedidos` is an order detail."""
 _LITTLE = frozenset(("de", "del", "des", "du", "di", "da", "do", "la", "le", "el"))
@@ -113,9 +143,19 @@ _PARTS = sorted((word for word in TRANSLATED if len(word) >= 3), key=len, revers
 def in_english(word: str) -> tuple[str, ...]:
     """The English words for a word; the word itself if it is not known. `gesamtbetrag` is (total, amount)."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
-    if plain in TRANSLATED:
-        return (TRANSLATED[plain],)
+    for form in (plain, *_masculine(plain, accented=plain != word)):
+        if form in TRANSLATED:
+            return (TRANSLATED[form],)
     return _compound(plain) or (word,)
+
+
+def _masculine(word: str, *, accented: bool) -> list[str]:
+    """The masculine singular of a participle in a Romance language: pagado of pagada, pagados and pagadas; paye of payée.
+
+    Without an accent, payee is English."""
+    found = re.fullmatch(r"(\w{3,}[dt])(?:a|os|as|i|e)", word)
+    french = re.fullmatch(r"(\w{3,}e)(?:e|s|es)", word) if accented else None
+    return [*([f"{found[1]}o"] if found else []), *([french[1]] if french else [])]
 
 
 def _compound(word: str) -> tuple[str, ...]:

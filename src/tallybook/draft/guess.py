@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import log10
 
 from tallybook.core import SourceError, SourceUnavailable, isolated
+from tallybook.draft.active_people import rank_by_people
 from tallybook.draft.amounts import amount_of, currency_of
 from tallybook.draft.columns import dimensions
 from tallybook.draft.daily_columns import is_calendar
@@ -49,6 +50,8 @@ from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, sing
 
 MAX_RATING = 10
 MIN_ROWS_PER_ACTOR = 1.5
+MIN_GROWING_ROWS, ROWS_OF_A_CATALOG = 20, 20
+"""A table with fewer rows, of which another has so many for each, is a list of what exists."""
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
 _CALLED = frozenset(("name", "title", "phone"))
 _RIDES = ("trip", "ride")
@@ -63,8 +66,9 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         """All suggested metrics. Tables without one are recorded in `seen.skipped`."""
         ideas: list[Idea] = []
         self.references = referring(self.seen)
-        people = [(self._people_score(t), t.name) for t in self.seen.tables if is_people(t)]
-        self.main = max(people, default=(0.0, ""))[1]
+        people = [t for t in self.seen.tables if is_people(t)]
+        customers = [t for t in people if self._may_sign_up(t) and not self._are_staff(t)] or people
+        self.main = max(((self._people_score(t), t.name) for t in customers), default=(0.0, ""))[1]
         for table in self.seen.tables:
             if later := self._later_layer(table):
                 self.seen.skipped[table.name] = f"is an earlier layer of {later}"
@@ -82,6 +86,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
             for idea in suggested:
                 self._doubt(table, idea)
             ideas += suggested
+        rank_by_people(ideas, self.people_since, self.seen)
         return ideas
 
     def _later_layer(self, table: SeenTable) -> str:
@@ -173,11 +178,11 @@ class Guesser(MoneyGuesses, PeopleGuesses):
             idea.score -= null_share(column)
             if repeated < MIN_ROWS_PER_ACTOR:
                 idea.score, idea.doubt = (
-                    idea.score - 9.0,
+                    idea.score - 99.0,
                     f"only {repeated:.1f} rows for each {entity}: too few to show use",
                 )
             elif not is_activity(table) or _is_document(table):
-                idea.score, idea.doubt = idea.score - 9.0, "its rows do not show that somebody was active"
+                idea.score, idea.doubt = idea.score - 99.0, "its rows do not show that somebody was active"
             yield idea
 
     def _buying(self, table: SeenTable) -> Iterator[Idea]:
@@ -208,13 +213,21 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         if columns:
             keys["by"] = [c.name for c in columns]
         name = joined_words(singular_name(table), plural(entity))
-        idea = Idea(
-            name, keys, why, f"counts distinct {column.name} of {table.name}", topic=Topic.ACTIVE, of=table.name
-        )
+        about = f"counts distinct {column.name} of {table.name}"
+        idea = Idea(name, keys, why, about, topic=Topic.ACTIVE, of=table.name, actor=column.name)
         rows = counted_rows(table, self.as_sql, deleted_count=True, absent_count=False)
         self._filtered(idea, rows)
         idea.unsure = list(rows.missed)
         return idea
+
+    def _is_referred_to_often(self, table: SeenTable) -> bool:
+        """Whether another table has many rows for each row of this one, as for each location of a clinic."""
+        return any(
+            other.total >= ROWS_OF_A_CATALOG * table.total
+            for other in self.seen.tables
+            for column in other.columns
+            if column.an_id and self.refers(other, column)[0] is table
+        )
 
     # -- the rest --------------------------------------------------------------------------------------------
 
@@ -229,10 +242,11 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         self._by(table, keys, why)
         about = f"counts new {table.bare.replace('_', ' ')} by creation time"
         new = Idea(f"new_{many}", keys, why, about, topic=Topic.WORK if work else Topic.OTHERS, of=table.name)
-        new.score = 0.5 * log10(max(1, table.total)) + 0.3 * min(5, self.references.get(table.name, 0))
-        new.score += 1.0 if actor_of(self.seen, table) else 0.0
+        few = table.total < MIN_GROWING_ROWS and self._is_referred_to_often(table)
+        new.score = 0.5 * log10(max(1, table.total)) + 0.3 * min(5, self.references.get(table.name, 0)) * (not few)
+        new.score += 1.0 if (who := actor_of(self.seen, table)) and not who[0].textual else 0.0
         self._filtered(new, counted_rows(table, self.as_sql, deleted_count=work))
-        if catalog:
+        if catalog or (few and not work and actor_of(self.seen, table) is None):
             new.doubt = "the table is a list of what exists"
         elif is_double_entry(table):
             new.doubt = "entries of double-entry books: each amount is there twice"

@@ -88,9 +88,12 @@ def _name_active(ideas: Sequence[Idea]) -> None:
             and not idea.name.startswith(("buying_", "ordering_"))
         ):
             idea.topic = Topic.REST  # use shows better who is active than payments do
+    first: Idea | None = None
     for entity in entities[:2]:
         best = next(i for i in ideas if i.topic == Topic.ACTIVE and i.entity == entity)
-        best.name, best.doubt = f"active_{plural(entity)}", ""
+        best.name, first = f"active_{plural(entity)}", first or best
+        lesser = {i.of for i in ideas if i.topic == Topic.ACTIVE and i.entity == first.entity} - {first.of}
+        best.doubt = f"{first.of} shows better who was active" if best.of in lesser else ""
 
 
 def _one_table_of_contracts(ideas: Sequence[Idea]) -> None:

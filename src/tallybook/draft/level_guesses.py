@@ -10,7 +10,7 @@ from tallybook.config import toml
 from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, quantity_of
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
-from tallybook.draft.contract_filters import MAX_OPEN_PLANNED, started_contracts
+from tallybook.draft.contract_filters import MAX_OPEN_PLANNED, canceled_contracts, started_contracts
 from tallybook.draft.daily_columns import (
     FLOW,
     HIGHEST,
@@ -82,9 +82,10 @@ class LevelGuesses(TableGuesses):
         about = f"counts new {spoken} by {'start time' if made is begun else made.name}"
         new = Idea(f"new_{many}", keys, why, about, topic=Topic.NEW_CONTRACTS, of=table.name)
         self._filtered(new, rows)
+        planned = ended is None or null_share(ended) < MAX_OPEN_PLANNED
+        new.unsure += canceled_contracts(table, self.as_sql) if planned else []
         yield new
         if ended is not None and ended.values and not is_deletion(ended):
-            planned = null_share(ended) < MAX_OPEN_PLANNED
             yield self._ended(table, ended, new, many, holding.where if planned else "")
 
     def _ended(self, table: SeenTable, ended: SeenColumn, new: Idea, many: str, held: str) -> Idea:
@@ -130,7 +131,7 @@ class LevelGuesses(TableGuesses):
         if join:
             made.keys["join"] = join
             made.why["join"] = "the price is there"
-            _qualify(made, table, price.table)
+            _unambiguous_dimensions(made, table, price.table)
         self._decimals(price.table.name, made.keys, price.amount.name, price.amount, made.why)
         currency = currency_column(price, table)
         place = f"{qualifier}" if currency and currency[1] is price.table and join else ""
@@ -250,12 +251,25 @@ class LevelGuesses(TableGuesses):
         series = [c.name for c in series_of(table, day)]
         if is_calendar(table, day):
             return
+        whole = self._whole_of(table)
         for column in table.columns:
             if not column.number or column.an_id or column is day or column.name in series or column.time:
                 continue
             if is_flag(column) or is_part_of_day(day, column):
                 continue
-            yield self._of_a_day(table, day, column, series)
+            idea = self._of_a_day(table, day, column, series)
+            if whole is not None and whole.column(column.name):
+                idea.doubt = idea.doubt or f"{whole.name} has the same number, not split further"
+            yield idea
+
+    def _whole_of(self, table: SeenTable) -> SeenTable | None:
+        """The daily table with the same numbers, without the split that is at the end of this table's name."""
+        mine = tuple(map(singular, words(table.name)))
+        for other in self.seen.tables:
+            theirs = tuple(map(singular, words(other.name)))
+            if len(theirs) < len(mine) and mine[: len(theirs)] == theirs and self._daily(other) is not None:
+                return other
+        return None
 
     def _of_a_day(self, table: SeenTable, day: SeenColumn, column: SeenColumn, series: list[str]) -> Idea:
         found = daily_number(table, day, column)
@@ -337,8 +351,8 @@ def _of_a_month(idea: Idea) -> None:
         idea.other.append("# one row for each month: query it with --scope month")
 
 
-def _qualify(idea: Idea, table: SeenTable, other: SeenTable) -> None:
-    """Name the table of a column that both tables of a join have."""
+def _unambiguous_dimensions(idea: Idea, table: SeenTable, other: SeenTable) -> None:
+    """Keep the dimensions that only one table of a join has, or take the name of what is joined."""
     idea.keys["by"] = [name for name in idea.keys.get("by", []) if table.column(name) and not other.column(name)]
     if not idea.keys["by"]:
         named = next((c for c in other.columns if c.name in ("name", "code", "slug", "title")), None)
@@ -347,12 +361,6 @@ def _qualify(idea: Idea, table: SeenTable, other: SeenTable) -> None:
         else:
             idea.keys.pop("by")
             idea.why.pop("by", None)
-    where = idea.keys.get("where", "")
-    for column in table.columns:
-        if where and other.column(column.name) and column.name in where:
-            where = where.replace(f"{column.name} ", f"{in_join(table.name)}.{column.name} ")
-    if where:
-        idea.keys["where"] = where
 
 
 def _of_table(table: str, column: SeenColumn) -> str:

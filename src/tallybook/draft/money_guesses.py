@@ -110,8 +110,10 @@ class MoneyGuesses(TableGuesses):
         return score + 0.1 * log10(max(1, table.total))
 
     def _bought_by_customers(self, table: SeenTable) -> set[str]:
-        """Words that are no doubt in this table: what customers purchase is revenue."""
-        customers = any(self._is_main(table, column) for column in table.columns)
+        """Words that are no doubt in this table: what customers purchase is revenue, and so are payments of it."""
+        bought = (self.refers(table, column)[0] for column in table.columns)
+        of_bills = [other for other in bought if other is not None and head(other.bare) in MONEY]
+        customers = any(self._is_main(t, column) for t in (table, *of_bills) for column in t.columns)
         return {"purchase", "bill"} if customers else set()
 
     def _is_main(self, table: SeenTable, column: SeenColumn) -> bool:

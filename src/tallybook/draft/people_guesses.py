@@ -36,11 +36,8 @@ class PeopleGuesses(LevelGuesses):
         keys, why = self._facts(table, born, "count(*)")
         why.setdefault("time", why_time(table, born, BORN))
         self._by(table, keys, why)
-        spoken, noun = plainly(table.bare).replace("_", " "), head(table.bare)
-        account = (
-            has_accounts(table) and is_customer_table(table) and (noun not in _ANYBODY or self._has_account(table))
-        )
-        account = account and not self._belongs_to_people(table) and not self._links_people(table)
+        spoken = plainly(table.bare).replace("_", " ")
+        account = self._may_sign_up(table)
         new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
         new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
         new.score = self._people_score(table)
@@ -54,6 +51,13 @@ class PeopleGuesses(LevelGuesses):
             current = self._interval(table, born, ended, f"current_{plainly(table.bare)}", about)
             current.score, current.doubt = -2.0, new.doubt
             yield current
+
+    def _may_sign_up(self, table: SeenTable) -> bool:
+        """Whether new rows of a table of people can be signups."""
+        anybody = head(table.bare) in _ANYBODY and not self._has_account(table)
+        if anybody or not has_accounts(table) or not is_customer_table(table):
+            return False
+        return not self._belongs_to_people(table) and not self._links_people(table)
 
     def _people_score(self, table: SeenTable) -> float:
         """How likely new rows are the signups: by the noun, a short name, a password, rows, and what refers to it."""

@@ -43,12 +43,34 @@ def price_of(seen: Seen, table: SeenTable) -> Price | None:
         if found is None or found[0].name == table.name:
             continue
         other, key = found
-        if not set(terms(other.bare)) & {"plan", "price", "product", "tier", "package", "offer"}:
+        if not _has_prices(other):
             continue
         amount = _monthly(other) or next((s.candidate for s in amount_candidates(other) if s.score > 0), None)
         if amount is not None:
             return _price(amount, other, column, key)
+    return _price_by_code(seen, table)
+
+
+def _price_by_code(seen: Seen, table: SeenTable) -> Price | None:
+    """The price in a table of plans that the contracts name by a code, as a slug or the id at a payment provider."""
+    for other in seen.tables:
+        if other is table or not _has_prices(other) or other.total > other.rows:
+            continue
+        amount = _monthly(other) or next((s.candidate for s in amount_candidates(other) if s.score > 0), None)
+        for column in (c for c in table.columns if c.textual and len(c.texts) > 1) if amount is not None else ():
+            key = next((k for k in other.columns if _names_rows(k, other) and set(column.texts) <= set(k.texts)), None)
+            if key is not None and amount is not None:
+                return _price(amount, other, column, key)
     return None
+
+
+def _has_prices(table: SeenTable) -> bool:
+    return bool(set(terms(table.bare)) & {"plan", "price", "product", "tier", "package", "offer"})
+
+
+def _names_rows(column: SeenColumn, table: SeenTable) -> bool:
+    """Whether each row of a table has another code in a column."""
+    return column.textual and not column.nulls and len(column.texts) == table.rows
 
 
 def _monthly(table: SeenTable) -> SeenColumn | None:

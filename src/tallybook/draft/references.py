@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tallybook.draft.column_words import ACTORS, ALIASES, SYSTEM_ACTORS
+from tallybook.draft.column_words import ACTORS, ALIASES, OBJECTS, SYSTEM_ACTORS
 from tallybook.draft.evidence import Scored, best_of, null_share, scored
 from tallybook.draft.people import is_people
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
@@ -25,6 +25,8 @@ def references(seen: Seen, table: SeenTable, column: SeenColumn) -> list[Scored[
         other = seen.table(column.refers[0])
         key = other.column(column.refers[1]) if other else None
         return [Scored((other, key), 2.0, ("a foreign key",))] if other and key else []
+    if (typed := _of_its_type(seen, table, column)) is not None:
+        return [Scored(typed, 1.5, ("the table is named by its type",))]
     named = tuple(singular(word) for word in column.words)
     if column.key and len(table.unique) == 1 and named[:-1] in ((), tuple(map(singular, words(table.bare)))):
         return []
@@ -39,6 +41,23 @@ def references(seen: Seen, table: SeenTable, column: SeenColumn) -> list[Scored[
         s for other in seen.tables if (s := _reference(other, column, named[:-1])) is not None and other is not table
     ]
     return sorted(found, key=lambda s: -s.score)
+
+
+def _of_its_type(seen: Seen, table: SeenTable, column: SeenColumn) -> tuple[SeenTable, SeenColumn] | None:
+    """The (table, key) of an id whose table is the only value of the column with its type: causer_id is a user if
+    causer_type is always App.User."""
+    if column.words[-1:] != ("id",) or len(column.words) < 2:
+        return None
+    type_ = next((c for c in table.columns if c.words == (*column.words[:-1], "type") and c.textual), None)
+    if type_ is None or len(type_.texts) != 1:
+        return None
+    noun = re.split(r"\W+", type_.texts[0].strip())[-1]
+    for other in seen.tables:
+        if other is not table and tuple(map(singular, words(other.bare))) == tuple(map(singular, words(noun))):
+            key = _key_of(other, column)
+            if key is not None and key.type.kind == column.type.kind:
+                return other, key
+    return None
 
 
 def reference(seen: Seen, table: SeenTable, column: SeenColumn) -> tuple[SeenTable, SeenColumn] | None:
@@ -135,7 +154,10 @@ def actor_candidates(seen: Seen, table: SeenTable) -> list[Scored[tuple[SeenColu
             scored(
                 (column, entity),
                 (1.0 - 0.02 * ACTORS.index(entity) if entity in ACTORS else 0.5, f"{column.name} is who did it"),
-                (-0.8 if others & SYSTEM_ACTORS or set(column.words) & {"by", "to"} else 0.0, "not who did it"),
+                (
+                    -0.8 if others & (SYSTEM_ACTORS | OBJECTS) or set(column.words) & {"by", "to"} else 0.0,
+                    "not who did it",
+                ),
                 (-0.6 * null_share(column), "null in some rows"),
                 (-1.0 if known < MIN_ACTORS and len(column.values) > 20 else 0.0, f"only {known} values"),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import IntEnum
 from typing import Any
 
@@ -59,6 +59,8 @@ class Idea:
     """How likely it is the best metric of its topic."""
     entity: str = ""
     """Who is counted, in a metric of active people."""
+    actor: str = ""
+    """The column of who is counted."""
     currencies: list[str] = field(default_factory=list)
     """The values of its `unit_from`, the most frequent first."""
     of: str = ""
@@ -79,6 +81,8 @@ class TableGuesses:
     as_sql: Callable[[str], str]
     exact: Callable[[str, str, int], bool] = lambda *_: False
     """Whether all values of an expression have at most this many decimals; set by `draft`."""
+    people_since: Callable[[Idea, datetime], int | None] = lambda *_: None
+    """The number of people in a metric since an instant; set by `draft`."""
     main: str = ""
     """The table of the people whose new rows are the signups."""
     references: dict[str, int] = field(default_factory=dict)
@@ -194,6 +198,20 @@ def join_text(table: SeenTable, column: SeenColumn, other: SeenTable, key: str) 
 def in_join(name: str) -> str:
     """A name in a `join`, in quotes only where needed."""
     return name if re.fullmatch(r"\w+", name) else f'"{name}"'
+
+
+_TEXTS = re.compile(r"('(?:[^']|'')*')")
+
+
+def qualified(text: str, table: SeenTable, other: SeenTable) -> str:
+    """SQL over a table that is joined with another: columns that both have are written with their table."""
+    parts = _TEXTS.split(text)
+    for column in table.columns:
+        if other.column(column.name):
+            name = re.escape(column.name)
+            bare = re.compile(rf"""(?<![\w."`\[])({name}|"{name}"|`{name}`|\[{name}\])(?![\w("`\]])""")
+            parts[::2] = [bare.sub(rf"{in_join(table.name)}.\1", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def singular_name(table: SeenTable) -> str:

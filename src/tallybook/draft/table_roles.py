@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallybook.draft.amounts import amount_of, line_amount, quantity_of
-from tallybook.draft.column_words import REVENUE_NAMES
+from tallybook.draft.column_words import OBJECTS, REVENUE_NAMES
 from tallybook.draft.daily_columns import day_column
 from tallybook.draft.people import is_people
 from tallybook.draft.references import actor_of, reference, rows_per_actor
@@ -15,10 +15,6 @@ from tallybook.draft.words import head, singular, terms, words
 
 DAY, LINE, MONEY_ROLE, PEOPLE_ROLE, CONTRACT = "day", "line", "money", "people", "contract"
 USE_ROLE, CATALOG, OTHER_ROLE = "use", "catalog", "other"
-_AUDITED = frozenset(
-    ("resource", "stateful", "auditable", "trackable", "item", "object", "subject", "loggable", "versionable")
-)
-"""Words of columns with the sort of the row that an audit trail is about."""
 _SIDES_NAMED = frozenset(("direction", "side", "type", "kind"))
 _SIDES = ({"debit", "credit"}, {"d", "c"}, {"dr", "cr"})
 MIN_ROWS_PER_ACTOR = 1.5
@@ -62,8 +58,9 @@ def role_of(seen: Seen, table: SeenTable) -> str:
 
 def is_activity(table: SeenTable) -> bool:
     """Whether rows of the table can show that somebody was active: no notifications, jobs, settings or audit trails."""
-    audited = any(column.words[-1:] == ("type",) and set(column.words) & _AUDITED for column in table.columns)
     named = {singular(word) for word in words(table.bare)}
+    audited = any(column.words[-1:] == ("type",) and set(column.words) & OBJECTS for column in table.columns)
+    audited = audited and "activity" not in named
     by_software = head(table.bare) == "log" and named & {"task", "job", "cron", "error", "system"}
     of_objects = "log" in named and table.column("object_id") is not None
     return not audited and not by_software and not of_objects and not named & NOT_ACTIVITY

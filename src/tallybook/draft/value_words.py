@@ -114,6 +114,10 @@ JUNK_FLAGS = frozenset(
         "internal",
         "testmode",
         "system",
+        "void",
+        "voided",
+        "removed",
+        "erased",
     ]
 )
 """Words of flags that mark rows that do not count."""
