@@ -126,7 +126,10 @@ def test_a_book_says_where_it_is(book):
         ("tallybook query --event calls --sum n --show total", 'book.query(event="calls", sum=["n"], show="total")'),
         ("`tallybook metrics` lists them", "`book.metrics()` lists them"),
         ("`tallybook metrics mrr` lists them", '`book.metric("mrr")` lists them'),
-        ("117 days: `tallybook diff mrr`, or tallybook forget mrr", '117 days: `book.diff("mrr")`, or book.forget("mrr")'),
+        (
+            "117 days: `tallybook diff mrr`, or tallybook forget mrr",
+            '117 days: `book.diff("mrr")`, or book.forget("mrr")',
+        ),
         ("`tallybook coverage mrr` shows the gaps", '`book.coverage("mrr")` shows the gaps'),
         ("not collected: tallybook run mrr --from 2024-01-04", 'not collected: book.run("mrr", from_="2024-01-04")'),
         ("tallybook query mrr without --live, or --live --to today", None),
