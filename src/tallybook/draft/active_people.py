@@ -27,9 +27,9 @@ POINTS_OF_USE = 0.25
 
 
 def rank_by_people(ideas: Sequence[Idea], people_of: Callable[[Idea, datetime], int | None], seen: Seen) -> None:
-    """Score metrics of active people by how many people they show. `people_of`: the people in a metric since an instant.
+    """Score metrics of active people by how many people they show.
 
-    If one of the numbers is not known, the scores stay what they are."""
+    `people_of`: the number of people in a metric since an instant. If one of the numbers is not known, the scores stay what they are."""
     active = [idea for idea in ideas if idea.topic == Topic.ACTIVE and idea.score > 0]
     for entity in dict.fromkeys(idea.entity for idea in active):
         rivals = sorted((i for i in active if i.entity == entity), key=lambda i: -i.score)[:MAX_COUNTED]
@@ -82,10 +82,9 @@ def people_since(source: Source, seen: Seen, idea: Idea, since: datetime) -> int
             conditions = [f"{name} >= {source.bound(time.time, since, since.date())}"]
             if where := idea.keys.get("where"):
                 conditions.append(f"({where})")
+            people = f"COUNT(DISTINCT {source.quote(idea.actor)})"
             with source.snapshot() as reader:
-                found = reader.rows(
-                    f"SELECT COUNT(DISTINCT {source.quote(idea.actor)}) FROM {relation} WHERE {' AND '.join(conditions)}"
-                )
+                found = reader.rows(f"SELECT {people} FROM {relation} WHERE {' AND '.join(conditions)}")
             return int(found[0][0])
     except SourceUnavailable:
         raise

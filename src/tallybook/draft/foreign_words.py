@@ -150,7 +150,7 @@ def in_english(word: str) -> tuple[str, ...]:
 
 
 def _masculine(word: str, *, accented: bool) -> list[str]:
-    """The masculine singular of a participle in a Romance language: pagado of pagada, pagados and pagadas; paye of payée.
+    """The masculine singular of a participle in a Romance language: pagado of pagada and pagadas, paye of payée.
 
     Without an accent, payee is English."""
     found = re.fullmatch(r"(\w{3,}[dt])(?:a|os|as|i|e)", word)
