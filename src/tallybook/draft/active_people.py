@@ -29,7 +29,8 @@ POINTS_OF_USE = 0.25
 def rank_by_people(ideas: Sequence[Idea], people_of: Callable[[Idea, datetime], int | None], seen: Seen) -> None:
     """Score metrics of active people by how many people they show.
 
-    `people_of`: the number of people in a metric since an instant. If one of the numbers is not known, the scores stay what they are."""
+    `people_of`: the number of people in a metric since an instant. If one of them is not known, the scores
+    stay what they are."""
     active = [idea for idea in ideas if idea.topic == Topic.ACTIVE and idea.score > 0]
     for entity in dict.fromkeys(idea.entity for idea in active):
         rivals = sorted((i for i in active if i.entity == entity), key=lambda i: -i.score)[:MAX_COUNTED]
