@@ -189,8 +189,18 @@ class Place:
     """Some columns have an index, and others have none."""
     moment: ClassVar[str] = "timestamp"
     """The type of a time without a zone."""
-    typeless: ClassVar[bool] = False
-    """Its times are texts and its decimals are floats, as in SQLite."""
+    forms: ClassVar[tuple[str, str]] = ("naive", "date")
+    """How it stores a time without a zone, and a date."""
+    exact_decimals: ClassVar[bool] = True
+    """Decimals are not stored as floats."""
+    exact_sums: ClassVar[bool] = True
+    """Sums of decimals with two digits are decimals."""
+    views: ClassVar[bool] = True
+    """Views can be made."""
+    added: ClassVar[tuple[str, ...]] = ()
+    """Columns that every table has beside its own."""
+    one_moment: ClassVar[bool] = False
+    """All that an open source reads is of one moment."""
     slow: ClassVar[str]
     """Facts that take for ever, of columns happened and plan."""
     types: ClassVar[dict[str, tuple[str, str, int | None]]]
@@ -237,7 +247,8 @@ class Place:
 
 class Sqlite(Place):
     kind = "sqlite"
-    typeless = True
+    forms = ("text_space", "text_date")
+    exact_decimals = False
     slow = (
         "select happened, plan from events where id < (with recursive c(x) as (select 1 union all select x + 1 from c "
         "where x < 1000000000) select max(x) from c)"

@@ -17,9 +17,10 @@ from tallybook.core.adapters.destinations import DESTINATIONS
 from tallybook.core.adapters.protocols import PROTOCOLS
 from tallybook.core.adapters.schedulers import SCHEDULERS
 from tallybook.deliver.destinations.base import FileDestination
+from tests.event_place import Events
 from tests.places import FILES, SERVERS, Chdb, Place, named
 
-SOURCES: tuple[type[Place], ...] = (*FILES, Chdb, *SERVERS)
+SOURCES: tuple[type[Place], ...] = (*FILES, Chdb, Events, *SERVERS)
 
 
 def harnesses(adapter: str | None, builtin: tuple[type[Any], ...]) -> list[type[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,13 +231,17 @@ class EventsSource(DuckdbSource):
         return f"no server ran for more than {minutes} of {which}; where no event is missing, close the day: {closing}"
 
     def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
-        """The days for which events were stored after the run that collected them last looked."""
+        """The days for which events were stored after the run that collected them last looked. A level from intervals
+        also changes on the days after those of its events."""
         with self.ledger() as ledger:
             seen = ledger.numbers_of_runs()
             touched: dict[date, int] = {}
             for event in self._events_of(metric):
                 for day, number in ledger.touched(event).items():
                     touched[day] = max(number, touched.get(day, 0))
+        if metric.from_ is not None:
+            days = sorted({*touched, *(one.day for one in covered)})
+            touched = dict(zip(days, accumulate((touched.get(day, 0) for day in days), max), strict=True))
         return {one.day for one in covered if touched.get(one.day, 0) > seen.get(one.run or 0, 0)}
 
     def record_run(self, run: int) -> None:

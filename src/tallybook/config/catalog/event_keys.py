@@ -14,13 +14,14 @@ from tallybook.core import EVERY_DAY, FLOW, LEVEL, SERIES_COLUMN, EventDeclarati
 def with_event(keys: object, events: EventSettings) -> object:
     """The keys of a metric of an event, with those that may be left out.
 
-    A level, and a flow of a daily aggregate, counts the value received last of each day and series."""
+    A level, and a flow of a daily aggregate, counts the value received last of each day and series. A level from
+    intervals counts each of its events."""
     if not isinstance(keys, Mapping) or "event" not in keys:
         return keys
     declared = events.of(str(keys["event"]))
     kind = keys.get("kind", FLOW)
     daily = keys.get("daily_aggregate", declared.daily_aggregate) is True
-    latest = kind == LEVEL or (daily and kind == FLOW)
+    latest = (kind == LEVEL and "from" not in keys) or (daily and kind == FLOW)
     found: dict[str, object] = {"source": EVENTS, **({"received": "received"} if latest else {})}
     if daily and kind == FLOW:
         found["daily_aggregate"] = True
