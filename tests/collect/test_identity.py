@@ -82,6 +82,16 @@ def test_what_else_reads_the_source_refuses_too(moved: Any) -> None:
         one.book.query("m", live=True)
 
 
+def test_a_live_question_before_the_first_run_reads_the_source_and_makes_no_book(project: MakeProject) -> None:
+    one = with_payments(project("sqlite"))
+    one.declare(METRIC, start=FIRST)
+    live = one.ask("m", from_="2024-03-05", to=LAST, live=True)
+    assert not (one.folder / "book").exists()
+    assert live == one.ask("m", from_="2024-03-05", to=LAST, live=True), "also when it is asked again"
+    one.run()
+    assert live == one.ask("m", from_="2024-03-05", to=LAST)
+
+
 def test_other_sources_are_collected_and_the_exit_code_is_1(moved: Any, project: MakeProject) -> None:
     one, other = moved("sqlite")
     second = with_payments(project("sqlite"))

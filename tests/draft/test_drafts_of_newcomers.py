@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tallybook.draft import Draft
+from tallybook.draft import Draft, preview
 from tallybook.draft.table_guesses import Idea
 from tallybook.draft.words import words
 from tests.draft.test_drafted_tables import drafted, many
 
+AT = datetime(2026, 3, 31, 12, tzinfo=UTC)
+"""When the last seven days are asked: after the last day of `many`."""
 USERS = "create table users (id integer primary key, email text, country text, status text, created_at text);" + many(
     "users", "i, 'u' || i || '@x', case i % 2 when 0 then 'DE' else 'US' end, 'open', day(i)", 90
 )
@@ -106,6 +112,63 @@ def test_payments_of_bills_of_nobody_are_no_revenue(tmp_path: Path) -> None:
     assert "revenue" not in on(made)
 
 
+@pytest.mark.parametrize(
+    ("values", "measure", "decimals"),
+    [
+        ("5.25", "sum(amount)", None),
+        ("5.25 + (i % 3) / 1000.0", "sum(amount)", 4),
+        ("i / 7.0", "sum(cast(amount as real))", None),
+    ],
+)
+def test_sqlite_keeps_more_decimals_than_a_column_declares(
+    tmp_path: Path, values: str, measure: str, decimals: int | None
+) -> None:
+    made = drafted(
+        tmp_path,
+        USERS
+        + "create table payments (id integer primary key, user_id integer, amount numeric(9,2), paid_at text);"
+        + many("payments", f"i, i, {values}, day(i)")
+        + "create table daily_costs (day date primary key, amount numeric(9,2));"
+        + f"insert into daily_costs select date('2026-02-01', '+' || id || ' days'), {values.replace('i', 'id')} from payments;",
+    )
+    previews = {one.metric: one for one in preview(made, f"sqlite:///{tmp_path / 'app.db'}", AT, check=True)}
+    sums = {idea.of: idea.keys for idea in [*made.metrics, *made.spare] if "amount" in idea.keys["measure"]}
+    assert set(sums) == {"payments", "daily_costs"}
+    for keys in sums.values():
+        assert (keys["measure"], keys.get("decimals")) == (measure, decimals)
+    assert previews["revenue"].plain
+    assert previews["revenue"].agrees
+    assert not previews["revenue"].problem
+
+
+def test_a_metric_that_cannot_be_read_says_so_in_the_preview(tmp_path: Path) -> None:
+    made = drafted(
+        tmp_path,
+        USERS
+        + "create table payments (id integer primary key, user_id integer, amount numeric(9,2), paid_at text);"
+        + many("payments", "i, i, 5.25, day(i)"),
+    )
+    with closing(sqlite3.connect(tmp_path / "app.db")) as database, database:
+        database.execute("update payments set amount = 1 / 7.0 where paid_at > '2026-03-20'")
+    previews = {one.metric: one for one in preview(made, f"sqlite:///{tmp_path / 'app.db'}", AT)}
+    assert "more digits than numeric(9,2)" in previews["revenue"].problem
+    assert not previews["signups"].problem
+
+
+def test_times_with_offsets_are_compared_with_plain_sql_as_instants(tmp_path: Path) -> None:
+    made = drafted(
+        tmp_path,
+        USERS
+        + "create table payments (id integer primary key, user_id integer, amount numeric(9,2), paid_at text);"
+        + many("payments", "i, i, 5.25, day(i) || 'T21:30:00-07:00'"),
+    )
+    previews = {one.metric: one for one in preview(made, f"sqlite:///{tmp_path / 'app.db'}", AT, check=True)}
+    revenue = previews["revenue"]
+    assert "unixepoch(`paid_at`) >= " in revenue.sql
+    assert revenue.answer == Decimal("73.5")
+    assert revenue.agrees
+
+
 # --- which rows count ------------------------------------------------------------------------------------------
 
 
@@ -160,6 +223,17 @@ def test_a_condition_on_a_column_that_both_tables_have_keeps_the_join(tmp_path: 
     assert revenue["join"] == "users on users.id = user_id"
     assert revenue["by"] == ["country"]
     assert revenue["where"] == "orders.status = 'paid'"
+
+
+def test_what_is_valid_from_a_day_until_another_is_a_contract(tmp_path: Path) -> None:
+    made = drafted(
+        tmp_path,
+        USERS
+        + "create table licenses (id integer primary key, user_id integer, valid_from date, valid_until date);"
+        + many("licenses", "i, i, day(i), case when i % 3 = 0 then date(day(i), '+9 days') end"),
+    )
+    level = on(made)["active_licenses"].keys
+    assert (level["from"], level["until"]) == ("valid_from", "valid_until")
 
 
 # --- numbers of a day ------------------------------------------------------------------------------------------

@@ -71,10 +71,13 @@ class LiveAnswers:
         return with_range(query, query.first or min(begin, last), last), begin
 
     def _from_sources(self, query: Query, begin: date) -> Result:
+        with self.service.reader.only_reading():
+            return self._read_only(query, begin)
+
+    def _read_only(self, query: Query, begin: date) -> Result:
         reader = self.service.reader
         keys = reader.keys(self._operands(query))
-        with reader.only_reading():
-            context = prepare_run(self.project, reader.store, self.clock)
+        context = prepare_run(self.project, reader.store, self.clock)
         engine = connect()
         try:
             near = clipped(query, begin, reader.today)

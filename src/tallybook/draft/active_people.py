@@ -75,7 +75,7 @@ def people_since(source: Source, seen: Seen, idea: Idea, since: datetime) -> int
     time = table.column(idea.keys["time"]) if table else None
     if table is None or time is None or time.time is None:
         return None
-    relation, name = source.table_name(table.name), source.quote(time.name)
+    relation, name = source.table_name(table.name), source.time_value(source.quote(time.name), time.time)
     try:
         with isolated():
             if table.total > MAX_UNINDEXED_ROWS and time.name not in source.indexed_columns(table.name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import deepcopy
 
-from tallybook.collect import DEC, INT
+from tallybook.collect import INT
 from tallybook.config import toml
 from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, quantity_of
 from tallybook.draft.column_words import REVENUE_NAMES
@@ -291,7 +291,7 @@ class LevelGuesses(TableGuesses):
         columns = within_bounds(dimensions(table))
         if columns:
             idea.keys["by"] = [c.name for c in columns]
-        if column.type.kind not in (INT, DEC) and found.sort not in AGGREGATES:
+        if column.type.kind != INT and found.sort not in AGGREGATES:
             self._decimals(table.name, idea.keys, column.name, column, why)
         if period == "month":
             _of_a_month(idea)

@@ -54,19 +54,24 @@ def _conditions(source: Source, idea: Idea, facts: BoundMetric, zone: str, first
     def column(name: str) -> str:
         return _column(source, idea, name)
 
+    def time(name: str, form: TimeForm) -> str:
+        if form.name == "text_offset" and source.plain_instant:
+            return source.plain_instant.format(column(name))
+        return source.time_value(column(name), form)
+
     if idea.keys.get("kind") == "uniques":
         return None
     if facts.since is not None and facts.until is not None:
-        since, until = column(idea.keys["from"]), column(idea.keys["until"])
+        until = column(idea.keys["until"])
         return [
-            f"{since} < {bound(facts.since, end)}",
-            f"({until} is null or {until} >= {bound(facts.until, end)})",
+            f"{time(idea.keys['from'], facts.since)} < {bound(facts.since, end)}",
+            f"({until} is null or {time(idea.keys['until'], facts.until)} >= {bound(facts.until, end)})",
         ]
     if facts.time is None:
         return []
-    time = column(idea.keys["time"])
     start = last if idea.keys.get("kind") == "level" else first
-    return [f"{time} >= {bound(facts.time, start)}", f"{time} < {bound(facts.time, end)}"]
+    at = time(idea.keys["time"], facts.time)
+    return [f"{at} >= {bound(facts.time, start)}", f"{at} < {bound(facts.time, end)}"]
 
 
 def _column(source: Source, idea: Idea, name: str) -> str:

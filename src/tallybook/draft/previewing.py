@@ -150,7 +150,15 @@ def _ask(book: Any, group: Sequence[Preview], *, check: bool) -> None:
     whole = book.query(*names, scope="all", **asked).rows() if check else []
     for one in group:
         one.values = [by_day[day][one.metric] if day in by_day else None for day in one.days]
+        one.problem = _why_unread(one, list(by_day.values()))
         one.answer = whole[-1][one.metric] if whole else None
+
+
+def _why_unread(one: Preview, rows: Sequence[dict[str, Any]]) -> str:
+    """Why no day has a value, if each day says why; empty if a day has one, or simply has no facts."""
+    reasons = [row.get("notes", {}).get(one.metric, {}).get("why", "") for row in rows]
+    unread = bool(reasons) and all(reasons) and all(value is None for value in one.values)
+    return str(reasons[-1]) if unread else ""
 
 
 def _ask_one(book: Any, one: Preview, late: Callable[[], bool], *, check: bool) -> None:

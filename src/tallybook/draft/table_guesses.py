@@ -154,19 +154,33 @@ class TableGuesses:
         found = reference(self.seen, table, column)
         return (found[0], found[1].name) if found else (None, "")
 
+    def _keeps_any_number(self) -> bool:
+        """Whether the source stores numbers with more decimals than their column declares, as SQLite does."""
+        return self.source is not None and self.source.kind.typeless_columns
+
     def _decimals(
         self, table: str, keys: Keys, expression: str, column: SeenColumn | None, why: dict[str, str]
     ) -> None:
         """Add `decimals` if the column does not declare them and no value has more."""
-        if column and (column.type.kind == INT or (column.type.kind == DEC and column.type.scale is not None)):
+        if column and column.type.kind == INT:
+            return
+        declared = column.type.scale if column and column.type.kind == DEC else None
+        if declared is not None and not self._keeps_any_number():
             return
         sql = expression if column is None else self.source.quote(column.name)
         relation = table if table.startswith("(") else self.source.table_name(table)
+        if declared is not None and self.exact(relation, sql, declared):
+            return
         for digits in (2, 4):
             if self.exact(relation, sql, digits):
                 keys["decimals"] = digits
                 why["decimals"] = "the column does not declare its decimals; no value has more"
+                if declared is not None:
+                    why["decimals"] = f"the column declares {declared}, and some values have more"
                 return
+        if declared is not None and column is not None:
+            name = re.escape(self.as_sql(column.name))
+            keys["measure"] = re.sub(rf"(?<![\w.])(?:\w+\.)?{name}(?!\w)", r"cast(\g<0> as real)", keys["measure"])
         why["measure"] = "floats without a fixed number of decimals, so their sum is not exact"
 
 

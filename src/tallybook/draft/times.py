@@ -28,6 +28,8 @@ _LATER = stems(tuple(LATER))
 _NOT_AN_END = stems(tuple(NOT_AN_END))
 _OF_BIRTH = frozenset(("birth", "birthday", "birthdate", "dob", "born"))
 """Words of times that are long before the row, whatever it is about."""
+_VALID, _STARTS = stems(("valid",)), stems(("from", "since", "start", "starts"))
+"""Something is valid from its start, and until its end."""
 _UNIVERSAL = frozenset(("gmt", "utc"))
 _DAY_WORDS = frozenset(("d", "dt", "day", "date", "time", "timestamp", "ts"))
 
@@ -101,6 +103,7 @@ def _place(table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, ...
 def _by_words(table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, ...]]) -> float:
     found = {stem(word) for word in terms(column.name, table.bare)}
     later = found & _LATER
+    later -= _VALID if found & _STARTS else frozenset()
     place = _place(table, column, wanted)
     if later:
         return -1.0

@@ -76,6 +76,8 @@ class Source(Dialect, abc.ABC):
 
     snapshots: bool = True
     """Whether several statements see one snapshot."""
+    plain_instant: str = ""
+    """How a person reads a text with an offset, as `unixepoch({})`. It is compared with `bound`, in `init --check`."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings

@@ -271,6 +271,8 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
             return super().real_day(column, form)
         return f"TRY_CAST({self.substring(column, 1, 10)} AS DATE) IS NOT NULL"
 
+    plain_instant = "cast({} as timestamptz)"
+
     def text_as_instant(self, column: str) -> str:
         """Also of 10:00:00,5+02:00 and 10:00:00 +02:00, which a cast makes null."""
         text = f"regexp_replace(replace({column}, ',', '.'), '(:[0-9.]+)\\s+([Z+-])', '\\1\\2')"

@@ -367,6 +367,8 @@ class PostgresqlSource(DescribedServer):
     def only(self, text: str, characters: str) -> str:
         return f"{text} !~ '[^{characters}]'"
 
+    plain_instant = "cast({} as timestamptz)"
+
     def text_as_instant(self, column: str) -> str:
         # Of what is no time the server makes an error, wherever it stands among the conditions.
         real = self.real_day(column, TimeForm("text_offset"))

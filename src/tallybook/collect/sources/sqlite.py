@@ -332,6 +332,8 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     def text_instant_literal(self, instant: datetime) -> str:
         return str(int(instant.timestamp()))
 
+    plain_instant = "unixepoch({})"
+
     def text_as_instant(self, column: str) -> str:
         """Seconds since 1970, put together from the text's pieces: unixepoch() alone answers null for '+00' and
         '+0530', and rounds the last half millisecond of a day into the next."""
