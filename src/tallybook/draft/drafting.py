@@ -141,6 +141,7 @@ def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
     """Add the suggested metrics that the database accepts, and the first day."""
     guesser = Guesser(source, seen, lambda column: _as_sql(source, column))
     guesser.exact = lambda relation, sql, digits: _exact(source, relation, sql, digits)
+    guesser.keeps_any_number = source.kind.typeless_columns
     guesser.people_since = lambda idea, since: people_since(source, seen, idea, since)
     ideas = named(guesser.ideas())
     metrics = {idea.name.casefold() for idea in ideas}

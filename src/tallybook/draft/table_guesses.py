@@ -83,6 +83,8 @@ class TableGuesses:
     """Whether all values of an expression have at most this many decimals; set by `draft`."""
     people_since: Callable[[Idea, datetime], int | None] = lambda *_: None
     """The number of people in a metric since an instant; set by `draft`."""
+    keeps_any_number: bool = False
+    """Whether the source stores numbers with more decimals than their column declares, as SQLite does."""
     main: str = ""
     """The table of the people whose new rows are the signups."""
     references: dict[str, int] = field(default_factory=dict)
@@ -154,10 +156,6 @@ class TableGuesses:
         found = reference(self.seen, table, column)
         return (found[0], found[1].name) if found else (None, "")
 
-    def _keeps_any_number(self) -> bool:
-        """Whether the source stores numbers with more decimals than their column declares, as SQLite does."""
-        return self.source is not None and self.source.kind.typeless_columns
-
     def _decimals(
         self, table: str, keys: Keys, expression: str, column: SeenColumn | None, why: dict[str, str]
     ) -> None:
@@ -165,7 +163,7 @@ class TableGuesses:
         if column and column.type.kind == INT:
             return
         declared = column.type.scale if column and column.type.kind == DEC else None
-        if declared is not None and not self._keeps_any_number():
+        if declared is not None and not self.keeps_any_number:
             return
         sql = expression if column is None else self.source.quote(column.name)
         relation = table if table.startswith("(") else self.source.table_name(table)
