@@ -34,8 +34,9 @@ def found(text: str, rows: str = ROWS) -> tuple[list[int], list[int]]:
     relation = f'(VALUES {rows}) AS v(id, "plan", seats, calls, calls_known, created_at, paying)'
     ids = [
         [id_ for (id_,) in engine.execute(f"SELECT id FROM {relation} WHERE {where} ORDER BY id").fetchall()]
-        for where in (condition.true, condition.unknown or "FALSE")
+        for where in (condition.true, condition.unknown or "FALSE", condition.where)
     ]
+    assert ids[2] == ids[0], "what is chosen after WHERE"
     return ids[0], ids[1]
 
 

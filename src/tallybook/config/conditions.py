@@ -65,6 +65,9 @@ class Condition:
     """A condition as SQL. `unknown` is the condition that its outcome is not known; None where it always is."""
 
     true: str
+    """True or false, never null."""
+    where: str
+    """The same after WHERE, where null is as false: the engine skips what it need not read."""
     unknown: str | None = None
 
 
@@ -77,8 +80,9 @@ def compile_condition(
     folded = {name.casefold(): column for name, column in columns.items()}
     truth = _Compiler(text, folded, columns, now, earlier).compiled()
     if isinstance(truth, Outcomes):
-        return Condition(true=f"({truth.sql} = {TRUE})", unknown=f"({truth.sql} IN ({listed_open()}))")
-    return Condition(true=f"coalesce({truth}, FALSE)")
+        true = f"({truth.sql} = {TRUE})"
+        return Condition(true=true, where=true, unknown=f"({truth.sql} IN ({listed_open()}))")
+    return Condition(true=f"coalesce({truth}, FALSE)", where=truth)
 
 
 @dataclass(frozen=True)

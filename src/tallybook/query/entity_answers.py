@@ -156,7 +156,7 @@ class EntityAnswers:
             condition = compile_condition(where, table.columns, now=self._now(as_of)) if where else None
             named = columns or [one for one in self.settings.attributes if one.casefold() in types]
             wanted = ["id", *(self._column(table, name) for name in named), *(() if columns else table.columns)]
-            chosen = f" WHERE {condition.true}" if condition else ""
+            chosen = f" WHERE {condition.where}" if condition else ""
             order = self._order(table, sort)
             unknown = 0
             if condition and condition.unknown:
