@@ -42,7 +42,7 @@ def job(folder: Path, do: str, *, now: str, **more: Any) -> Job:
 
     `at`: send `signal` (KILL unless said) to itself at this step, or with `fails` let it fail with this errno; `after`: be killed after so many seconds;
     `delay`: wait so many seconds first; `largest`: no file may grow beyond so many bytes; `ticking`: the clock
-    goes on from `now`; `trace`: tell the names of the steps."""
+    goes on from `now`, and is the same clock for all jobs that are begun together; `trace`: tell the names of the steps."""
     return {"folder": str(folder), "do": do, "now": now, **more}
 
 
@@ -95,7 +95,9 @@ def main() -> None:
             os.kill(pid, signal.SIGCONT)
             print(json.dumps(ended(pid, *answers.pop(pid))), flush=True)
             continue
-        started = [fork(one, answers) for one in order["jobs"]]
+        # Clocks that begin when their processes do differ by that much, as if the clock of one host were ahead.
+        together = time.monotonic()
+        started = [fork({"together": together, **one}, answers) for one in order["jobs"]]
         kill_in_time(answers)
         said = [ended(pid, *answers[pid]) for pid in started]
         for pid, one in zip(started, said, strict=True):
@@ -191,7 +193,7 @@ def clock(one: Job) -> Callable[[], datetime]:
     start = datetime.fromisoformat(one["now"]).replace(tzinfo=UTC)
     if not one.get("ticking"):
         return lambda: start
-    began = time.monotonic()
+    began: float = one["together"]
     return lambda: start + timedelta(seconds=time.monotonic() - began)
 
 
