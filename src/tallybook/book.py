@@ -87,7 +87,7 @@ class Book(KeptBook):
         `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Days that
         were last read when their source was known further are left alone, unless `older_source`. Once `stop`
         returns true, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
-        Raises Busy when another run is at work, Refused for days that are not over."""
+        Raises Busy while another run writes to the book, Refused for days that are not over."""
         for name in source_moved:
             known_source(self.project.catalog, name)
         context = self._run_context(sources, source_as_of)
@@ -298,13 +298,13 @@ class Book(KeptBook):
 
         Raises Busy while another process does, QueryError when there is no book yet."""
         if not self.reader.there:
-            raise QueryError("nothing is collected yet, so there is nothing to tell", hint="tallybook run")
+            raise QueryError("nothing is collected yet, so there are no alerts to send", hint="tallybook run")
         return self._alerting().send_new()
 
     def try_alerts(self) -> AlertReport:
         """Send a test to everybody whom [alerts] names. Raises QueryError when that is nobody."""
         if not self.project.catalog.alerts.to:
-            raise QueryError("nobody is named to be told", hint='[alerts]\nto = ["${ALERT_URL}"]')
+            raise QueryError("no recipients: `[alerts] to` is empty", hint='[alerts]\nto = ["${ALERT_URL}"]')
         return self._alerting().try_out()
 
     def _alerting(self) -> monitor.Alerting:

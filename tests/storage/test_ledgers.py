@@ -231,7 +231,7 @@ def test_a_lease_expires_by_the_servers_clock_whatever_the_hosts_say(
     one, other = open_ledger(), open_ledger()
     lease = one.acquire("collect", now=NOW - timedelta(days=900), seconds=60)
     elsewhere()
-    with pytest.raises(Busy, match="another run is at work"):
+    with pytest.raises(Busy, match="another run is writing to this book"):
         other.acquire("collect", now=NOW + timedelta(days=9000), seconds=60)
     assert one.renew(lease, now=NOW + timedelta(days=9000), seconds=0.1)
     time.sleep(0.2)

@@ -580,7 +580,7 @@ def test_of_two_runs_one_does_the_work_and_the_other_says_so(driver: Driver, liv
         one, other = driver.together([job(folder, "run", now=act.now), job(folder, "run", now=act.now)])
         done, busy = (one, other) if one["exit"] == 0 else (other, one)
         assert (done["exit"], busy["exit"], busy["kind"]) == (0, 5, "Busy")
-        assert "another run is at work on this book: process" in busy["error"]
+        assert "another run is writing to this book: process" in busy["error"]
         assert "run again" in busy["hint"]
         assert_same(lived.dump(folder, act), lived.after(act), "two runs")
 

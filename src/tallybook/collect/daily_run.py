@@ -25,7 +25,7 @@ from tallybook.storage import Commit, Lease, Losses, connect, kept_under, taken_
 
 
 def run(context: RunContext, asked: RunRequest) -> RunReport:
-    """Collect what is missing, oldest first, and the lookback. Raises Busy when another run is at work."""
+    """Collect what is missing, oldest first, and the lookback. Raises Busy while another run writes to the book."""
     ledger = context.store.ledger
     began = time.monotonic()
     lease = ledger.acquire(JOB, now=context.clock(), seconds=LEASE_SECONDS)

@@ -49,7 +49,7 @@ def with_stored(live: Result, stored: Result, snapshots: Collection[str] = ()) -
             notes[name] = {**notes.get(name, {}), "stored": before[name], "why": _why(before[name])}
         rows.append({**row, "notes": notes} if notes else row)
     said = (
-        f" The book says otherwise of {shorten_list(different, 5)}: rows changed after they were collected."
+        f" The book has other values for {shorten_list(different, 5)}: rows changed after they were collected."
         if different
         else ""
     )

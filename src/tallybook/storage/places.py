@@ -172,7 +172,7 @@ def _without_another_ledger(folder: Path) -> None:
             hint=(
                 "to take it along: take ledger out of tallybook.toml, then: tallybook move --to-ledger URL "
                 f"--to-store {folder.name}-2\n"
-                f'to begin anew: store = "{folder.name}-2"'
+                f'to start over: store = "{folder.name}-2"'
             ),
         )
 

@@ -27,7 +27,7 @@ class SqlLeases(LedgerDatabase):
             if row and row[0] and is_lease_valid(at, *row[2:]) and self._is_alive(row[0]):
                 who = json.loads(row[0])
                 raise Busy(
-                    f"another run is at work on this book: process {who['pid']} on {who['host']}, last heard of "
+                    f"another run is writing to this book: process {who['pid']} on {who['host']}, last heard of "
                     f"{row[2]}",
                     hint="wait for it to end, then run again; what it did need not be done twice",
                 )

@@ -123,7 +123,7 @@ def _why_not_compared(
     catalog = reader.project.catalog
     if metric.derived:
         made_of = ", ".join(catalog.operands(metric.name))
-        return f"a formula, computed anew at each question; look at what it is made of: {made_of}"
+        return f"a formula, computed from other metrics in each answer; compare those: {made_of}"
     latest = next(iter(reader.collected(key, known)), None)
     if latest is None:
         return "never collected: there is nothing to compare with"

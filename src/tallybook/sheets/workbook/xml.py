@@ -162,5 +162,5 @@ def _parsed(name: str, data: bytes) -> Node:
 def _broken(name: str) -> DestinationError:
     return DestinationError(
         f"the part {name} of the workbook is not valid XML: the file is damaged",
-        hint="open and save it in a spreadsheet program, or move it away: it is then made anew",
+        hint="open and save it in a spreadsheet program, or move it away: the next delivery creates it again",
     )
