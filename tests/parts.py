@@ -42,6 +42,7 @@ FILES = {
     "test_changed_stored.py": "right",
     "test_charts.py": "right",
     "test_cli.py": "scale",
+    "test_dotenv.py": "scale",
     "test_client_processes.py": "events",
     "test_client_proxy.py": "events",
     "test_client_sending.py": "events",

@@ -59,8 +59,9 @@ def init(
 
     Only reads: the catalog, some hundred rows of each table, the first time of each metric, and its last seven complete
     days, which are printed at the end. Every drafted metric was checked against the database; comments explain each
-    guess and its alternatives. A URL that may contain a password is not written: the file has ${DATABASE_URL}, which
-    belongs in .env."""
+    guess and its alternatives. A URL that may contain a password is not in that file, which has ${DATABASE_URL}: unless
+    the environment has it, init writes it into .env, which only you can read, and .env into the .gitignore of a
+    repository."""
     from tallybook.config import secrets_of
     from tallybook.draft import draft
 
@@ -78,10 +79,11 @@ def init(
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(made.text, encoding="utf-8")
     previews = _previews(terminal, made, url, now, check)
+    kept = _keep_url(terminal, made, url, place.parent)
     if form == "json":
-        terminal.json(_described(made, place) | {"preview": [described_preview(one) for one in previews]})
+        terminal.json(_described(made, place, kept) | {"preview": [described_preview(one) for one in previews]})
     else:
-        _print(terminal, made, place, previews)
+        _print(terminal, made, place, previews, kept)
         if check:
             print_checks(terminal, previews)
     return DONE if all(one.agrees for one in previews if one.sql) else SOME_FAILED
@@ -105,12 +107,21 @@ def _check_words(name: str, timezone: str) -> None:
     build({"book": {"timezone": timezone}, "sources": {name: {"url": "…"}}}, kinds={})
 
 
-def _next(made: Draft) -> list[str]:
-    steps = [f"echo '{made.variable}=…' >> .env"] if made.variable else []
+def _keep_url(terminal: Terminal, made: Draft, url: str, folder: Path) -> list[str]:
+    """Keep the URL in .env if the file needs it and the environment does not have it. Returns what was done."""
+    from tallybook.cli.dotenv import keep_variable
+
+    if not made.variable or terminal.env.get(made.variable) == url:
+        return []
+    return keep_variable(folder, made.variable, url)
+
+
+def _next(made: Draft, kept: Sequence[str]) -> list[str]:
+    steps = [f"echo '{made.variable}=…' >> .env"] if made.variable and not kept else []
     return [*steps, "tallybook check --source", "tallybook run"]
 
 
-def _described(made: Draft, place: Path) -> dict[str, Any]:
+def _described(made: Draft, place: Path, kept: Sequence[str]) -> dict[str, Any]:
     return {
         "file": str(place),
         "source": made.source,
@@ -119,11 +130,12 @@ def _described(made: Draft, place: Path) -> dict[str, Any]:
         "metrics": [{"metric": i.name, "about": i.about, **i.keys, "why": i.why} for i in made.metrics],
         "in_comments": [i.name for i in made.spare],
         "skipped": [{"table": name, "why": why} for name, why in sorted(made.skipped.items())],
-        "next": _next(made),
+        "kept": list(kept),
+        "next": _next(made, kept),
     }
 
 
-def _print(terminal: Terminal, made: Draft, place: Path, previews: Sequence[Preview]) -> None:
+def _print(terminal: Terminal, made: Draft, place: Path, previews: Sequence[Preview], kept: Sequence[str]) -> None:
     if made.metrics:
         rows = [
             (i.name, _short(i.keys["measure"]), i.keys.get("table", "a query"), ", ".join(i.keys.get("by", ())))
@@ -142,7 +154,9 @@ def _print(terminal: Terminal, made: Draft, place: Path, previews: Sequence[Prev
     if made.empty:
         terminal.out(f"{count(len(made.empty), 'table')} without rows.")
     terminal.out(f"\n{place}: {count(len(made.metrics), 'metric')} from {count(made.tables, 'table')}. Read it, then:")
-    if made.variable:
+    for done in kept:
+        terminal.out(f"  ({done})")
+    if made.variable and not kept:
         terminal.out(f"  put the URL into .env: {made.variable}=…    (it is not in {place.name}; keep .env out of git)")
     terminal.out("  tallybook check --source\n  tallybook run")
 
