@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,13 @@ def copied(made: Project, number: int) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+def outbox_of(folder: Path) -> dict[str, list[Any]]:
+    """Everything that the ledger keeps of a delivery, for a test that fails."""
+    tables = ("outbox", "outbox_folded", "outbox_trace", "outbox_deliveries")
+    with closing(sqlite3.connect(folder / "book" / "ledger.sqlite")) as db:
+        return {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+
+
 def values(taken: list[tuple[str, bytes]]) -> set[tuple[str, str, int]]:
     found = [json.loads(body)["data"] for _, body in taken]
     return {(one["period"], one["dimensions"]["plan"], one["value"]) for one in found}
@@ -129,11 +137,12 @@ def test_each_item_arrives_under_one_id_whatever_fails_and_wherever_it_is_killed
         for number, (fault, at, step) in enumerate(sampled(every, 4, "outbox faults"), 1):
             receiver.begin(fault, at)
             with copied(made, number) as folder:
-                driver.do(folder, "deliver", now="2024-03-06T12:00", **({"at": step} if step else {}))
+                said = [driver.do(folder, "deliver", now="2024-03-06T12:00", **({"at": step} if step else {}))]
                 for again in ("2024-03-06T13:30", "2024-03-06T18:00", "2024-03-06T23:00"):
-                    left = driver.do(folder, "deliver", now=again)
-                assert left["said"]["statuses"] == {"hook": "up to date"}, (fault, at, step, left)
-                assert values(receiver.taken) == ITEMS, (fault, at, step)
+                    said.append(driver.do(folder, "deliver", now=again))
+                seen = (fault, at, step, said, receiver.seen, outbox_of(folder))
+                assert said[-1]["said"]["statuses"] == {"hook": "up to date"}, seen
+                assert values(receiver.taken) == ITEMS, seen
                 ids = {id_ for id_, _ in receiver.taken}
                 assert len(ids) == len(ITEMS), (fault, at, step)
                 extra = len(receiver.taken) - len(ITEMS)
