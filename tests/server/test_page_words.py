@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tallybook.server.pages.page_words import page_words
+from tallybook.server.pages.words import begins_sentence
 from tests.server.paged import company
 from tests.server.served import Served
 
@@ -36,6 +37,26 @@ from tests.server.served import Served
 )
 def test_options_are_fields_and_other_commands_stay(text: str, said: str) -> None:
     assert page_words(text) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("the book holds nothing", "The book holds nothing"),
+        ("tallybook.toml declares no [accounts]", "tallybook.toml declares no [accounts]"),
+        ("api_calls is not collected", "api_calls is not collected"),
+        ("tallybook run", "tallybook run"),
+        ("", ""),
+    ],
+)
+def test_names_and_commands_at_the_beginning_of_a_sentence_stay_as_they_are_written(text: str, said: str) -> None:
+    assert begins_sentence(text) == said
+
+
+def test_lines_for_the_configuration_are_shown_as_lines(served: Served) -> None:
+    body = served.ask("GET", "/users").body.decode()
+    assert "<h1>tallybook.toml declares no [users]</h1>" in body
+    assert '<pre tabindex="0"><code>[users]\ntable = &#34;users&#34;\nattributes = ' in body
 
 
 WRONG = [

@@ -309,6 +309,16 @@ def test_the_theme_of_the_reader_is_kept(chromium: Browser, site: Site) -> None:
     page.context.close()
 
 
+def test_a_reader_with_a_dark_system_is_offered_the_light_theme(chromium: Browser, site: Site) -> None:
+    page = opened(chromium, site, size=WIDE, dark=True)
+    page.goto("/health")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert not page.get_by_role("button", name="Dark theme").is_visible()
+    page.get_by_role("button", name="Light theme").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
+    page.context.close()
+
+
 def test_an_empty_book_says_what_to_type(chromium: Browser, tmp_path: Path) -> None:
     site = site_of(tmp_path / "book", collected=False)
     page = opened(chromium, site, size=WIDE)

@@ -18,7 +18,17 @@ from tallybook.server.pages.figures import Figure, FigureNames, figure
 from tallybook.server.pages.page import PageWork
 from tallybook.server.pages.page_words import page_words
 from tallybook.server.pages.shows import shown_period
-from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number, title_of, usual_change
+from tallybook.server.pages.words import (
+    Change,
+    Shown,
+    begins_sentence,
+    change,
+    change_of,
+    marks_of,
+    number,
+    title_of,
+    usual_change,
+)
 from tallybook.server.readers import AnswerReader
 
 Headline = Callable[[PageWork, BuilderForm, Result], tuple[Shown | None, Change | None]]
@@ -108,7 +118,7 @@ def problem_of(error: QueryError | Refused | Refusal) -> str:
     if isinstance(error, Refusal):
         # A filter that the reader is bound to, and that this metric does not have.
         return f"Not shown within {error.error.expected or 'these filters'}."
-    return page_words(f"{error.message[:1].upper()}{error.message[1:]}.")
+    return page_words(f"{begins_sentence(error.message)}.")
 
 
 def series_title(work: PageWork, one: AskedSeries) -> str:

@@ -27,7 +27,7 @@ from tallybook.server.pages.metric import COMPARES
 from tallybook.server.pages.page import Choice, Page, PageWork
 from tallybook.server.pages.page_words import LABELS, SHOWN, page_words
 from tallybook.server.pages.shows import ShowChoice, ShownPeriod, show_choices, shown_period
-from tallybook.server.pages.words import title_of
+from tallybook.server.pages.words import begins_sentence, title_of
 from tallybook.server.problems import certain_rows
 
 WHERE_WORDS = {"where": "filter", "from": "from", "to": "to"}
@@ -174,8 +174,8 @@ def _answered(work: PageWork, form: BuilderForm, one: AskedSeries, events: Mappi
 
 def _words(error: QueryError) -> str:
     message, said = page_words(error.message), page_words(error.hint)
-    words = message[:1].upper() + message[1:]
-    hint = ". ".join(part[:1].upper() + part[1:] for part in said.replace("? ", "?. ").split(". ") if part)
+    words = begins_sentence(message)
+    hint = ". ".join(begins_sentence(part) for part in said.replace("? ", "?. ").split(". ") if part)
     return f"{words}. {hint}".strip().replace("?.", "?")
 
 
@@ -264,7 +264,7 @@ def _refused(
             added=str(trap.value),
             meant=_meant(work, form, first.asked, period),
         )
-    why = page_words(error.why[:1].upper() + error.why[1:])
+    why = page_words(begins_sentence(error.why))
     instead = _instead(form, first.asked.letter, error)
     hint = "" if instead else page_words(error.ask)
     return RefusedAnswer(title="This query has no right answer", why=f"{why}.", instead=instead, hint=hint)

@@ -11,7 +11,7 @@ from tallybook.core import ONE_DAY, QueryError, Refused, Result
 from tallybook.server.pages.page import PageWork
 from tallybook.server.pages.page_words import page_words
 from tallybook.server.pages.templates import markup
-from tallybook.server.pages.words import number
+from tallybook.server.pages.words import begins_sentence, number
 
 if TYPE_CHECKING:
     from tallybook.query import CoverageCalendar, Explanation
@@ -216,7 +216,7 @@ def _explained_day(work: PageWork, view: MetricView, asked: str) -> tuple[Explai
         explained = work.book.why(name, day, where=view.where)
     except (QueryError, Refused) as error:
         hint = getattr(error, "hint", "")
-        return None, page_words(f"{error.message[:1].upper()}{error.message[1:]}. {hint[:1].upper()}{hint[1:]}")
+        return None, page_words(f"{begins_sentence(error.message)}. {begins_sentence(hint)}")
     result = explained.result
     rows = result.rows() if result else []
     value = str(number(rows[-1][name], result.metric_columns[0])) if result and rows else "–"

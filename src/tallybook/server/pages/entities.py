@@ -15,6 +15,7 @@ from tallybook.server.pages.activity import ACTIVE_DAYS, Activity, activity_of, 
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.page import Choice, Page, PageWork, address
 from tallybook.server.pages.page_words import page_words
+from tallybook.server.pages.words import begins_sentence
 
 if TYPE_CHECKING:
     from tallybook.act import InsideRules
@@ -106,7 +107,7 @@ def _listed(
     try:
         return entity_page(answers, where, find=find, sort=sort, start=start, limit=PAGE, seen=seen), ""
     except QueryError as error:
-        wrong = page_words(f"{error.message[:1].upper()}{error.message[1:]}. {error.hint}".strip())
+        wrong = page_words(f"{begins_sentence(error.message)}. {error.hint}".strip())
         return entity_page(answers, find=find, start=start, limit=PAGE, seen=seen), wrong
 
 

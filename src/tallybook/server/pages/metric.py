@@ -21,6 +21,7 @@ from tallybook.server.pages.shows import ShowChoice, show_choices, shown_period
 from tallybook.server.pages.words import (
     Change,
     Shown,
+    begins_sentence,
     change,
     change_of,
     marks_of,
@@ -193,7 +194,7 @@ def headlines(work: PageWork, view: MetricView) -> list[HeadlineNumber]:
         than = f"on {number(before[name], column, brief=True).text} the {view.scope} before" if before else ""
         state = "complete" if last["complete"] else f"{last['days']} of {last['days_expected']} days *"
         shown = replace(number(last[name], column, brief=True), marks=marks_of(last, name))
-        label = f"{_capital(period.phrase)}, {state}"
+        label = f"{begins_sentence(period.phrase)}, {state}"
         found.append(HeadlineNumber(label=label, value=shown, change=change(share, better, usual), than=than))
     found += _running_headline(work, view, usual)
     found += _goal_headline(work, metric)
@@ -232,10 +233,6 @@ def _goal_headline(work: PageWork, metric: Metric) -> list[HeadlineNumber]:
             label = f"Goal for {one.label}{star}"
             return [HeadlineNumber(label=label, value=in_goal(one, one.value), than=than, goal=goal_line(one))]
     return []
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 # -- chart and table -------------------------------------------------------------------------------

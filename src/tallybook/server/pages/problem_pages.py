@@ -7,6 +7,7 @@ from datetime import datetime
 from tallybook.core import RequestError
 from tallybook.server.pages.page import PageRequest
 from tallybook.server.pages.templates import render
+from tallybook.server.pages.words import begins_sentence
 
 TITLES = {
     400: "This address cannot be read",
@@ -43,7 +44,7 @@ def problem_page(ask: PageRequest, error: RequestError, *, now: datetime, is_sha
 def _sentence(error: RequestError) -> str:
     if error.status == 500:
         return "This is a bug on our side, not in your question. Your data is safe and collection continues."
-    words = error.message[:1].upper() + error.message[1:]
+    words = begins_sentence(error.message)
     asks = f" For a new one, ask {error.more['ask']}." if error.status == 410 and error.more.get("ask") else ""
     return f"{words}.{asks}" + (f" Expected: {error.expected}." if error.expected else "")
 

@@ -9,6 +9,7 @@ from tallybook.core import QueryError, Refused
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.page import File, Page, PageWork
 from tallybook.server.pages.page_words import page_words
+from tallybook.server.pages.words import begins_sentence
 
 Maker = Callable[[PageWork], Page | File]
 
@@ -124,7 +125,8 @@ def page_of(work: PageWork) -> Page | File:
 
 def not_found(work: PageWork, message: str, hint: str = "", *, status: int = 404) -> Page:
     """A page that says what was not found, and what there is."""
-    words = page_words(message[:1].upper() + message[1:])
+    words = page_words(begins_sentence(message))
     title = "This address cannot be read" if status == 400 else ""
-    shown = {"heading": title, "message": words, "hint": page_words(hint)}
+    said, _, lines = hint.partition("\n")
+    shown = {"heading": title, "message": words, "hint": page_words(said), "lines": lines}
     return page(work, "not_found.html", "", title or "Not found", status=status, **shown)

@@ -124,6 +124,12 @@ def show_name(show: str, scope: str, *, is_level: bool, adds_up: bool = True) ->
     return "Last day" if end else "First day"
 
 
+def begins_sentence(text: str) -> str:
+    """The text with a capital at its beginning, unless that is a name such as tallybook.toml or api_calls."""
+    first = text.partition(" ")[0].rstrip(".,:;")
+    return text[:1].upper() + text[1:] if first.isalpha() and first != "tallybook" else text
+
+
 def listed(texts: Sequence[str], most: int = 3) -> str:
     """`a`, `a and b`, `a, b and c`, `a, b and 4 more`."""
     shown = list(texts[:most]) if len(texts) > most else list(texts)
