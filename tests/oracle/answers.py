@@ -309,8 +309,9 @@ class Answer(CellsWithImports):
         left = []
         for span, days in both:
             day = self.day_shown(name, show, span, days)
-            left.append((min(span.asked.last, max(self.judge.closed_until, span.asked.first)) - day).days)
-        return left[0] == left[1] if show != "first" else True
+            closed = min(span.asked.last, max(self.judge.closed_until, span.asked.first))
+            left.append((day - span.asked.first if show == "first" else closed - day).days)
+        return left[0] == left[1]
 
     def all_closed_known(self, span: Span, days: set[date]) -> bool:
         last = min(span.asked.last, self.judge.closed_until)

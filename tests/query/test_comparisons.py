@@ -200,6 +200,64 @@ def test_comparisons_and_windows_are_sums_of_single_days(data: st.DataObject) ->
     assert {corresponding(d, months) for d in days} <= {begin + n * DAY for n in range((end - begin).days + 1)}
 
 
+# --- one chosen day on each side -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("show", ["first", "last"])
+@pytest.mark.parametrize("kind", ["level", "flow"])
+@pytest.mark.parametrize(
+    ("asked", "days"),
+    [
+        ({"scope": "week", "from_": "2026-04-27", "compare": "previous"}, ("05-04", "05-04", "04-27", "04-27")),
+        ({"scope": "week", "from_": "2026-04-29", "to": "2026-05-03"}, ("04-29", "05-03", "04-22", "04-26")),
+        ({"scope": "month", "from_": "2026-03-01", "compare": "previous"}, ("05-01", "05-04", "04-01", "04-04")),
+        ({"scope": "month", "from_": "2026-03-01", "to": "2026-03-31"}, ("03-01", "03-31", "02-01", "02-28")),
+        ({"scope": "all", "from_": "2026-04-29", "compare": "1 week"}, ("04-29", "05-04", "04-22", "04-27")),
+        ({"scope": "all", "from_": "2026-04-29", "compare": "previous"}, ("04-29", "05-04", "04-23", "04-28")),
+        ({"scope": "month", "from_": "2026-03-01", "to": "2026-04-30", "where": ["weekday=Monday"]},
+         ("04-06", "04-27", "03-02", "03-30")),
+        ({"scope": "week", "from_": "2026-04-27", "where": ["weekday=Monday"]}, ("05-04", "05-04", "04-27", "04-27")),
+    ],
+)  # fmt: skip
+def test_the_first_and_last_days_that_are_over_correspond(
+    numbered: Project, show: str, kind: str, asked: dict[str, Any], days: tuple[str, ...]
+) -> None:
+    """Asked up to the running day, which is in no value of either side."""
+    rows = numbered.rows(kind, show=show, **{"to": "2026-05-05", "compare": "previous", **asked})
+    now, then = (number_of(f"2026-{days[place]}") for place in ((0, 2) if show == "first" else (1, 3)))
+    row = rows[-1]
+    assert (row[kind], row[f"{kind}_previous"]) == (now, then)
+    assert row[f"{kind}_change"] == pytest.approx((now - then) / then), row
+
+
+@pytest.mark.parametrize("kind", ["level", "flow"])
+def test_days_that_do_not_correspond_have_no_change(numbered: Project, kind: str) -> None:
+    numbered.at("2026-05-07T12:00").run(kind, from_="2026-05-05", to="2026-05-05")
+    for to in ("2026-05-06", "2026-05-07"):
+        row = numbered.rows(kind, show="last", scope="week", compare="previous", from_="2026-04-27", to=to)[-1]
+        assert row[f"{kind}_change"] is None
+        if kind == "flow" or to == "2026-05-07":
+            why = "2026-05-05 and 2026-04-29 do not correspond: not all days are collected"
+            assert row["notes"][f"{kind}_change"]["why"] == why
+
+
+def number_of(day: str) -> int:
+    """The value of a day of `numbered`."""
+    return 1000 + (date.fromisoformat(day) - date(2026, 1, 1)).days
+
+
+@pytest.fixture
+def numbered(project: Any) -> Project:
+    """A level and a flow, each with another value on each day from 2026-01-01 on; collected to 2026-05-04."""
+    made: Project = project(now=NOW)
+    days = [str(date(2026, 1, 1) + n * DAY) for n in range(130)]
+    made.table("daily (day date, v integer)", [(day, number_of(day)) for day in days])
+    fact = 'table = "daily"\ntime = "day"\nmeasure = "sum(v)"\n'
+    made.declare(f'[metrics.level]\nkind = "level"\n{fact}[metrics.flow]\n{fact}', start="2026-01-01")
+    made.run()
+    return made
+
+
 # --- series that exist on one side only ----------------------------------------------------------------------------
 
 

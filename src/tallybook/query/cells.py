@@ -78,6 +78,9 @@ class MetricPeriod:
     known: int
     """Covered days, the running one among them."""
     target: date | None = None
+    """The day whose value stands for the period, for shows of one day."""
+    beyond_target: int = 0
+    """Days that are over and should be known, after the chosen day; where the first is shown, before it."""
     absent_is_known: bool = True
     as_of: str | None = None
     why: str | None = None

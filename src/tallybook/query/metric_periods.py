@@ -94,10 +94,17 @@ class MetricPeriods:
         period.absent_is_known = period.target is not None and self.coverage.holds(period.target)
         if period.target is not None:
             period.as_of = self.coverage.instants.get(period.target) or period.as_of
+            period.beyond_target = self._beyond(period, period.target)
         if (period.days or period.target) and not period.absent_is_known:
             first = self._first_expected(period.first, period.last)
             day = first if self.show == "first" else period.target or self._last_expected(period.last)
             period.why = f"{day} was not collected"
+
+    def _beyond(self, period: MetricPeriod, target: date) -> int:
+        first, last = plus_days(target, 1), period.last_closed or period.last
+        if self.show == "first":
+            first, last = period.first, plus_days(target, -1)
+        return count_weekdays(first, last, None) - self.coverage.unexpected(first, last)
 
     def _choose_last(self, period: MetricPeriod, *, running: bool) -> None:
         """The last closed day; of a running period that is neither collected nor carried into, the last collected."""

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import ONE_DAY, WEEKDAYS, count_of
+from tallybook.core import WEEKDAYS, count_of
 from tallybook.query.cells import Cell, Key, MetricPeriod, Solved
 from tallybook.query.context import QueryContext
 from tallybook.query.filter_texts import Having
@@ -103,8 +103,7 @@ def _change(now: Cell, was: Cell, here: MetricPeriod, there: MetricPeriod) -> tu
 def _unlike(here: MetricPeriod, there: MetricPeriod) -> str:
     """Why the two sides are not like for like; empty when they are."""
     if here.target is not None and there.target is not None:
-        here_left, there_left = here.last - here.target, there.last - there.target
-        if here_left == there_left or (here_left <= 0 * ONE_DAY and there_left <= 0 * ONE_DAY):
+        if here.beyond_target == there.beyond_target:
             return ""
         return f"{here.target} and {there.target} do not correspond: not all days are collected"
     if _whole(there) and _whole(here):
