@@ -46,6 +46,7 @@ FILES = {
     "test_client_processes.py": "events",
     "test_client_proxy.py": "events",
     "test_client_sending.py": "events",
+    "test_client_servers.py": "events",
     "test_clickhouse.py": "right",
     "test_clock_forms.py": "right",
     "test_clocks.py": "right",

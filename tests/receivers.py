@@ -10,8 +10,12 @@ with Web() as web:
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,3 +118,52 @@ class Mail(_Server):
         part = next(one for one in mail.walk() if one.get_content_type() == "text/plain")
         text = part.get_payload(decode=True).decode()  # type: ignore[union-attr]
         self.mails.append((str(make_header(decode_header(mail["Subject"]))), text))
+
+
+# --- servers that misbehave, byte by byte
+
+
+HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+Serve = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(serve: Serve) -> Iterator[tuple[str, list[bytes]]]:
+    """The address of a server on loopback that answers each connection with `serve`, and the requests that came."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    requests: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            requests.append(connection.recv(65536))
+            serve(connection)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}", requests
+    finally:
+        listener.close()
+
+
+def byte_by_byte(connection: socket.socket) -> None:
+    connection.sendall(HEADERS + b"Content-Length: 1000000\r\n\r\n")
+    while True:
+        connection.sendall(b".")
+        time.sleep(0.05)
+
+
+def headers_byte_by_byte(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while True:
+        connection.sendall(b".")
+        time.sleep(0.05)
+
+
+def silent(connection: socket.socket) -> None:
+    while connection.recv(65536):
+        pass

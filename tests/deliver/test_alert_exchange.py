@@ -3,65 +3,19 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 
 import pytest
 
 from tallybook.core.errors import DestinationRefused, DestinationUnavailable
 from tallybook.deliver import exchange
+from tallybook.deliver.destinations.notification import notified
+from tallybook.deliver.outgoing.failures import TRY_LATER
 from tallybook.monitor.alerts.message import Message
 from tallybook.monitor.notify import beat, send
+from tests.receivers import HEADERS, Serve, byte_by_byte, headers_byte_by_byte, server, silent
 
 MESSAGE = Message(title="revenue failed", text="since 3 March", well=False, plain={})
-HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-Serve = Callable[[socket.socket], None]
-
-
-@contextmanager
-def server(serve: Serve) -> Iterator[tuple[str, list[bytes]]]:
-    """The address of a server on loopback that answers each connection with `serve`, and the requests that came."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    requests: list[bytes] = []
-
-    def answer(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            requests.append(connection.recv(65536))
-            serve(connection)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}", requests
-    finally:
-        listener.close()
-
-
-def byte_by_byte(connection: socket.socket) -> None:
-    connection.sendall(HEADERS + b"Content-Length: 1000000\r\n\r\n")
-    while True:
-        connection.sendall(b".")
-        time.sleep(0.05)
-
-
-def headers_byte_by_byte(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while True:
-        connection.sendall(b".")
-        time.sleep(0.05)
-
-
-def silent(connection: socket.socket) -> None:
-    while connection.recv(65536):
-        pass
-
-
 @pytest.mark.cases(3)
 @pytest.mark.parametrize("serve", [byte_by_byte, headers_byte_by_byte, silent])
 @pytest.mark.parametrize("call", [lambda url: send(url, MESSAGE), lambda url: beat(url, well=True)])
@@ -74,10 +28,10 @@ def test_a_slow_answer_is_waited_for_until_the_deadline_of_the_whole_exchange(
 
 
 @pytest.mark.parametrize("form", ["length", "chunks", "until closed"])
-@pytest.mark.parametrize("apprise", [False, True])
-def test_only_the_beginning_of_an_endless_answer_is_read(form: str, apprise: bool) -> None:
-    if apprise:
-        pytest.importorskip("apprise")
+@pytest.mark.parametrize("by", ["http", "apprise", "digest"])
+def test_only_the_beginning_of_an_endless_answer_is_read(form: str, by: str) -> None:
+    if by != "http":
+        apprise = pytest.importorskip("apprise")
     sent = [0]
 
     def endless(connection: socket.socket) -> None:
@@ -89,8 +43,10 @@ def test_only_the_beginning_of_an_endless_answer_is_read(form: str, apprise: boo
             sent[0] += len(block)
 
     with server(endless) as (address, _):
-        if apprise:
+        if by == "apprise":
             send(f"json://{address}/hook", MESSAGE)
+        elif by == "digest":
+            notified(apprise.Apprise.instantiate(f"json://{address}/hook"), title="A", body="B")
         else:
             send(f"http://{address}/hook", MESSAGE)
             beat(f"http://{address}/ping", well=True)
@@ -148,3 +104,18 @@ def test_a_message_is_not_posted_to_where_a_redirect_points() -> None:
         pytest.raises(DestinationRefused, match="it answered 307"),
     ):
         send(f"http://{address}/hook", MESSAGE)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect"])
+def test_a_redirected_message_of_apprise_is_not_sent_elsewhere_and_has_not_arrived(status: str) -> None:
+    """Of the headers in the address `requests` keeps all but the password, and of most redirects only a GET remains."""
+    apprise = pytest.importorskip("apprise")
+    with server(lambda c: c.sendall(HEADERS + b"Content-Length: 0\r\n\r\n")) as (elsewhere, theirs):
+        location = f"HTTP/1.1 {status}\r\nLocation: http://{elsewhere}/there\r\nContent-Length: 0\r\n\r\n".encode()
+        with server(lambda c: c.sendall(location)) as (address, ours):
+            url = f"json://user:pw@{address}/?+X-Token=s3cr3t"
+            with pytest.raises(DestinationUnavailable, match=status[:3]):
+                send(url, MESSAGE)
+            verdict = notified(apprise.Apprise.instantiate(url), title="A", body="B")
+    assert (verdict.outcome, len(ours)) == (TRY_LATER, 2)
+    assert theirs == []

@@ -8,6 +8,7 @@ __getattr__, __dir__ = opened(
     __name__,
     {
         "application": ("Client",),
+        "over_http": ("HttpTransport",),
         "transports": ("TransportAnswer", "TransportFailed"),
     },
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import http.client
+import io
 import json
 import socket
 import ssl
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -18,6 +21,37 @@ from tallybook.core import DeclarationError
 MAX_ANSWER_BYTES = 8_000_000
 _GONE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, http.client.CannotSendRequest)
 """What a connection that the server closed meanwhile looks like."""
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until an instant. The time limit of a socket is for each step, so a server that sends a byte
+    from time to time would never reach it."""
+
+    def __init__(self, stream: io.RawIOBase, sock: socket.socket, until: float) -> None:
+        self.stream, self.sock, self.until = stream, sock, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no complete answer in time")
+        self.sock.settimeout(left)
+        return self.stream.readinto(buffer)
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+class _TimedAnswer(http.client.HTTPResponse):
+    """An answer that is complete at `until`, an instant of the monotonic clock, or raises TimeoutError."""
+
+    def __init__(self, sock: socket.socket, *given: Any, until: float, **named: Any) -> None:
+        super().__init__(sock, *given, **named)
+        buffered: Any = self.fp
+        self.fp = io.BufferedReader(_TimedReader(buffered.detach(), sock, until))
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -68,8 +102,11 @@ class HttpTransport:
             raise TransportFailed(f"no answer from {self.address}{through}: {reason}") from None
 
     def _request(self, method: str, path: str, body: bytes, seconds: float) -> TransportAnswer:
+        """The answer, complete after so many seconds at most."""
+        until = time.monotonic() + seconds
         connection = self.connection = self.connection or self._connected()
         connection.timeout = seconds
+        connection.response_class = functools.partial(_TimedAnswer, until=until)  # type: ignore[assignment]
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
         connection.request(method, f"{self._before_path()}{path}", body or None, self._headers())

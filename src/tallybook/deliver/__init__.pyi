@@ -45,6 +45,7 @@ from tallybook.deliver.outbox_rounds import (
     OutboxProgress as OutboxProgress,
     outbox_progress as outbox_progress,
 )
+from tallybook.deliver.outgoing.bounded import bounded_answers as bounded_answers
 from tallybook.deliver.tracing import (
     DeliveryTrace as DeliveryTrace,
     replay_delivery as replay_delivery,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from tallybook.client import HttpTransport, TransportFailed
 from tallybook.core import DEFAULT_EVENTS, BookError, EventSettings, QueryError, SourceUnavailable
 from tallybook.ingest.compaction import Compactor
 from tallybook.ingest.log import LogFolder, LogFull, LogRow
@@ -124,38 +125,26 @@ class HttpSender:
     """Sends to a server, with a key."""
 
     def __init__(self, url: str, key: str, *, timeout: float = 30.0) -> None:
-        self.url, self.key, self.timeout = url.rstrip("/"), key, timeout
+        self.url, self.timeout = url.rstrip("/"), timeout
+        self.transport = HttpTransport(self.url, key)
 
     def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
-        import urllib.error
-        import urllib.request
-
         body = json.dumps(list(events), ensure_ascii=False).encode()
-        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}{EVENTS_PATH}", body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-                said = json.load(answer)
-        except urllib.error.HTTPError as error:
-            said = _problem(error.read())
-            if error.code != 422 or "rejected" not in said:
-                message = str(said.get("message") or f"HTTP status {error.code}")
-                raise SourceUnavailable(
-                    f"{self.url} refused the events: {message}", hint=str(said.get("expected", ""))
-                ) from None
-        except (OSError, ValueError) as error:
+            answer = self.transport.request("POST", EVENTS_PATH, body, self.timeout)
+        except TransportFailed as failed:
             raise SourceUnavailable(
-                f"cannot send events to {self.url}: {error}", hint="tallybook serve --listen 127.0.0.1:8321"
+                f"cannot send events: {failed.message}", hint="tallybook serve --listen 127.0.0.1:8321"
             ) from None
-        return SentEvents(stored=said.get("stored", 0), rejected=said.get("rejected", ()))
+        said = answer.body if isinstance(answer.body, dict) else {}
+        if not (200 <= answer.status < 300 or (answer.status == 422 and "rejected" in said)):
+            raise SourceUnavailable(
+                f"{self.url} refused the events: {said.get('message') or f'HTTP status {answer.status}'}",
+                hint=str(said.get("expected", "")),
+            )
+        if "stored" not in said:
+            raise SourceUnavailable(f"cannot send events to {self.url}: its answer is none of a server of Tallybook")
+        return SentEvents(stored=said["stored"], rejected=said.get("rejected", ()))
 
     def close(self) -> None:
-        pass
-
-
-def _problem(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        self.transport.close()

@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 from tallybook.config import WEBHOOKS
 from tallybook.core import DestinationError, DestinationRefused, DestinationUnavailable
-from tallybook.deliver import fetch, post, within, words_of
-from tallybook.monitor.alerts.bounded import bounded_answers
+from tallybook.deliver import bounded_answers, fetch, post, within, words_of
 from tallybook.monitor.alerts.message import Message
 
 APPRISE_SECONDS = 30.0

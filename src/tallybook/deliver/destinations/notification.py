@@ -10,6 +10,7 @@ from tallybook.config import read_url
 from tallybook.core import DestinationKind, DestinationRefused, DestinationUnavailable, Option
 from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
 from tallybook.deliver.exchange import within
+from tallybook.deliver.outgoing.bounded import bounded_answers
 from tallybook.deliver.outgoing.failures import ARRIVED, REJECTED, TRY_LATER, SendVerdict
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def notified(service: Any, *, title: str, body: str, attach: Sequence[str] = ())
     done: list[bool] = []
 
     def notify() -> None:
-        done.append(bool(service.notify(body=body, title=title, body_format="text", attach=list(attach) or None)))
+        with bounded_answers():
+            made = service.notify(body=body, title=title, body_format="text", attach=list(attach) or None)
+        done.append(bool(made))
 
     try:
         within(SEND_SECONDS, notify)

@@ -1,4 +1,5 @@
-"""Limits how much Apprise reads of an answer: its services read everything that a server sends."""
+"""Limits of what Apprise receives: its services read everything that a server sends, and follow redirects with every
+header of their address but the password."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tallybook.deliver import MAX_ANSWER_BYTES
+from tallybook.deliver.outgoing.channel import MAX_ANSWER_BYTES
 
 _here = threading.local()
 _lock = threading.Lock()
@@ -15,7 +16,8 @@ _lock = threading.Lock()
 
 @contextmanager
 def bounded_answers() -> Iterator[None]:
-    """Context in which `requests` reads at most MAX_ANSWER_BYTES of an answer in this thread, also of a redirect."""
+    """Context in which `requests` reads at most MAX_ANSWER_BYTES of an answer in this thread and follows no redirect,
+    which would turn a message into an empty GET."""
     _install()
     _here.bounded = True
     try:
@@ -38,7 +40,10 @@ def _install() -> None:
             if not getattr(_here, "bounded", False):
                 return whole(self, request, stream=stream, **options)
             answer = whole(self, request, stream=True, **options)
-            answer._content = next(answer.iter_content(MAX_ANSWER_BYTES), b"")
+            is_redirect = answer.is_redirect
+            if is_redirect:
+                del answer.headers["location"]
+            answer._content = b"" if is_redirect else next(answer.iter_content(MAX_ANSWER_BYTES), b"")
             answer._content_consumed = True
             answer.close()
             return answer

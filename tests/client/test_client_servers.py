@@ -1,0 +1,97 @@
+"""Events sent over HTTP to servers that misbehave: slow, endless, redirecting elsewhere, or none of Tallybook."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import pytest
+
+import tallybook
+from tallybook.client import HttpTransport, TransportFailed
+from tallybook.core.errors import EventsLost, SourceUnavailable
+from tallybook.ingest.sending import HttpSender
+from tests.receivers import HEADERS, Serve, byte_by_byte, headers_byte_by_byte, server, silent
+
+EVENT = {"event": "signup", "id": "e1"}
+
+
+def answers(body: bytes, status: str = "200 OK", headers: str = "") -> Serve:
+    head = f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode()
+    return lambda connection: connection.sendall(head + body)
+
+
+def redirect(goal: str, status: str) -> Serve:
+    return answers(b"", status, f"Location: http://{goal}/there\r\n")
+
+
+@pytest.mark.parametrize("serve", [byte_by_byte, headers_byte_by_byte, silent])
+def test_the_time_limit_of_a_request_is_that_of_the_whole_exchange(serve: Serve) -> None:
+    with server(serve) as (address, _):
+        with pytest.raises(TransportFailed, match=r"no complete answer in time|timed out"):
+            HttpTransport(f"http://{address}", "k").request("POST", "/v1/events", b"[]", 0.2)
+        with pytest.raises(SourceUnavailable, match="cannot send events: no answer from http"):
+            HttpSender(f"http://{address}", "k", timeout=0.2).send([EVENT])
+        client = tallybook.Client(f"http://{address}", "k", timeout=0.2, background=False)
+        client.track("signup")
+        assert client.flush(0.5).waiting == 1
+        with pytest.raises(EventsLost):
+            client.close(0)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect"])
+def test_a_redirect_gets_neither_key_nor_events_and_nothing_counts_as_stored(status: str) -> None:
+    with (
+        server(answers(b"{}")) as (elsewhere, theirs),
+        server(redirect(elsewhere, status)) as (address, ours),
+    ):
+        with pytest.raises(SourceUnavailable, match=f"refused the events: HTTP status {status[:3]}"):
+            HttpSender(f"http://{address}", "s3cr3t").send([EVENT])
+        client = tallybook.Client(f"http://{address}", "s3cr3t", background=False)
+        client.track("signup")
+        assert client.flush(0.2).waiting == 1
+        with pytest.raises(EventsLost):
+            client.close(0)
+    assert len(ours) >= 2
+    assert theirs == []
+
+
+@pytest.mark.parametrize("body", [b"{}", b"<html>Sign in</html>", b"[]", b"", b'{"ok": true}'])
+def test_an_answer_that_is_none_of_ours_stores_nothing(body: bytes) -> None:
+    with server(answers(body)) as (address, _), pytest.raises(SourceUnavailable, match="its answer is none of a server"):
+        HttpSender(f"http://{address}", "k").send([EVENT])
+
+
+@pytest.mark.parametrize("form", ["length", "chunks", "until closed"])
+def test_only_the_beginning_of_an_endless_answer_is_read(form: str) -> None:
+    sent = [0]
+
+    def endless(connection: socket.socket) -> None:
+        more = {"length": b"Content-Length: 9000000000\r\n", "chunks": b"Transfer-Encoding: chunked\r\n"}.get(form, b"")
+        connection.sendall(HEADERS + more + b"\r\n")
+        block = b"x" * 65536
+        while sent[0] < 128_000_000:
+            connection.sendall(b"10000\r\n" + block + b"\r\n" if form == "chunks" else block)
+            sent[0] += len(block)
+
+    with server(endless) as (address, _), pytest.raises(SourceUnavailable, match="its answer is none of a server"):
+        HttpSender(f"http://{address}", "k").send([EVENT])
+    assert sent[0] < 64_000_000
+
+
+def test_a_connection_that_stays_open_is_used_again_with_a_new_time_limit() -> None:
+    """Each answer comes within its own time, and all of them together take longer."""
+    verdict = json.dumps({"stored": 1, "duplicates": 0, "rejected": []}).encode()
+
+    def slowly(connection: socket.socket) -> None:
+        for _ in range(4):
+            time.sleep(0.1)
+            answers(verdict)(connection)
+            connection.recv(65536)
+
+    with server(slowly) as (address, requests):
+        sender = HttpSender(f"http://{address}", "k", timeout=0.3)
+        assert [sender.send([EVENT]).stored for _ in range(4)] == [1] * 4
+        assert len(requests) == 1
+        sender.close()
