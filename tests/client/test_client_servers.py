@@ -59,7 +59,10 @@ def test_a_redirect_gets_neither_key_nor_events_and_nothing_counts_as_stored(sta
 
 @pytest.mark.parametrize("body", [b"{}", b"<html>Sign in</html>", b"[]", b"", b'{"ok": true}'])
 def test_an_answer_that_is_none_of_ours_stores_nothing(body: bytes) -> None:
-    with server(answers(body)) as (address, _), pytest.raises(SourceUnavailable, match="its answer is none of a server"):
+    with (
+        server(answers(body)) as (address, _),
+        pytest.raises(SourceUnavailable, match="its answer is none of a server"),
+    ):
         HttpSender(f"http://{address}", "k").send([EVENT])
 
 

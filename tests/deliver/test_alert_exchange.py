@@ -16,6 +16,8 @@ from tallybook.monitor.notify import beat, send
 from tests.receivers import HEADERS, Serve, byte_by_byte, headers_byte_by_byte, server, silent
 
 MESSAGE = Message(title="revenue failed", text="since 3 March", well=False, plain={})
+
+
 @pytest.mark.cases(3)
 @pytest.mark.parametrize("serve", [byte_by_byte, headers_byte_by_byte, silent])
 @pytest.mark.parametrize("call", [lambda url: send(url, MESSAGE), lambda url: beat(url, well=True)])
