@@ -17,7 +17,7 @@ __getattr__, __dir__ = opened(
         "erasing": ("ForgottenEntity", "forget_entity"),
         "outbox_rounds": ("OutboxProgress", "outbox_progress"),
         "tracing": ("DeliveryTrace", "replay_delivery", "trace_delivery"),
-        "exchange": ("MAX_ANSWER_BYTES", "fetch", "post", "within", "words_of"),
+        "exchange": ("fetch", "post", "within", "words_of"),
         "outgoing.bounded": ("bounded_answers",),
         "actions_of_rules": ("FIRING", "rule_deliveries", "rule_delivery"),
     },

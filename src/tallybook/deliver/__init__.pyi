@@ -35,7 +35,6 @@ from tallybook.deliver.destinations.rest_hooks import (
 )
 from tallybook.deliver.erasing import ForgottenEntity as ForgottenEntity, forget_entity as forget_entity
 from tallybook.deliver.exchange import (
-    MAX_ANSWER_BYTES as MAX_ANSWER_BYTES,
     fetch as fetch,
     post as post,
     within as within,

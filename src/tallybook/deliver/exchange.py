@@ -12,10 +12,10 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from tallybook.core import DestinationRefused, DestinationUnavailable
 from tallybook.deliver.outgoing.addresses import Resolver, Target
-from tallybook.deliver.outgoing.channel import MAX_ANSWER_BYTES, Channel, OutgoingRequest
+from tallybook.deliver.outgoing.channel import Channel, OutgoingRequest
 from tallybook.deliver.outgoing.failures import HttpReply
 
-__all__ = ["MAX_ANSWER_BYTES", "fetch", "post", "within", "words_of"]
+__all__ = ["fetch", "post", "within", "words_of"]
 
 DEADLINE_SECONDS = 10.0
 """The deadline of the whole exchange: name lookup, connection, redirects, answer."""
