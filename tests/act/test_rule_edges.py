@@ -209,3 +209,111 @@ def test_pushed_attributes_with_similar_names_are_no_misspellings(made: Project)
         """
     )
     assert [one.rule for one in made.book.rules.list()] == ["falling"]
+
+
+# --- clocks that were ahead ---------------------------------------------------------------------------------------------
+
+PLAN = """
+[rules.quiet]
+when = "plan = 'trial'"
+leave = "plan = 'pro'"
+then = { to = "webhook", url = "http://127.0.0.1:9/" }
+"""
+
+
+def move(made: Project, now: str, plan: str) -> None:
+    made.execute(f"update accounts set plan = '{plan}' where id = 1")
+    made.at(now).run()
+
+
+@pytest.mark.parametrize(
+    "caps",
+    ['once = "per 7 days"', 'once = "every time"\ncool_down = "7d"', 'once = "every time"\nquiet = "20:00-08:00"'],
+)
+@pytest.mark.parametrize("ahead", ["2024-01-15", "2030-06-01"])
+def test_a_firing_by_a_clock_that_was_ahead_is_one_of_now(made: Project, caps: str, ahead: str) -> None:
+    """The days of a cap count from the first evaluation by the right clock on."""
+    made.declare(METRICS + PLAN + caps)
+    move(made, "2024-01-11T12:00", "pro")
+    move(made, f"{ahead}T{'22' if 'quiet' in caps else '12'}:00", "trial")
+    if "quiet" in caps:
+        move(made, "2024-01-12T12:00", "trial")
+        assert [(one.state, one.at[:16]) for one in made.book.rules.evaluator.ledger.firings()] == [
+            ("fired", "2024-01-12T12:00")
+        ]
+        return
+    move(made, "2024-01-12T12:00", "pro")
+    move(made, "2024-01-13T12:00", "trial")
+    assert len(fired(made)) == 1
+    move(made, "2024-01-14T12:00", "pro")
+    move(made, "2024-01-19T13:00", "trial")
+    assert [one.at[:16] for one in made.book.rules.evaluator.ledger.firings()] == [
+        "2024-01-12T12:00", "2024-01-19T13:00",
+    ]  # fmt: skip
+
+
+def test_a_condition_that_lasts_since_the_future_lasts_since_now(made: Project) -> None:
+    made.declare(METRICS + PLAN + 'hold = "2d"\n')
+    move(made, "2024-01-11T12:00", "pro")
+    move(made, "2030-06-01T12:00", "trial")
+    move(made, "2024-01-12T12:00", "trial")
+    move(made, "2024-01-14T11:00", "trial")
+    assert fired(made) == []
+    move(made, "2024-01-14T12:00", "trial")
+    assert [entity for entity, *_ in fired(made)] == ["1"]
+
+
+# --- one rule and the others --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("when", "inside"),
+    [
+        ("n * n > 1", True), ("n + n + n > 1", True), ("-n - n - n < 0", True), ("n - 1 = 9223372036854775806", True),
+        ("n * n * n * n > 1", False), ("made - interval '999999999 days' < now()", False),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_range_ends_neither_the_run_nor_other_rules(project: Any, when: str, inside: bool) -> None:
+    """64 bits hold no sum or product of such numbers; one that no number holds is null."""
+    found = project("sqlite", now="2024-01-11T04:00")
+    found.table("accounts (id int, n bigint, made timestamp)", [(1, 9223372036854775807, "2024-01-01 00:00:00")])
+    rule = 'backfill = true\nthen = { to = "webhook", url = "http://127.0.0.1:9/" }\n'
+    found.declare(
+        '[accounts]\ntable = "accounts"\nattributes = ["n", "made"]\n'
+        f'[rules.odd]\nfor = "account"\nwhen = "{when}"\n{rule}[rules.quiet]\nfor = "account"\nwhen = "n > 1"\n{rule}'
+    )
+    report = found.run()
+    assert not report.rules.failed
+    assert states(found, ids="1") == ["in"]
+    assert states(found, "odd", ids="1") == ["in" if inside else "out"]
+    assert len(found.book.entities("accounts").list(when).rows) == inside
+
+
+def test_an_unforeseen_exception_of_rules_is_theirs(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.declare(METRICS + PLAN + '[deliveries.file]\nto = "csv"\npath = "calls.csv"\nmetrics = ["calls"]\n')
+
+    def broken(*_: Any) -> Any:
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr("tallybook.act.evaluate.decide", broken)
+    report = made.run()
+    assert "a bug in Tallybook: KeyError: 'unforeseen'" in report.rules.error
+    assert report.rules.failed
+    assert (made.folder / "calls.csv").exists()
+
+
+def test_an_unforeseen_exception_of_one_rule_leaves_the_others(made: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tallybook.act import stepping
+
+    whole = stepping.compile_condition
+
+    def broken(text: str, *given: Any, **named: Any) -> Any:
+        if "name" in text:
+            raise KeyError("unforeseen")
+        return whole(text, *given, **named)
+
+    monkeypatch.setattr(stepping, "compile_condition", broken)
+    made.declare(METRICS + PLAN + "backfill = true\n" + PLAN.replace("quiet", "named").replace("plan =", "name ="))
+    rules = made.run().rules
+    assert "KeyError" in rules.rules["named"].error
+    assert len(fired(made, "quiet")) == 2

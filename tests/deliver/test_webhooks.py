@@ -77,6 +77,21 @@ def test_each_value_of_a_complete_day_is_sent_once(project):
         assert [fold.items for fold in outbox(made).folded("hook").values()] == [2, 2]
 
 
+@pytest.mark.parametrize("ahead", ["2024-03-09T12:00", "2031-01-01T12:00"])
+@pytest.mark.parametrize("answers", [[503] * 99, [429] * 99])
+def test_what_a_clock_that_was_ahead_put_off_is_sent_by_the_right_clock(project, ahead, answers):
+    with Web() as web:
+        made = hooked(project, web)
+        web.answers = list(answers)
+        made.run()
+        made.at(ahead).book.deliver()
+        web.answers, web.posts[:] = [], []
+        made.at("2024-03-06T14:00")
+        (report,) = made.book.deliver()
+        assert report.status == "delivered", report
+        assert len(values(web)) == 4
+
+
 def test_a_changed_value_is_sent_again_with_the_one_before(project):
     with Web() as web:
         made = hooked(project, web)

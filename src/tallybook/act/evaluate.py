@@ -31,6 +31,7 @@ from tallybook.core import (
     RulesReport,
     TallybookError,
     calendar,
+    isolated,
 )
 from tallybook.query import IS_GONE, QueryService, Subjects, SubjectsQuestion, load_subjects
 from tallybook.storage import (
@@ -44,6 +45,7 @@ from tallybook.storage import (
     RuleLedger,
     RulesCommit,
     RulesSnapshot,
+    correct_rules,
     identifier,
 )
 
@@ -129,6 +131,7 @@ class _Evaluation:
         self.day = calendar.day_of(self.now, self.catalog.book.timezone) - ONE_DAY
         self.only = kind
         self.report = RulesReport()
+        correct_rules(self.ledger.ledger, now=self.now, day=self.day)
         self.before: RulesSnapshot = self.ledger.snapshot()
         self.seen = commit if ids is not None else EntityLedger(self.ledger.ledger).number()
         # Firings are compared with a new version of the book by the next evaluation of everybody.
@@ -287,7 +290,8 @@ class _Evaluation:
                 is_whole=False,
             )
             try:
-                trial.compile()
+                with isolated():
+                    trial.compile()
                 sound[rule.name] = trial.steps[0]
             except TallybookError as error:
                 report.error, report.hint = error.message, error.hint

@@ -12,7 +12,7 @@ from tallybook.act.messages import Engagements
 from tallybook.act.results import RuleResults, rule_results
 from tallybook.act.showing import InsideRules, RuleDetails, RuleLine, RuleOfEntity, Showing
 from tallybook.act.trial import RuleTrial, try_rule
-from tallybook.core import Busy, QueryError, Rule, RulesReport, TallybookError, did_you_mean
+from tallybook.core import Busy, QueryError, Rule, RulesReport, TallybookError, did_you_mean, isolated
 from tallybook.query import QueryService
 from tallybook.storage import WAITING, Firing, stamp_of
 
@@ -102,7 +102,8 @@ class Rules:
 def evaluate_after_a_run(rules: Rules) -> RulesReport:
     """Evaluate after a run. What was collected is stored: a failure here is reported and changes nothing of it."""
     try:
-        return rules.evaluate()
+        with isolated():
+            return rules.evaluate()
     except Busy as busy:
         return RulesReport(notes=[f"{busy.message}; it sees the new numbers, or the next evaluation does"])
     except TallybookError as error:

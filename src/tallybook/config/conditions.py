@@ -224,7 +224,7 @@ class _Compiler:
                 return _Value("NULL", NULL)
             case exp.Neg():
                 inner = self.number(node.this)
-                return _Value(f"(-{inner.sql})", inner.type, inner.known)
+                return _Value(_in_range(f"-{_wide(inner)}"), inner.type, inner.known)
             case exp.Interval():
                 unit = f" {node.unit}" if node.unit else ""
                 return self.span(f"{node.this.name}{unit}")
@@ -315,7 +315,7 @@ class _Compiler:
         return value
 
     def arithmetic(self, node: exp.Binary) -> _Value:
-        """Numbers, or a time and a span. Division by zero is null."""
+        """Numbers, or a time and a span. Division by zero is null, and so is a result out of range."""
         from sqlglot import exp
 
         sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}[type(node)]
@@ -325,16 +325,26 @@ class _Compiler:
             type_ = INTERVAL if right.type == INSTANT_VALUE and sign == "-" else INSTANT_VALUE
             if right.type not in (INTERVAL, INSTANT_VALUE, ANY) or (right.type == INSTANT_VALUE and sign == "+"):
                 raise self.wrong(f"calculates {node.sql(dialect='duckdb')}: from a time only a span can be taken")
-            return _Value(f"({left.sql} {sign} {right.sql})", type_, left.known + right.known)
+            return _Value(_in_range(f"{left.sql} {sign} {right.sql}"), type_, left.known + right.known)
         if left.type == ANY and (right := self.value(node.right)).type in (INTERVAL, INSTANT_VALUE):
-            return _Value(f"({left.sql} {sign} {right.sql})", ANY, left.known + right.known)
+            return _Value(_in_range(f"{left.sql} {sign} {right.sql}"), ANY, left.known + right.known)
         left, right = self.number(node.left), self.number(node.right)
         if sign == "/":
             return _Value(
                 f"(CAST({left.sql} AS DOUBLE) / nullif({right.sql}, 0))", NUMBER_VALUE, left.known + right.known
             )
         type_ = INTEGER_VALUE if left.type == right.type == INTEGER_VALUE else NUMBER_VALUE
-        return _Value(f"({left.sql} {sign} {right.sql})", type_, left.known + right.known)
+        return _Value(_in_range(f"{_wide(left)} {sign} {_wide(right)}"), type_, left.known + right.known)
+
+
+def _wide(value: _Value) -> str:
+    """A number of which sums and products of 64 bits are in range."""
+    return f"CAST({value.sql} AS HUGEINT)" if value.type == INTEGER_VALUE else value.sql
+
+
+def _in_range(sql: str) -> str:
+    """A result out of range is null: one value must not end the evaluation of all rules, or a list."""
+    return f"TRY({sql})"
 
 
 def _where_known(sql: str, *values: _Value) -> Truth:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
+from tallybook.storage.ahead import correct_outbox
 from tallybook.storage.ledger import Lease
 from tallybook.storage.outbox_records import (
     PLANNED,
@@ -190,9 +191,11 @@ class OutboxLedger:
     # -- sending -----------------------------------------------------------------------------------
 
     def recover(self, delivery: str, lease: Lease, *, now: datetime) -> int:
-        """Items that a process was sending when it ended are `unknown`. How many."""
+        """Items that a process was sending when it ended are `unknown`. How many. What a clock that was ahead planned
+        waits no longer."""
         with self.ledger._writing() as db:
             check_lease(db, lease)
+            correct_outbox(db, delivery, self.ledger._instant(db, now))
             return db.execute(
                 "UPDATE outbox SET state = ?, at = ? WHERE delivery = ? AND state = ?",
                 [UNKNOWN_OUTCOME, stamp_of(now), delivery, SENDING],

@@ -1,5 +1,4 @@
-"""Limits of what Apprise receives: its services read everything that a server sends, and follow redirects with every
-header of their address but the password."""
+"""Limits for Apprise. Its services read a response to its end. They follow redirects, and send custom headers along."""
 
 from __future__ import annotations
 
