@@ -45,7 +45,7 @@ from tallybook.storage import (
     RuleLedger,
     RulesCommit,
     RulesSnapshot,
-    correct_rules,
+    firings_until,
     identifier,
 )
 
@@ -131,7 +131,6 @@ class _Evaluation:
         self.day = calendar.day_of(self.now, self.catalog.book.timezone) - ONE_DAY
         self.only = kind
         self.report = RulesReport()
-        correct_rules(self.ledger.ledger, now=self.now, day=self.day)
         self.before: RulesSnapshot = self.ledger.snapshot()
         self.seen = commit if ids is not None else EntityLedger(self.ledger.ledger).number()
         # Firings are compared with a new version of the book by the next evaluation of everybody.
@@ -139,7 +138,7 @@ class _Evaluation:
         self.change = RulesCommit(day=self.day, version=version)
         self.change.contents = self.ledger.files.contents
         self.results: dict[str, _KindResult] = {}
-        self.waiting = [one for one in self.ledger.firings(state=WAITING) if kind in (None, one.kind)]
+        self.waiting = [one for one in self.believed(self.ledger.firings(state=WAITING)) if kind in (None, one.kind)]
 
     def run(self) -> RulesReport:
         done = False
@@ -332,7 +331,7 @@ class _Evaluation:
                 *(e.entity for e in edges if e.rule.kind == kind),
                 *(w.entity for w in waiting if w.kind == kind),
             ]
-            for one in self.ledger.firings_of(kind, list(dict.fromkeys(entities))):
+            for one in self.believed(self.ledger.firings_of(kind, list(dict.fromkeys(entities)))):
                 past.setdefault((kind, one.entity), []).append(one)
         context = CapsContext(
             rules=self.catalog.rules,
@@ -344,6 +343,9 @@ class _Evaluation:
             zone=self.catalog.book.timezone,
         )
         return decide(edges, context)
+
+    def believed(self, firings: Sequence[Firing]) -> list[Firing]:
+        return firings_until(self.ledger.ledger, firings, self.now, self.catalog.book.timezone)
 
     def is_inside(self, firing: Firing) -> bool | None:
         """Whether an entity whose firing waits is still inside. One that was true for a moment stays true."""

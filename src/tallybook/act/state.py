@@ -71,8 +71,7 @@ class Transitions:
             return replace(before, paused=before.paused or now), None
         if not when:
             return EntityState(), None
-        paused = max(now - before.paused, timedelta(0)) if before.paused else timedelta(0)
-        since = min(before.since + paused, now)  # a clock that was ahead wrote later instants
+        since = before.since + (now - before.paused if before.paused else timedelta(0))
         if now - since >= self.hold:
             return EntityState(code=INSIDE), ENTER
         return EntityState(code=HOLDING, since=since), None

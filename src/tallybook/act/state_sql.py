@@ -103,8 +103,7 @@ class StepSql:
     def counted(self) -> str:
         """From when a condition that must last counts, without the time in which it was unknown."""
         since, paused = (f"s.{identifier(name)}" for name in (self.columns.since, self.columns.paused))
-        pause = f"greatest(coalesce({self.instant} - {paused}, INTERVAL 0 SECOND), INTERVAL 0 SECOND)"
-        return f"least({since} + {pause}, {self.instant})"  # a clock that was ahead wrote later instants
+        return f"({since} + coalesce({self.instant} - {paused}, INTERVAL 0 SECOND))"
 
     def times(self, code: str) -> dict[str, str]:
         """By column of a holding rule its value after; `code` is the new code as SQL."""

@@ -11,7 +11,7 @@ __getattr__, __dir__ = opened(
         "api_keys": ("ApiKey",),
         "aside": ("set_aside",),
         "book_commits": ("BookCommits", "commits_of"),
-        "ahead": ("correct_rules",),
+        "ahead": ("firings_until",),
         "clocks": ("TakenBack", "last_true_before", "taken_back", "true_start"),
         "copying": ("Copied", "copy_book", "copy_points"),
         "doctor": ("examine", "remarks"),

@@ -1,11 +1,16 @@
 """Instants that a clock which was ahead wrote into the ledger. Compared with now they would last until then: an item of
-the outbox would wait, and a rule would stay silent. They are set to now, when it is first seen that they cannot be."""
+the outbox would wait, and a rule would stay silent."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from tallybook.core import ONE_DAY, calendar
 from tallybook.storage.outbox_records import PLANNED, UNKNOWN_OUTCOME
+from tallybook.storage.rule_ledger import Firing
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
@@ -29,16 +34,24 @@ def correct_outbox(db: Transaction, delivery: str, now: datetime) -> None:
     )
 
 
-def correct_rules(ledger: SqlLedger, *, now: datetime, day: date) -> None:
-    """Evaluations, firings and collisions are of now at the latest; `day`: the last day of the metrics. A firing that
-    waits for the end of quiet hours is looked at again."""
+def firings_until(ledger: SqlLedger, firings: Sequence[Firing], now: datetime, zone: str) -> list[Firing]:
+    """The firings as caps count them. One of after now was made before the evaluation that followed it, which is as
+    late as it can be. Where that one is of after now too, or there is none, it is one of now. What waits for the end of
+    quiet hours is looked at now.
+
+    Nothing is written: it may be this clock that is wrong."""
     stamp, latest = stamp_of(now), stamp_of(now + MAX_CLOCK_SKEW)
+    if all(one.at <= latest for one in firings):
+        return list(firings)
     with ledger._reading() as db:
-        last = db.execute("SELECT at FROM rule_evaluations ORDER BY number DESC LIMIT 1").fetchone()
-    if last is None or last[0] <= latest:
-        return
-    with ledger._writing() as db:
-        db.execute("UPDATE firings SET due = ? WHERE due > ? AND at > ?", [stamp, latest, latest])
-        db.execute("UPDATE firings SET at = ?, day = ? WHERE at > ?", [stamp, day.isoformat(), latest])
-        db.execute("UPDATE collisions SET at = ? WHERE at > ?", [stamp, latest])
-        db.execute("UPDATE rule_evaluations SET at = ?, day = ? WHERE at > ?", [stamp, day.isoformat(), latest])
+        known = db.execute("SELECT number, at FROM rule_evaluations WHERE at <= ? ORDER BY number", [stamp]).fetchall()
+    numbers = [number for number, _ in known]
+
+    def until_now(one: Firing) -> Firing:
+        place = bisect_right(numbers, one.number)
+        at = known[place][1] if place < len(known) else stamp
+        day = calendar.day_of(datetime.fromisoformat(at), zone) - ONE_DAY
+        due = stamp if one.due is not None and one.due > latest else one.due
+        return replace(one, at=at, day=min(one.day, day), due=due)
+
+    return [until_now(one) if one.at > latest else one for one in firings]
