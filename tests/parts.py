@@ -57,6 +57,7 @@ FILES = {
     "test_collectors.py": "events",
     "test_csv_over_http.py": "events",
     "test_event_levels.py": "events",
+    "test_damaged_events.py": "events",
     "test_csv_lines.py": "right",
     "test_duckdb_in_memory.py": "right",
     "test_entity_pages.py": "deliver",

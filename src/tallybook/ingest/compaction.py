@@ -188,10 +188,12 @@ class Compactor:
 
         try:
             self._compact(batch, known)
-        except (BookError, OSError, duckdb.IOException) as error:
+        except (BookError, OSError, duckdb.Error) as error:
             # Files that somebody replaced meanwhile are gone; the engine has an error of its own for that.
             if self.events.number() != known.number:
                 raise Conflict("somebody else committed") from error
+            if (bad := self.events.damage()) is not None:
+                raise bad from None
             raise
 
     def _compact(self, batch: _LogBatch, known: EventsSnapshot) -> None:

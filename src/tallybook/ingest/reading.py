@@ -220,9 +220,15 @@ class _Search:
 
 
 def sql_path(events: EventLedger, file: EventFile) -> str:
-    """The path of a file in SQL. Raises OSError or BadFile for one that was merged with others and deleted."""
+    """The path of a file in SQL. Raises BadFile for one that was merged with others and deleted, or is damaged so that
+    its size is another."""
     path = events.local_path(file)
-    path.stat()
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise BadFile(file.stored, "is missing") from None
+    if size != file.bytes:
+        raise BadFile(file.stored, f"has {size} bytes, the ledger says {file.bytes}")
     return engine_path(path)
 
 

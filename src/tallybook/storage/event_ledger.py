@@ -13,7 +13,7 @@ from typing import Any
 from tallybook.core import EVENT_COLUMNS
 from tallybook.storage.api_keys import ApiKeyTables
 from tallybook.storage.event_day_tables import EventDayTables, kept_from_of, note_kept_from
-from tallybook.storage.files import Files, FolderFiles
+from tallybook.storage.files import BadFile, Files, FolderFiles
 from tallybook.storage.ledger import Conflict, PointsFile
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
@@ -166,6 +166,17 @@ class EventLedger(ApiKeyTables, EventDayTables):
         if isinstance(self.files, FolderFiles):
             return self.files.place(file.stored)
         return self.files.path(file.stored)
+
+    def damage(self) -> BadFile | None:
+        """What is wrong with the first file of events or ids that is missing, or whose bytes are not those that were
+        written; None where all are as they were. A file is read once by each process."""
+        known = self.snapshot()
+        for file in (*known.files, *known.runs):
+            try:
+                self.files.path(file.stored)
+            except BadFile as bad:
+                return bad
+        return None
 
     # -- reading -----------------------------------------------------------------------------------
 

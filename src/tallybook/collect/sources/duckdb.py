@@ -118,10 +118,13 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
             self._close_doors(connection)
             connection.execute("SET TimeZone = 'UTC'")
         except duckdb.Error as error:
-            raise SourceUnavailable(
-                f"source {self.settings.name!r}: {_first_line(error)}", hint=self._how(error)
-            ) from None
+            failed = self.failure(error)
+            raise SourceUnavailable(failed.message, hint=failed.hint or self._how(error)) from None
         return connection
+
+    def failure(self, error: duckdb.Error) -> SourceError:
+        """An error of the engine that has no other words."""
+        return SourceError(f"source {self.settings.name!r}: {_first_line(error)}")
 
     def database(self) -> duckdb.DuckDBPyConnection:
         """A connection that still reaches every file; it is closed against all but `reachable` afterwards."""
@@ -342,7 +345,7 @@ class DuckdbReader(Reader):
             raise SourceError(f"source {name!r}: {_first_line(error)}", hint=hint) from None
         except duckdb.Error as error:
             refused = refused_number(error)
-            raise (refused or SourceError(f"source {name!r}: {_first_line(error)}")) from None
+            raise (refused or self.source.failure(error)) from None
 
 
 def _type(declared: str) -> ColumnType:

@@ -138,6 +138,14 @@ class EventsSource(DuckdbSource):
             connection.execute(f"CREATE VIEW {self.quote(name)} AS {select}")
         return connection
 
+    def failure(self, error: duckdb.Error) -> SourceError:
+        """The file that is missing or damaged, where that is why."""
+        with self.ledger() as ledger:
+            bad = ledger.damage()
+        if bad is None:
+            return super().failure(error)
+        return SourceError(f"source {self.settings.name!r}: {bad.message}", hint=bad.hint)
+
     def reachable(self) -> Sequence[str]:
         return [self.folder]
 
