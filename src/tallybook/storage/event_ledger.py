@@ -171,7 +171,8 @@ class EventLedger(ApiKeyTables, EventDayTables):
         """What is wrong with the first file of events or ids that is missing, or whose bytes are not those that were
         written; None where all are as they were. A file is read once by each process."""
         known = self.snapshot()
-        for file in (*known.files, *known.runs):
+        every: list[EventFile | IdRun] = [*known.files, *known.runs]
+        for file in every:
             try:
                 self.files.path(file.stored)
             except BadFile as bad:
