@@ -84,6 +84,25 @@ def test_all_is_well_after_a_run(book: Project) -> None:
     assert "signups  2024-03-05" in said
 
 
+def test_days_that_are_missing_in_between_are_a_problem_until_they_are_collected(book: Project) -> None:
+    book.book.run("signups", from_="2024-01-01", to="2024-01-31")
+    book.book.run("signups", from_="2024-02-15", to="2024-03-05")
+    assert problems(book) == ["signups lacks 14 days between those that are collected: tallybook run signups"]
+    book.run("signups")
+    assert problems(book) == []
+
+
+def test_days_that_no_run_can_collect_are_named_and_no_problem(book: Project) -> None:
+    declare(book, '[metrics.people]\nkind = "level"\ntable = "users"\nmeasure = "count(*)"\n')
+    book.at("2024-03-04T23:30").run()
+    book.at("2024-03-06T23:30").run()
+    assert problems(book) == []
+    code, said = say(book)
+    assert code == 0
+    assert said.startswith("No problems, but some days are lost.\n")
+    assert "people lacks 1 day that no run can collect; tallybook coverage people shows which" in said
+
+
 @pytest.mark.parametrize(
     ("now", "late"),
     [

@@ -205,6 +205,9 @@ def test_series_differ_by_letters_where_there_are_no_colours(run: Command) -> No
     said = run("query", "signups", "--by", "plan", "--chart").out
     assert "\x1b" not in said
     assert "  a free   b pro" in said or "  a pro   b free" in said
+    drawn = "".join(re.split("[┤│]", line, maxsplit=1)[1] for line in said.split("\n") if re.search("[┤│]", line))
+    assert drawn.count("a") > 1
+    assert len(re.findall("[\u2801-\u28ff]", drawn)) > drawn.count("a"), "letters are on lines"
     assert said.rstrip().endswith("(version 1).")
 
 

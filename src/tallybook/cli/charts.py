@@ -1,7 +1,7 @@
 """Charts in a terminal: a chart of dots for each metric, and sparklines, one line for each series.
 
 Gaps stay gaps. Incomplete and carried values are dim and drawn with every third dot. On a chart of one series,
-carried values are yellow and approximate ones magenta. Several series differ by color, or by letters without colors.
+carried values are yellow and approximate ones magenta. Several series differ by color; without colors, by letters on their lines.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ Style = Callable[..., str]
 COLORS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 BARS = "▁▂▃▄▅▆▇█"
 MAX_SERIES = 12
+LETTER_CELLS = 8
+"""The least distance of two letters on a line."""
 WIDTH = 80
 """The width if stdout is not a terminal."""
 
@@ -267,20 +269,23 @@ class Canvas:
         return round((1 - share) * (self.height * 4 - 1))
 
     def draw(self, series: ChartSeries, letter: str, color: str, *, single: bool) -> None:
-        """Draw a line through consecutive values of a series, or a letter at each value if one is given."""
+        """Draw a line through consecutive values of a series, with a letter at some of them if one is given."""
         last = max(1, len(series.values) - 1)
         points = [
             None if value is None else (round(i * (self.width * 2 - 1) / last), self._dot(value))
             for i, value in enumerate(series.values)
         ]
-        for point, mark in zip(points, series.marks, strict=True):
+        for i, (point, mark) in enumerate(zip(points, series.marks, strict=True)):
             if point is not None:
-                self._put(*point, _styles(mark, color, single=single), letter)
-        if letter:
-            return
+                shown = letter if i % self._letter_step(points) == 0 or i == last else ""
+                self._put(*point, _styles(mark, color, single=single), shown)
         for (start, end), mark in zip(pairwise(points), series.marks[1:], strict=True):
             if start is not None and end is not None:
                 self._line(start, end, _styles(mark, color, single=single), faint=_faint(mark))
+
+    def _letter_step(self, points: Sequence[object]) -> int:
+        """Every so many values one has a letter, so that the line between two letters is seen."""
+        return max(1, math.ceil(LETTER_CELLS * len(points) / self.width))
 
     def _line(self, start: tuple[int, int], end: tuple[int, int], look: tuple[str, ...], *, faint: bool) -> None:
         steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)

@@ -56,7 +56,8 @@ def _as_prometheus(found: Status) -> str:
 
 def _as_table(found: Status) -> str:
     problems = found.problems
-    lines = [f"{count(len(problems), 'problem')}:", *(f"- {p}" for p in problems)] if problems else ["All is well."]
+    well = "No problems, but some days are lost." if found.losses else "All is well."
+    lines = [f"{count(len(problems), 'problem')}:", *(f"- {p}" for p in problems)] if problems else [well]
     lines += ["", *_runs(found), ""]
     header = ("metric", "collected to", "days late", "gaps", "failed")
     rows = [

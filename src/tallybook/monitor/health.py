@@ -38,6 +38,9 @@ class MetricStatus:
     to: date | None
     days_late: int
     gaps: int
+    """Days that are missing between its first and its last collected day."""
+    lost: bool = False
+    """Whether no run can collect such days, because only the present is visible or values are pushed."""
     error: str = ""
     """The error of the latest run that tried to collect it."""
     hint: str = ""
@@ -116,13 +119,23 @@ class Status:
         if self.last_run is None:
             return of_events if self.running else ["nothing has been collected yet: tallybook run", *of_events]
         found = [f"{sentence}: tallybook run" for sentence in self.ahead] or self._future()
-        found = [*self._failed(), *found, *self._late(), *self.older, *of_events]
+        found = [*self._failed(), *found, *self._late(), *self._with_gaps(), *self.older, *of_events]
         return found + [d.problem for d in self.deliveries if d.waiting and not self.running]
 
     @property
     def remarks(self) -> list[str]:
-        """What is worth knowing, and no problem: events that feed no metric."""
-        return [one.sentence for one in self.events if one.said and one.kind == UNUSED]
+        """What is worth knowing, and no problem: events that feed no metric, and days that no run can collect."""
+        unused = [one.sentence for one in self.events if one.said and one.kind == UNUSED]
+        return [*unused, *self.losses]
+
+    @property
+    def losses(self) -> list[str]:
+        """The metrics with missing days that no run can collect."""
+        return [
+            f"{m.metric} lacks {_days(m.gaps)} that no run can collect; tallybook coverage {m.metric} shows which"
+            for m in self.metrics
+            if m.gaps and m.lost
+        ]
 
     def _failed(self) -> list[str]:
         """The last run, if it failed as a whole, and the metrics that failed, those with the same error in one
@@ -169,6 +182,18 @@ class Status:
         ]
         return [*(_late(metrics, to, self.due) for to, metrics in late.items()), *unpushed]
 
+    def _with_gaps(self) -> list[str]:
+        """The metrics with missing days that a run can collect, those with as many days in one sentence."""
+        gaps: dict[int, list[str]] = {}
+        for metric in self.metrics if not self.running else ():
+            if metric.gaps and not (metric.lost or metric.error or metric.days_late):
+                gaps.setdefault(metric.gaps, []).append(metric.metric)
+        return [
+            f"{_listed(names)} {'lack' if len(names) > 1 else 'lacks'} {_days(number)} between those that are collected: "
+            f"{_run_command(names)}"
+            for number, names in gaps.items()
+        ]
+
     @property
     def well(self) -> bool:
         """Whether there is no problem."""
@@ -192,12 +217,16 @@ def _listed(names: Sequence[str]) -> str:
 
 def _late(metrics: Sequence[MetricStatus], to: date | None, due: date) -> str:
     several, names = len(metrics) > 1, [metric.metric for metric in metrics]
-    command = f"tallybook run {' '.join(names)}" if len(names) <= MAX_IN_COMMAND else "tallybook run"
+    command = _run_command(names)
     if to is None:
         was, it = ("were", "they are") if several else ("was", "it is")
         return f"{', '.join(names)} {was} never collected as {it} declared now: {command}"
     days = _days(metrics[0].days_late)
     return f"{', '.join(names)} {'are' if several else 'is'} {days} late: collected to {to}, due to {due}; {command}"
+
+
+def _run_command(names: Sequence[str]) -> str:
+    return f"tallybook run {' '.join(names)}" if len(names) <= MAX_IN_COMMAND else "tallybook run"
 
 
 def _days(number: int) -> str:
@@ -348,6 +377,7 @@ def _metric(
         said=said,
         next=next_,
         gaps=described.gaps,
+        lost=catalog.metrics[name].snapshot or unpushed is not None,
         error=word.get("error") or "",
         hint=word.get("hint") or "",
     )
