@@ -1,7 +1,8 @@
 """Charts in a terminal: a chart of dots for each metric, and sparklines, one line for each series.
 
 Gaps stay gaps. Incomplete and carried values are dim and drawn with every third dot. On a chart of one series,
-carried values are yellow and approximate ones magenta. Several series differ by color; without colors, by letters on their lines.
+carried values are yellow and approximate ones magenta. Several series differ by color, or by letters on their lines
+without colors.
 """
 
 from __future__ import annotations

@@ -189,8 +189,8 @@ class Status:
             if metric.gaps and not (metric.lost or metric.error or metric.days_late):
                 gaps.setdefault(metric.gaps, []).append(metric.metric)
         return [
-            f"{_listed(names)} {'lack' if len(names) > 1 else 'lacks'} {_days(number)} between those that are collected: "
-            f"{_run_command(names)}"
+            f"{_listed(names)} {'lack' if len(names) > 1 else 'lacks'} {_days(number)} between those that are "
+            f"collected: {_run_command(names)}"
             for number, names in gaps.items()
         ]
 
