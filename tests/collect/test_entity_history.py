@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     found.declare(DECLARED.format(days=3650))
     for account, month, plan in CHANGES:
         push(found.at(f"2024-0{month}-05T12:00"), account, plan)
-        if month == 1:
+        if month < 3:
             found.run()
     found.run()
     yield found
@@ -193,6 +193,14 @@ def test_a_book_without_a_disk_keeps_changes_in_its_ledger(tmp_path: Path) -> No
         paths = {path for (path,) in db.execute("SELECT DISTINCT path FROM event_contents").fetchall()}
     assert paths == {one.path for one in keeping.history.current()}
     store.ledger.close()
+
+
+def test_a_clock_that_jumps_ahead_deletes_no_change(project: Project) -> None:
+    project.declare(DECLARED.format(days=20))
+    for _ in range(3):
+        project.at("2031-03-06T12:00").run()
+    project.at("2024-03-06T12:00")
+    assert {day: plans(project, day) for day in THEN} == THEN
 
 
 def test_files_that_were_replaced_are_deleted_after_a_while(project: Project) -> None:

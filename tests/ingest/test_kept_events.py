@@ -43,9 +43,18 @@ def kept(tmp_path: Path) -> Iterator[EventBook]:
     book.send({"event": ""})
     book.run()
     book.now = datetime(2026, 5, 15, 12, tzinfo=UTC)
+    used_on(book, "2026-05-13", "2026-05-14", "2026-08-13", "2026-08-14")
     yield book
     book.book.close()
     book.ingest.commit.close()
+
+
+def used_on(book: EventBook, *days: str) -> None:
+    """Commits on these days: a clock that shows a later one has not jumped there."""
+    first = book.ingest.events.number() + 1
+    with book.ingest.events.ledger._writing() as db:
+        for number, day in enumerate(days, first):
+            db.execute("INSERT INTO event_commits (number, at) VALUES (?, ?)", [number, f"{day}T12:00:00.000000Z"])
 
 
 def delete_old(book: EventBook) -> None:
@@ -142,3 +151,20 @@ def test_who_reads_events_back_learns_from_which_day_on_they_are_kept(kept: Even
         assert invoke(arguments, now=lambda: kept.now, stdout=out, stderr=err) == 0
         said[typed] = "events of days before 2026-03-01 are no longer kept" in err.getvalue()
     assert said == {"tail": True, "export": True, "export --from 2026-03-01": False}
+
+
+def test_a_clock_that_jumps_ahead_deletes_no_event(kept: EventBook) -> None:
+    """Runs and servers of one day do not confirm it; those of two earlier days do."""
+    right = kept.now
+    for day in (1, 2):
+        kept.now = datetime(2030, 1, day, 12, tzinfo=UTC)
+        delete_old(kept)
+        kept.book.run("signups")
+        assert len(days_in_files(kept, "signup")) == 7
+        assert kept.ingest.events.kept_from() is None
+    kept.now = right
+    delete_old(kept)
+    assert days_in_files(kept, "signup") == [date(2026, 3, 1)] * 3
+    kept.now = datetime(2030, 1, 3, 12, tzinfo=UTC)
+    delete_old(kept)
+    assert days_in_files(kept, "signup") == []

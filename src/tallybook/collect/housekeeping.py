@@ -7,7 +7,7 @@ from datetime import datetime
 from tallybook.collect.report import RunReport
 from tallybook.core import ENTITY_KINDS
 from tallybook.query import BookReader
-from tallybook.storage import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS, EntityMonths
+from tallybook.storage import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS, EntityMonths, is_clock_confirmed
 
 
 def keep_house(reader: BookReader, report: RunReport, now: datetime) -> None:
@@ -31,9 +31,10 @@ def keep_entities(reader: BookReader, now: datetime) -> int:
     catalog, store = reader.project.catalog, reader.store
     months, zone = EntityMonths(store.ledger, store.files), catalog.book.timezone
     settings = {kind: catalog.entities.get(kind) for kind in ENTITY_KINDS}
-    return sum(
-        months.keep_house(kind, days=s.history if s else None, zone=zone, now=now) for kind, s in settings.items()
-    )
+    days = {kind: one.history if one else None for kind, one in settings.items()}
+    if any(days.values()) and not is_clock_confirmed(store.ledger, now):
+        days = dict.fromkeys(days)
+    return sum(months.keep_house(kind, days=kept, zone=zone, now=now) for kind, kept in days.items())
 
 
 def compact(reader: BookReader, now: datetime) -> dict[str, int]:

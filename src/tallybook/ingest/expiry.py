@@ -9,14 +9,23 @@ from typing import TYPE_CHECKING
 from tallybook.core import EventSettings, calendar
 from tallybook.ingest.reading import sql_path
 from tallybook.ingest.upkeep import file_of
-from tallybook.storage import REJECTED, BadFile, Conflict, EventCommit, EventFile, EventLedger, connect
+from tallybook.storage import (
+    REJECTED,
+    BadFile,
+    Conflict,
+    EventCommit,
+    EventFile,
+    EventLedger,
+    connect,
+    is_clock_confirmed,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
 
 class Expiry:
-    """`step` deletes what is due. Days that were collected stay in the book."""
+    """`step` deletes what is due, by a clock that was confirmed. Days that were collected stay in the book."""
 
     def __init__(self, events: EventLedger, clock: Callable[[], datetime], settings: EventSettings, zone: str) -> None:
         self.events, self.clock, self.keep, self.zone = events, clock, settings.keep, zone
@@ -37,7 +46,7 @@ class Expiry:
         known = self.events.snapshot()
         is_new = known.kept_from is None or first > known.kept_from
         old = [file for file in known.files if _has_old_rows(file, first, is_new=is_new)]
-        if not old:
+        if not old or not is_clock_confirmed(self.events.ledger, self.clock()):
             return 0
         change, deleted = EventCommit(contents=self.events.files.contents, kept_from=first), 0
         files: list[EventFile] = []

@@ -11,7 +11,7 @@ __getattr__, __dir__ = opened(
         "api_keys": ("ApiKey",),
         "aside": ("set_aside",),
         "book_commits": ("BookCommits", "commits_of"),
-        "ahead": ("firings_until",),
+        "ahead": ("firings_until", "is_clock_confirmed"),
         "clocks": ("TakenBack", "last_true_before", "taken_back", "true_start"),
         "copying": ("Copied", "copy_book", "copy_points"),
         "doctor": ("examine", "remarks"),

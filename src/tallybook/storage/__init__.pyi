@@ -1,5 +1,5 @@
 # The names of this door, for type checkers: those of __init__.py.
-from tallybook.storage.ahead import firings_until as firings_until
+from tallybook.storage.ahead import firings_until as firings_until, is_clock_confirmed as is_clock_confirmed
 from tallybook.storage.api_keys import ApiKey as ApiKey
 from tallybook.storage.aside import set_aside as set_aside
 from tallybook.storage.audit_lines import AuditLines as AuditLines

@@ -21,6 +21,27 @@ LONGEST_PAUSE = timedelta(hours=25)
 """A receiver is asked again after a day at most."""
 
 
+CONFIRMED_WITHIN = timedelta(days=31)
+
+
+def is_clock_confirmed(ledger: SqlLedger, now: datetime) -> bool:
+    """Whether runs and commits of events are of two earlier days of the last month. By a clock that jumped ahead there
+    are none: what is deleted because of its age waits until the clock was there on two days."""
+    days: set[str] = set()
+    since = stamp_of(now - CONFIRMED_WITHIN)
+    with ledger._reading() as db:
+        for table, column in (("runs", "started"), ("event_commits", "at")):
+            before = stamp_of(now)[:10]
+            for _ in range(2):
+                asked = f"SELECT max({column}) FROM {table} WHERE {column} < ? AND {column} >= ?"
+                found = db.execute(asked, [before, since]).fetchone()[0]
+                if found is None:
+                    break
+                before = found[:10]
+                days.add(before)
+    return len(days) > 1
+
+
 def correct_outbox(db: Transaction, delivery: str, now: datetime) -> None:
     """Let items of a delivery, and its receiver, wait no longer than from now on."""
     stamp, latest = stamp_of(now), stamp_of(now + MAX_CLOCK_SKEW)
