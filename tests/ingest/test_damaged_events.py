@@ -3,14 +3,17 @@ acknowledged is lost."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tallybook
 from tallybook.core.errors import BookError, TallybookError
-from tallybook.ingest import EventQuestion, read_events
+from tallybook.ingest import EventQuestion, Upkeep, read_events
 from tests.ingest.test_event_metrics import EventBook
 
 SIGNUPS = """
@@ -91,3 +94,35 @@ def test_events_wait_in_the_log_until_a_damaged_file_of_ids_is_restored(sent: Ev
     path.write_bytes(whole)
     sent.send({"event": "signup", "time": "2026-03-01T12:00:00Z", "id": "e4"})
     assert sorted(id_ for (id_,) in sent.ingest.stored("signup", "id")) == ["e0", "e1", "e2", "e3", "e4"]
+
+
+def test_a_lost_ledger_beside_events_is_no_new_book_and_nothing_is_deleted(sent: EventBook) -> None:
+    """Also where nothing was ever collected, so that there are no points."""
+    sent.book.close()
+    shutil.rmtree(sent.folder / "book" / "points")
+    for path in (sent.folder / "book").glob("ledger.sqlite*"):
+        path.unlink()
+    before = sorted((sent.folder / "book" / "events").rglob("*.parquet"))
+    verbs: list[Callable[[Any], Any]] = [
+        lambda book: book.run(), lambda book: book.query("signups"), lambda book: book.doctor(),
+        lambda book: book.compact(), lambda book: book.status(),
+    ]  # fmt: skip
+    for verb in verbs:
+        with tallybook.open(sent.folder) as book, pytest.raises(BookError) as raised:
+            verb(book)
+        assert f"is missing or empty, but {len(before)} event files are in" in raised.value.message
+        assert "tallybook doctor --set-aside" in raised.value.hint
+    assert sorted((sent.folder / "book" / "events").rglob("*.parquet")) == before
+    assert not (sent.folder / "book" / "ledger.sqlite").exists()
+
+
+def test_files_that_were_there_before_the_ledger_are_never_strays(sent: EventBook) -> None:
+    events = sent.ingest.events
+    began = events.first_at()
+    assert began is not None
+    old, mine = (events.files.folder / "events" / "files" / "2026-03" / f"{name}.parquet" for name in ("old", "mine"))
+    for path, at in ((old, began.timestamp() - 60), (mine, began.timestamp() + 60)):
+        path.write_bytes(b"")
+        os.utime(path, (at, at))
+    Upkeep(events, lambda: sent.now).step()
+    assert (old.exists(), mine.exists()) == (True, False)

@@ -143,7 +143,10 @@ class Upkeep:
         folder = self.events.files.folder
         before = time.time() - STRAY_SECONDS
         every = (folder / EVENTS_FOLDER).glob("[!l]*/**/*.parquet")
-        old = [file for file in every if file.stat().st_mtime < before]
+        # Files that were there before this ledger are those of another, perhaps, that is lost.
+        began = self.events.first_at()
+        since = began.timestamp() if began else before
+        old = [file for file in every if since <= file.stat().st_mtime < before]
         if old:
             named = self.events.named_paths()
             for file in old:

@@ -78,7 +78,12 @@ class EntityMonths:
         if not isinstance(self.files, FolderFiles):
             return []
         folder = self.files.folder
-        found = [one for one in sorted((folder / FOLDER).rglob("*.parquet")) if _written(one) < before.timestamp()]
+        with self.ledger._reading() as db:
+            first = db.execute("SELECT at FROM entity_commits ORDER BY number LIMIT 1").fetchone()
+        # Files that were there before this ledger are those of another, perhaps, that is lost.
+        since = datetime.fromisoformat(first[0]) if first else before
+        every = sorted((folder / FOLDER).rglob("*.parquet"))
+        found = [one for one in every if since.timestamp() <= _written(one) < before.timestamp()]
         with self.ledger._reading() as db:
             named = {path for (path,) in db.execute("SELECT path FROM attribute_files").fetchall()}
         return [path for path in found if path.relative_to(folder).as_posix() not in named]

@@ -167,6 +167,12 @@ class EventLedger(ApiKeyTables, EventDayTables):
             return self.files.place(file.stored)
         return self.files.path(file.stored)
 
+    def first_at(self) -> datetime | None:
+        """The instant of the first commit; None before it."""
+        with self.ledger._reading() as db:
+            first = db.execute("SELECT at FROM event_commits ORDER BY number LIMIT 1").fetchone()
+        return datetime.fromisoformat(first[0]) if first else None
+
     def damage(self) -> BadFile | None:
         """What is wrong with the first file of events or ids that is missing, or whose bytes are not those that were
         written; None where all are as they were. A file is read once by each process."""

@@ -94,7 +94,7 @@ def _ledger(at: BookLocation, *, create: bool, over_points: bool) -> SqlLedger |
     try:
         return _ledger_of(at, create=False)
     except NoLedger:
-        if at.folder is not None and not over_points and (found := _points_in(at.folder)):
+        if at.folder is not None and not over_points and (found := _files_in(at.folder)):
             # Looked at again: another process may have made the book meanwhile.
             with suppress(NoLedger):
                 return _ledger_of(at, create=False)
@@ -118,9 +118,13 @@ def _ledger_of(at: BookLocation, *, create: bool) -> SqlLedger:
     return ledger
 
 
-def _points_in(folder: Path) -> int:
-    """How many points files are in a folder."""
-    return sum(1 for _ in (folder / "points").rglob("*.parquet"))
+def _files_in(folder: Path) -> str:
+    """What is in a folder that only a ledger knows: points, else events, else changes of attributes. Empty for
+    nothing."""
+    for kind, place in (("points", "points"), ("event", "events"), ("attribute", "entities")):
+        if count := sum(1 for _ in (folder / place).rglob("*.parquet")):
+            return f"{count} {kind} file{'s are' if count > 1 else ' is'} in {folder / place}"
+    return ""
 
 
 def _of_another_ledger(at: BookLocation, folder: Path) -> None:
@@ -149,13 +153,12 @@ def _not_its_points(folder: Path, found: str, identity: str) -> DeclarationError
     )
 
 
-def _lost(at: BookLocation, points: int) -> LedgerLost:
+def _lost(at: BookLocation, found: str) -> LedgerLost:
     from tallybook.storage.ledger import LedgerLost
 
     path = f"schema {at.schema} of the PostgreSQL ledger" if at.ledger else f"{at.folder}/ledger.sqlite"
-    number = f"{points} points file{'s are' if points > 1 else ' is'}"
     return LedgerLost(
-        f"the ledger of the book, {path}, is missing or empty, but {number} in {at.folder}/points: this is no new book",
+        f"the ledger of the book, {path}, is missing or empty, but {found}: this is no new book",
         hint="bring the ledger back from a backup: tallybook restore BACKUP\n"
         "or start a new book; the old folder is renamed, nothing is deleted: tallybook doctor --set-aside",
     )
