@@ -129,7 +129,7 @@ class Unknown(Exception):
 
 def _judged(series: DailySeries, day: date, width: float, history: int) -> tuple[bool, Verdict | None]:
     """(whether the day can be judged, the verdict if it is unusual)."""
-    usual = (_usual_level if series.level else _usual_flow)(series, day, history)
+    usual = _usual_level(series, day, history) if series.level else _usual_flow(series, day, history, width)
     if usual is None:
         return False, None
     least, most = usual.range(width)
@@ -142,8 +142,9 @@ def _judged(series: DailySeries, day: date, width: float, history: int) -> tuple
     return True, Verdict(day=day, value=series.values[day], low=low, high=high)
 
 
-def _usual_flow(series: DailySeries, day: date, history: int) -> _Usual | None:
-    """The usual value by earlier days of the same weekday, or None without enough of them.
+def _usual_flow(series: DailySeries, day: date, history: int, width: float) -> _Usual | None:
+    """The usual value by earlier days of the same weekday, or None without enough of them. Where the value of the day
+    is usual by these alone, no other days are looked at.
 
     No distribution is assumed. Where distant days are frequent, as for a job that runs on some days only, they are
     usual."""
@@ -154,9 +155,12 @@ def _usual_flow(series: DailySeries, day: date, history: int) -> _Usual | None:
         return None
     middle = median(same)
     own = _spread([value - middle for value in same])
+    least = max(own, _floor(series, middle))
+    if abs(series.moved[day] - middle) <= width * least:
+        return _Usual(middle, least)
     distances = _distances(series, before)
     # One weekday has few values. Their spread may be small by chance; then the spread of all days counts.
-    spread = max(own, min(2 * own, _spread(distances)), _floor(series, middle))
+    spread = max(least, min(2 * own, _spread(distances)))
     periods = [
         distances,
         *(_distances(series, _before(series, day - n * history * ONE_DAY, history)) for n in range(1, PERIODS_ABOVE)),
