@@ -24,9 +24,11 @@ FIRED, WAITING, DROPPED, HOLDOUT = "fired", "waiting", "dropped", "holdout"
 purpose, for comparison."""
 RULES_JOB = "rules"
 """The lease of whoever evaluates rules, or writes their states."""
-KEPT_EVALUATIONS = timedelta(days=400)
+KEPT_EVALUATIONS = timedelta(days=3 * 366)
+"""How long evaluations of everybody are listed. A trial over the past, of two years and more, takes place at their
+times."""
 KEPT_PARTIAL = timedelta(days=1)
-"""How long evaluations are listed, of everybody and of some entities. A server makes up to one each second."""
+"""How long evaluations of some entities are listed. A server makes up to one each second."""
 LOOKUP = 500
 """Ids that one statement asks for."""
 _FIRING = ("rule", "entity", "number", "edge", "kind", "at", "day", "values", "why", "state", "due", "restated")
