@@ -6,6 +6,7 @@ import io
 import json
 import re
 from html import unescape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from tallybook.cli import invoke
 from tallybook.core import ServeSettings
 from tallybook.server.clients import DoorPolicy
 from tests.server.served import Answer, Served, own
+from tests.server.test_pages import typed
 from tests.server.test_pages_in_a_browser import PHONE, Site, findings, kept, opened, problems_of
 
 if TYPE_CHECKING:
@@ -216,3 +218,23 @@ def test_a_shared_board_is_opened_by_somebody_else_on_a_phone(chromium: Browser,
     assert problems_of(page) == []
     page.context.close()
     site.close()
+
+
+def test_a_report_of_one_value_has_the_numbers_of_the_page_with_this_filter(shared: Served, tmp_path: Path) -> None:
+    file = tmp_path / "pro.html"
+    assert typed(shared, "report", "money", "--where", "plan=pro", "-o", str(file)) == (0, "")
+    shared.peer = ("127.0.0.1", 40_000)
+    page = shared.ask("GET", "/boards/money?dim=plan&value=pro").body.decode()
+    assert len(cells(page)) > 10
+    assert cells(file.read_text()) == cells(page) != cells(shared.ask("GET", "/boards/money").body.decode())
+    assert "Only plan=pro." in file.read_text()
+    for wrong in ("plan", "plan=", "=pro"):
+        code, said = typed(shared, "report", "money", "--where", wrong, "-o", str(file))
+        assert (code, "does not name one value of a dimension" in said) == (2, True)
+    code, said = typed(shared, "report", "money", "--where", "nope=1", "-o", str(file))
+    assert (code, "not every view of this board has 'nope'" in said) == (2, True)
+
+
+def cells(html: str) -> list[str]:
+    """The texts of the cells of all tables."""
+    return [re.sub("<[^>]*>", "", cell).strip() for cell in re.findall(r"<td[ >].*?</td>", html, re.DOTALL)]

@@ -9,7 +9,7 @@ import click
 from tallybook.cli.asking import QUESTION, question
 from tallybook.cli.options import verb
 from tallybook.cli.terminal import Terminal
-from tallybook.core import CHART_FORMS
+from tallybook.core import CHART_FORMS, QueryError
 from tallybook.query import Question
 
 FILE = click.option("-o", "--output", "file", required=True, metavar="FILE", help="The file to write.")
@@ -43,19 +43,25 @@ def chart(terminal: Terminal, asked: Question, form: str, file: str) -> int:
     click.argument("board", metavar="BOARD"),
     click.option("--scope", metavar="SCOPE", help="Another scope than the board declares."),
     click.option("--last", metavar="SPAN", help='Another range than the board declares: "12 weeks".'),
+    click.option("--where", metavar="DIM=VALUE", help="Only one value of a dimension that all views have."),
     FILE,
 )
-def report(terminal: Terminal, board: str, scope: str | None, last: str | None, file: str) -> int:
+def report(terminal: Terminal, board: str, scope: str | None, last: str | None, where: str | None, file: str) -> int:
     """Write a board of [boards.NAME] as a file: .html without scripts and without a server, .pdf, .svg or .png.
 
     \b
       tallybook report weekly -o weekly.html
       tallybook report weekly --scope month --last "12 months" -o weekly.pdf
+      tallybook report weekly --where plan=pro -o pro.html
 
     The numbers of the charts are in tables beside them."""
     from tallybook.server import board_file
 
-    fields = [(name, text) for name, text in (("scope", scope), ("last", last)) if text]
+    dimension, sign, value = (where or "").partition("=")
+    if where is not None and not (dimension and sign and value):
+        raise QueryError(f"--where {where!r} does not name one value of a dimension", hint="--where plan=pro")
+    chosen = (("scope", scope), ("last", last), ("dim", dimension), ("value", value))
+    fields = [(name, text) for name, text in chosen if text]
     path = Path(file)
     content = board_file(terminal.book(), board, path.suffix.lower(), now=terminal.clock(), fields=fields)
     _write(terminal, path, content)

@@ -28,7 +28,8 @@ CHART_ENDINGS = (".svg", ".png", ".pdf")
 
 
 def board_file(book: Book, name: str, ending: str, *, now: datetime, fields: Sequence[tuple[str, str]] = ()) -> bytes:
-    """A board as a file. `fields`: scope and last, where they are not as the board declares.
+    """A board as a file. `fields`: scope and last, where they are not as the board declares, and dim and value of its
+    filter.
 
     Raises QueryError for an unknown board or ending, TallybookError where a package is missing."""
     _known_ending(ending, REPORT_ENDINGS)
@@ -40,7 +41,8 @@ def board_file(book: Book, name: str, ending: str, *, now: datetime, fields: Seq
     controls = controls_of(work, board)
     cards = board_cards(work, board, controls)
     pictures = [picture for one in cards for picture in _pictures(one)]
-    said = f"{work.catalog.book.name}, last {controls.last}, version {frame_of(work).version}"
+    only = "".join(f", only {text}" for text in controls.where)
+    said = f"{work.catalog.book.name}, last {controls.last}{only}, version {frame_of(work).version}"
     return _bytes(board_document(board.title or board.name, said, pictures), ending)
 
 
@@ -56,7 +58,7 @@ def _headed(card: BoardCard) -> str:
     return f"{card.title}: {card.value}{f' ({card.change.text})' if card.change else ''}" if card.value else card.title
 
 
-def board_html(work: PageWork, name: str, until: str = "", filters: Sequence[str] = ()) -> str:
+def board_html(work: PageWork, name: str) -> str:
     """A board as one file: its styles are in it, and it has no script."""
     board = known_board(work, name)
     controls = controls_of(work, board)
@@ -71,8 +73,7 @@ def board_html(work: PageWork, name: str, until: str = "", filters: Sequence[str
         period=shown_period(work, controls.scope),
         style=markup(static_file("pages.css").decode()),
         made=f"{work.now:%Y-%m-%d %H:%M} UTC",
-        until=until,
-        filters=filters,
+        filters=controls.where,
     )
 
 
