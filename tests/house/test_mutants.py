@@ -119,8 +119,8 @@ SURVIVED_ONCE = {
     ),
     "the spread of all days": (
         "monitor/alerts/usual.py",
-        "max(own, min(2 * own, _spread(distances)), _floor(series, middle))",
-        "max(own, _spread(distances), _floor(series, middle))",
+        "max(least, min(2 * own, _spread(distances)))",
+        "max(least, _spread(distances))",
         ("test_usual.py",),
     ),
     "a run is at work for ever": (

@@ -184,3 +184,28 @@ def test_fractions_before_whole_numbers_are_answered_with_their_digits(
     assert [str(row["points_previous"]) for row in found.rows()[2:]] == values
     only_own = made.book.query("points", from_="2024-02-11", to="2024-02-12")
     assert [column.type for column in only_own.metric_columns] == [found.metric_columns[0].type]
+
+
+def test_imported_days_after_the_first_collected_one_take_no_part_in_changes_of_days_before_it(project: Any) -> None:
+    made: Project = project("sqlite", now="2024-03-06T06:00")
+    made.table("seats (day date, n int)", [("2024-02-26", 5), ("2024-02-28", 7), ("2024-02-29", 9)])
+    made.declare(
+        """
+        [metrics.seats]
+        kind = "level"
+        table = "seats"
+        time = "day"
+        measure = "sum(n)"
+        history = "imported"
+        """,
+        start="2024-02-26",
+    )
+    made.run()
+    path = made.folder / "old.csv"
+    path.write_text("day,value\n2024-02-24,1\n2024-02-25,3\n2024-02-29,100\n", encoding="utf-8")
+    made.book.import_history("seats", path)
+    rows = made.book.query("seats", scope="day", from_="2024-02-20", to="2024-03-05", show="change").rows()
+    known = {str(row["period"]): row["seats"] for row in rows if row["seats"] is not None}
+    assert known["2024-02-25"] == 2
+    assert known["2024-02-29"] == 2
+    assert made.book.query("seats", scope="all", from_="2024-02-20", to="2024-02-25", show="max").rows()[0]["seats"] == 3

@@ -161,8 +161,9 @@ class _Past:
                 found.cells[key] = Cell(plain(value, found.type), cell.approximate, False, cell.bounds, cell.why)
 
     def _solved(self) -> Solved:
-        """What was imported, as the definition that it is."""
-        there = replace(self.context, bounds={self.name: self.bound}, coverage={self.name: self.before}, past={})
+        """What was imported, as the definition that it is. Points of later days are there too, and are not asked for."""
+        every = self.context.past[self.name][1]
+        there = replace(self.context, bounds={self.name: self.bound}, coverage={self.name: every}, past={})
         asked = replace(self.query, definition=self.bound.definition)
         return OneMetric(there, asked, self.name, self.show, self.before).solved()
 
