@@ -161,7 +161,7 @@ class _Past:
                 found.cells[key] = Cell(plain(value, found.type), cell.approximate, False, cell.bounds, cell.why)
 
     def _solved(self) -> Solved:
-        """What was imported, as the definition that it is. Points of later days are there too, and are not asked for."""
+        """What was imported, as the definition that it is. It has points of later days, which are not asked for."""
         every = self.context.past[self.name][1]
         there = replace(self.context, bounds={self.name: self.bound}, coverage={self.name: every}, past={})
         asked = replace(self.query, definition=self.bound.definition)
