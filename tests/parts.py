@@ -246,6 +246,7 @@ FILES = {
     "test_source_options.py": "right",
     "test_source_promises.py": "right",
     "test_rule_actions.py": "right",
+    "test_rules_of_linked_users.py": "kills",
     "test_rule_edges.py": "right",
     "test_rule_meanings.py": "right",
     "test_rule_messages.py": "events",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
-from tallybook.core import ENTER, EVER, EVERY_TIME, LEAVE, OncePer, QuietHours, Rule, calendar
+from tallybook.core import ENTER, EVER, EVERY_TIME, LEAVE, USERS, OncePer, QuietHours, Rule, calendar
 from tallybook.storage import DROPPED, FIRED, HOLDOUT, WAITING, Collision, Firing, stamp_of
 
 PRIORITY, COOL_DOWN, ONCE, RESTATED = "priority", "cool_down", "once", "restated"
@@ -41,6 +41,14 @@ class CapsContext:
     now: datetime
     day: date
     zone: str
+    users: Mapping[str, str] = field(default_factory=dict)
+    """Ids of users that were linked, each with the one that stands for it. `past` has the firings of both there."""
+    ended: Collection[str] = ()
+    """Those of them that are no users of their own any longer."""
+
+    def person(self, kind: str, entity: str) -> tuple[str, str]:
+        """(kind, entity) whose firings count together."""
+        return kind, self.users.get(entity, entity) if kind == USERS else entity
 
 
 @dataclass(kw_only=True)
@@ -79,7 +87,9 @@ class _Deciding:
         self.context, self.now, self.found = context, context.now, Decisions()
         self.stamp = stamp_of(context.now)
         self.fired: dict[tuple[str, str], Firing] = {}
-        """By (kind, entity): the last firing for which something was done, also of this evaluation."""
+        """By person: the last firing of this evaluation for which something was done."""
+        self.entered: set[tuple[str, tuple[str, str]]] = set()
+        """(rule, person) of firings of this evaluation."""
 
     def decide(self, edges: Sequence[Edge]) -> Decisions:
         self.settle()
@@ -104,6 +114,9 @@ class _Deciding:
             if rule is None:
                 self.found.settled.append(replace(one, state=DROPPED, why="the rule is no longer declared"))
                 continue
+            if one.kind == USERS and one.entity in self.context.ended:
+                self.move(rule, one)
+                continue
             inside = self.context.is_inside(one)
             if inside is False:
                 self.found.settled.append(replace(one, state=DROPPED, why="it has left the rule since"))
@@ -112,43 +125,74 @@ class _Deciding:
 
     def settled(self, rule: Rule, one: Firing) -> None:
         """What comes of a firing that need not wait any longer."""
+        self.found.settled.append(self.no_longer_waiting(rule, one))
+
+    def no_longer_waiting(self, rule: Rule, one: Firing) -> Firing:
         if (winner := self.cooling(rule, one.kind, one.entity)) is not None:
-            why = f"cool-down after {winner.rule}"
-            self.found.settled.append(replace(one, state=DROPPED, why=why))
-            return
+            return replace(one, state=DROPPED, why=f"cool-down after {winner.rule}")
         until = self.quiet_until(rule, one.values)
         if until is not None:
-            self.found.settled.append(replace(one, due=until))
-            return
+            return replace(one, due=until)
         done = replace(one, state=FIRED, at=self.stamp, due=None)
-        self.found.settled.append(done)
-        self.fired[one.kind, one.entity] = done
+        self.fired[self.context.person(one.kind, one.entity)] = done
+        return done
+
+    def move(self, rule: Rule, one: Firing) -> None:
+        """A firing of an id that ended waits for the user it was linked to, unless that one has fired."""
+        person = self.context.person(one.kind, one.entity)
+        self.found.settled.append(replace(one, state=DROPPED, why=f"linked to {person[1]}"))
+        others = [past for past in self.context.past.get(person, ()) if past.rule == one.rule and counts(past)]
+        others = [past for past in others if (past.entity, past.number) != (one.entity, one.number)]
+        if (rule.name, person) in self.entered or (others and not self.may_again(rule, others[-1])):
+            return
+        own = replace(one, entity=person[1], number=0)
+        inside = self.context.is_inside(own)
+        if inside is False:
+            return
+        if inside and one.due is not None and one.due <= self.stamp:
+            own = self.no_longer_waiting(rule, own)
+        self.found.firings.append(own)
+        self.entered.add((rule.name, person))
 
     # -- edges
 
     def past(self, edge: Edge) -> list[Firing]:
         """Firings of the rule for the entity that count, in order."""
-        several = self.context.past.get((edge.rule.kind, edge.entity), ())
+        several = self.context.past.get(self.context.person(edge.rule.kind, edge.entity), ())
         return [one for one in several if one.rule == edge.rule.name and one.state != DROPPED]
+
+    def own_past(self, edge: Edge) -> list[Firing]:
+        """Those of the id itself, without those of ids that are the same user."""
+        return [one for one in self.past(edge) if one.entity == edge.entity]
 
     def is_new(self, edge: Edge) -> bool:
         """Whether an entry counts. Those that do not are recorded."""
         past = [one for one in self.past(edge) if one.edge == ENTER]
-        if edge.has_metrics and any(one.day == self.context.day for one in past):
+        person = self.context.person(edge.rule.kind, edge.entity)
+        own = [one for one in past if one.entity == edge.entity]
+        if edge.has_metrics and any(one.day == self.context.day for one in own):
             self.collide(edge, RESTATED)
             self.restore(edge)
             return False
-        if past and not self.may_again(edge.rule, past[-1]):
+        again = (edge.rule.name, person) in self.entered
+        if again or (past and not self.may_again(edge.rule, past[-1])):
             self.collide(edge, ONCE)
             return False
-        if in_holdout(edge.rule, edge.entity):
+        self.entered.add((edge.rule.name, person))
+        if self.is_held_out(edge, past):
             self.found.firings.append(self.firing(edge, HOLDOUT))
             return False
         return True
 
+    def is_held_out(self, edge: Edge, past: Sequence[Firing]) -> bool:
+        """A user stays in the group of the first firing of its ids."""
+        if edge.rule.holdout and past and past[0].entity != edge.entity:
+            return past[0].state == HOLDOUT
+        return in_holdout(edge.rule, edge.entity)
+
     def restore(self, edge: Edge) -> None:
         """Undo a leaving over the metrics of the same day: the entity is inside as it was when the rule fired."""
-        done = [one for one in self.past(edge) if one.state == FIRED]
+        done = [one for one in self.own_past(edge) if one.state == FIRED]
         if len(done) > 1 and done[-1].edge == LEAVE and done[-1].day == self.context.day and done[-2].edge == ENTER:
             why = "it entered again over the metrics of the same day"
             self.found.settled.append(replace(done[-1], state=DROPPED, why=why))
@@ -182,7 +226,7 @@ class _Deciding:
         best: dict[tuple[str, str], Edge] = {}
         kept = []
         for one in ranked:
-            key = (one.rule.kind, one.entity)
+            key = self.context.person(one.rule.kind, one.entity)
             if one.rule.priority is None or best.setdefault(key, one) is one:
                 kept.append(one)
             else:
@@ -199,7 +243,7 @@ class _Deciding:
             return
         done = self.firing(edge, FIRED)
         self.found.firings.append(done)
-        self.fired[edge.rule.kind, edge.entity] = done
+        self.fired[self.context.person(edge.rule.kind, edge.entity)] = done
 
     def leave(self, edge: Edge) -> None:
         """Leaving is done where entering was done."""
@@ -211,9 +255,10 @@ class _Deciding:
         """The firing after which an entity gets no other one for a while."""
         if not rule.cool_down:
             return None
-        several = self.context.past.get((kind, entity), ())
+        person = self.context.person(kind, entity)
+        several = self.context.past.get(person, ())
         done = [one for one in several if one.state == FIRED and one.edge == ENTER]
-        latest = self.fired.get((kind, entity)) or max(done, key=lambda one: one.at, default=None)
+        latest = self.fired.get(person) or max(done, key=lambda one: one.at, default=None)
         if latest is None:
             return None
         return latest if self.now - datetime.fromisoformat(latest.at) < timedelta(seconds=rule.cool_down) else None
@@ -257,6 +302,11 @@ class _Deciding:
                 winner=winner,
             )
         )
+
+
+def counts(firing: Firing) -> bool:
+    """Whether a firing is an entry that was done, waits, or was left out on purpose."""
+    return firing.edge == ENTER and firing.state != DROPPED
 
 
 def rank(rule: Rule) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tallybook.act.caps import CapsContext, Decisions, Edge, decide
 from tallybook.act.known_rules import KNOWN, NEW, stage_of, written_definition
 from tallybook.act.memory import memory_of, with_memory
+from tallybook.act.people import People, ended_ids, merge_states, people_of_step, with_linked_ids
 from tallybook.act.restated import restated_firings
 from tallybook.act.state import INSIDE, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
 from tallybook.act.state_files import StoredStates, read_states
@@ -25,6 +26,7 @@ from tallybook.core import (
     LEAVE,
     ONE_DAY,
     SUBJECT_BOOK,
+    USERS,
     Busy,
     Rule,
     RuleReport,
@@ -125,7 +127,7 @@ class _Evaluation:
         commit: int | None = None,
         released: str | None = None,
     ) -> None:
-        self.evaluator, self.lease, self.ids, self.released = evaluator, lease, ids, released
+        self.evaluator, self.lease, self.released = evaluator, lease, released
         self.service, self.catalog, self.ledger = evaluator.service, evaluator.catalog, evaluator.ledger
         self.now = evaluator.clock()
         self.day = calendar.day_of(self.now, self.catalog.book.timezone) - ONE_DAY
@@ -139,6 +141,7 @@ class _Evaluation:
         self.change.contents = self.ledger.files.contents
         self.results: dict[str, _KindResult] = {}
         self.waiting = [one for one in self.believed(self.ledger.firings(state=WAITING)) if kind in (None, one.kind)]
+        self.ids = ids if kind != USERS or ids is None else with_linked_ids(self.ledger, ids, self.waiting)
 
     def run(self) -> RulesReport:
         done = False
@@ -230,19 +233,15 @@ class _Evaluation:
         subjects = with_memory(subjects, memory)
         files = self.before.files.get(subjects.kind, ())
         columns = [StateColumns(rule=rule.name, holds=bool(rule.hold)) for rule in rules]
-        some, is_partial = self.some_ids(engine, subjects), self.ids is not None
+        types, some = stored_types(columns, memory), self.some_ids(engine, subjects)
         states = read_states(
-            engine,
-            self.ledger,
-            files,
-            stored_types(columns, memory),
-            kind=subjects.kind,
-            some=some,
-            with_others=is_partial,
+            engine, self.ledger, files, types, kind=subjects.kind, some=some, with_others=self.ids is not None
         )
         if states.lost:
             self.report.notes.append(f"the states of rules are lost, so every rule begins again: {states.lost}")
             begins = frozenset(rule.name for rule in rules)
+        links = people_of_step(self.ledger, subjects.kind, self.ids)
+        linked = merge_states(engine, links, states.relation, {**types, **states.others}, subjects)
         gone = f"SELECT EXISTS (FROM {subjects.sql} e WHERE {identifier(IS_GONE)})"
         step = KindStep(
             subjects=subjects,
@@ -256,6 +255,7 @@ class _Evaluation:
             some_gone=bool(engine.execute(gone).fetchall()[0][0]),
             restarts=frozenset(name for name in begins if stages[name] != NEW),
             others=states.others,
+            linked=linked,
         )
         step.compile(sound)
         return step, states
@@ -264,7 +264,7 @@ class _Evaluation:
         """A table of the ids, where only some are evaluated: with those whose firings wait, which may have left."""
         if self.ids is None:
             return ""
-        waiting = [one.entity for one in self.waiting if one.kind == subjects.kind]
+        waiting = [*self.ids, *(one.entity for one in self.waiting if one.kind == subjects.kind)]
         engine.execute(
             "CREATE OR REPLACE TEMP TABLE touched_ids AS "
             f"SELECT id FROM {subjects.sql} e UNION SELECT unnest(?::VARCHAR[])",
@@ -326,16 +326,19 @@ class _Evaluation:
                 replace(one, due="0000") if one.rule == self.released and one.due is None else one for one in waiting
             ]
         past: dict[tuple[str, str], list[Firing]] = {}
-        for kind in self.results:
-            entities = [
-                *(e.entity for e in edges if e.rule.kind == kind),
-                *(w.entity for w in waiting if w.kind == kind),
-            ]
-            for one in self.believed(self.ledger.firings_of(kind, list(dict.fromkeys(entities)))):
-                past.setdefault((kind, one.entity), []).append(one)
+        people, ended = People(), frozenset[str]()
+        for kind, result in self.results.items():
+            entities = [e.entity for e in edges if e.rule.kind == kind] + [w.entity for w in waiting if w.kind == kind]
+            some = People.of(self.ledger, kind, entities)
+            if kind == USERS:
+                people, ended = some, ended_ids(result.engine, some.links, result.step.subjects)
+            for one in self.believed(some.firings(self.ledger, kind, entities)):
+                past.setdefault((kind, some.user(one.entity)), []).append(one)
         context = CapsContext(
             rules=self.catalog.rules,
             past=past,
+            users={alias: one.canonical for alias, one in people.links.items()},
+            ended=ended,
             waiting=waiting,
             is_inside=self.is_inside,
             now=self.now,

@@ -5,13 +5,14 @@ What is dismissed in one browser is dismissed in every browser: the ledger knows
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tallybook.core import ACCOUNTS, ENTER, LEAVE, TO_MESSAGE, USERS, Catalog, InAppMessage, QueryError, Rule
-from tallybook.storage import FIRED, Firing, MessageLedger, MessageState, RuleLedger
+from tallybook.act.people import People
+from tallybook.core import ACCOUNTS, ENTER, TO_MESSAGE, USERS, Catalog, InAppMessage, QueryError, Rule
+from tallybook.storage import Firing, MessageLedger, MessageState, RuleLedger
 
 SHOWN, CLICKED, DISMISSED = "shown", "clicked", "dismissed"
 REACTIONS = (SHOWN, CLICKED, DISMISSED)
@@ -51,12 +52,19 @@ class Engagements:
     def messages(self, viewer: Viewer) -> list[dict[str, Any]]:
         """What a viewer is shown now, rules with a high priority first."""
         found = []
+        names = self.names(viewer)
         for firing, rule in self.current(viewer):
-            states = self.shown.message_states(rule.name, firing.entity, viewer.name, firing.number)
+            states = self.shown.message_states(rule.name, firing.entity, names, firing.number)
             for message in messages_of(self.catalog, rule):
                 if is_due(message, states.get(message.name)):
                     found.append(shown_message(message, firing))
         return found
+
+    def names(self, viewer: Viewer) -> list[str]:
+        """Names under which a viewer was counted: also of the ids that were linked to the user."""
+        if viewer.user is None:
+            return [viewer.name]
+        return [f"u:{id_}" for id_ in People.of(self.ledger, USERS, [viewer.user]).every_id([viewer.user])]
 
     def current(self, viewer: Viewer) -> list[tuple[Firing, Rule]]:
         """The firings that the viewer's user and account are still inside of."""
@@ -66,7 +74,8 @@ class Engagements:
             rules = {r.name: r for r in self.catalog.rules.values() if r.kind == kind and messages_of(self.catalog, r)}
             if entity is None or not rules:
                 continue
-            last = latest_firings(self.ledger.firings_of(kind, [entity]))
+            people = People.of(self.ledger, kind, [entity])
+            last = people.inside(people.firings(self.ledger, kind, [entity]))
             found += [(one, rules[name]) for name, one in last.items() if name in rules and not rules[name].draft]
         order = list(self.catalog.rules)
         return sorted(found, key=lambda one: (-(one[1].priority or 0), order.index(one[1].name)))
@@ -94,17 +103,6 @@ def messages_of(catalog: Catalog, rule: Rule) -> list[InAppMessage]:
     """The messages that a rule shows when an entity enters."""
     names = [one.options.get("message") for one in rule.then if one.to == TO_MESSAGE and one.on == ENTER]
     return [catalog.messages[name] for name in names if name in catalog.messages]
-
-
-def latest_firings(firings: Sequence[Firing]) -> dict[str, Firing]:
-    """By rule the last firing, of those that the entity has not left since."""
-    found: dict[str, Firing] = {}
-    for one in firings:
-        if one.edge == LEAVE:
-            found.pop(one.rule, None)
-        elif one.state == FIRED:
-            found[one.rule] = one
-    return found
 
 
 def is_due(message: InAppMessage, state: MessageState | None) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime
 from tallybook.act.actions import Enqueuing
 from tallybook.act.evaluate import RuleEvaluator
 from tallybook.act.messages import Engagements
+from tallybook.act.people import People
 from tallybook.act.results import RuleResults, rule_results
 from tallybook.act.showing import InsideRules, RuleDetails, RuleLine, RuleOfEntity, Showing
 from tallybook.act.trial import RuleTrial, try_rule
@@ -74,8 +75,11 @@ class Rules:
         return Showing(self.evaluator).inside(kind, ids)
 
     def firings_of(self, kind: str, entity: str) -> Sequence[Firing]:
-        """What the rules did about one user or account, in the order of evaluations."""
-        return self.evaluator.ledger.firings(kind=kind, entity=entity) if self.service.reader.there else []
+        """What the rules did about one user or account, under every linked id, in the order of evaluations."""
+        if not self.service.reader.there:
+            return []
+        ledger = self.evaluator.ledger
+        return People.of(ledger, kind, [entity]).firings(ledger, kind, [entity])
 
     def results(self, name: str) -> RuleResults:
         """What came of a rule: messages shown, clicked and dismissed, and its metrics before and after."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.act.caps import in_holdout
 from tallybook.act.known_rules import is_condition_of
+from tallybook.act.people import People, ended_ids
 from tallybook.act.state import HOLDING, INSIDE, OUT, STATE_NAMES, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
 from tallybook.act.state_files import read_states
 from tallybook.act.state_sql import StateColumns
@@ -212,15 +213,18 @@ class Showing:
         if not self.reader.there:
             raise QueryError("nothing is collected yet", hint="tallybook run")
         names = names_of_rule(self.catalog, rule)
+        people = People.of(self.evaluator.ledger, rule.kind, [entity])
         question = SubjectsQuestion(
             kind=rule.kind,
             names=names.attributes,
             earlier=[pair for pair in names.earlier if pair[1]],
             now=self.reader.now,
-            ids=None if rule.kind == SUBJECT_BOOK else [entity],
+            ids=None if rule.kind == SUBJECT_BOOK else people.every_id([entity]),
         )
         with self.reader.reading() as reading:
             subjects = load_subjects(self.evaluator.service, reading.engine, question)
+            if entity in ended_ids(reading.engine, people.links, subjects):
+                entity = people.user(entity)
             folded = {name.casefold(): name for name in subjects.columns}
             shown = [folded[name] for name in names.attributes if name in folded]
             columns = [shown_column(name, subjects.columns[name]) for name in shown]
@@ -248,8 +252,8 @@ class Showing:
             values=values,
             whys=whys,
             is_holdout=in_holdout(rule, entity),
-            firings=ledger.firings(rule.name, entity=entity),
-            collisions=ledger.collisions(rule.name, entity=entity),
+            firings=[one for one in people.firings(ledger, rule.kind, [entity]) if one.rule == rule.name],
+            collisions=[one for id_ in people.every_id([entity]) for one in ledger.collisions(rule.name, entity=id_)],
         )
 
     def outcome(self, engine: duckdb.DuckDBPyConnection, rule: Rule, subjects: Any, entity: str) -> str:

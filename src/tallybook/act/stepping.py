@@ -69,6 +69,8 @@ class KindStep:
     others: Mapping[str, str] = field(default_factory=dict)
     """Columns of the states that are kept as they are, with their types: those of rules that other processes know."""
     steps: list[StepSql] = field(default_factory=list)
+    linked: str = ""
+    """A relation of ids whose states were merged: they are written again."""
 
     @property
     def table(self) -> str:
@@ -130,12 +132,17 @@ class KindStep:
             shown += one.after(self.subjects.day)
             changed.append(identifier(one.has_changed))
             kept.append(f"{identifier(one.day)} IS NOT NULL")
+        if self.linked:
+            changed.append(f"id IN (SELECT id FROM {self.linked})")
         wanted = [*changed, *kept] if self.is_whole else changed
         inner = f'SELECT {", ".join(shown)} FROM {self.subjects.sql} e LEFT JOIN {self.states} s ON s."s id" = e.id'
         made = (
             f"CREATE OR REPLACE TEMP TABLE {self.table} AS SELECT *, ({' OR '.join(changed)}) AS moved FROM ({inner})"
         )
         engine.execute(f"{made} WHERE {' OR '.join(wanted)}").fetchall()
+        if self.linked:
+            gone = f"SELECT id, TRUE AS moved FROM {self.linked} ANTI JOIN {self.table} t USING (id)"
+            engine.execute(f"INSERT INTO {self.table} BY NAME {gone}").fetchall()
         return int(engine.execute(f"SELECT count(*) FROM {self.table} WHERE moved").fetchall()[0][0])
 
     @property
@@ -187,7 +194,7 @@ class KindStep:
             before = f'SELECT "s id", {code} FROM {self.states} WHERE "s id" IN ({listed})'
             found = {id_: int(value or 0) for id_, value in engine.execute(before).fetchall()}
         after = f"SELECT id, {code} FROM {self.table} WHERE id IN ({listed})"
-        return found | {id_: int(value) for id_, value in engine.execute(after).fetchall()}
+        return found | {id_: int(value or 0) for id_, value in engine.execute(after).fetchall()}
 
 
 def stored_types(columns: Sequence[StateColumns], memory: Sequence[Remembered]) -> dict[str, str]:

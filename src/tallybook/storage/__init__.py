@@ -37,7 +37,7 @@ __getattr__, __dir__ = opened(
         "entity_ledger": ("EntityLedger",),
         "entity_writing": ("apply_pushed",),
         "linked_entities": ("merge_linked",),
-        "identity_links": ("IdentityLinks", "NewLinks", "apply_links"),
+        "identity_links": ("IdentityLinks", "LinkedId", "NewLinks", "apply_links"),
         "entity_records": ("AttributeType", "ChangedEntities", "Entity", "HistoryRow"),
         "audit_lines": ("AuditLines",),
         "series_slots": ("SeriesSlots", "with_new"),

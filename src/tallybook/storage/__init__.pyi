@@ -59,6 +59,7 @@ from tallybook.storage.hook_ledger import HookLedger as HookLedger
 from tallybook.storage.hosts import event_hosts as event_hosts, lose_host as lose_host
 from tallybook.storage.identity_links import (
     IdentityLinks as IdentityLinks,
+    LinkedId as LinkedId,
     NewLinks as NewLinks,
     apply_links as apply_links,
 )

@@ -51,6 +51,19 @@ class IdentityLinks:
             rows = db.execute("SELECT alias, canonical, at, number FROM identity_links ORDER BY alias").fetchall()
         return [LinkedId(alias=a, canonical=c, at=datetime.fromisoformat(at), number=n) for a, c, at, n in rows]
 
+    def of_people(self, ids: Sequence[str]) -> list[LinkedId]:
+        """Every linked id of the people that some ids belong to."""
+        found = []
+        with self.ledger._reading() as db:
+            known = canonical_ids(db, ids)
+            users = sorted({known.get(id_, id_) for id_ in ids})
+            for start in range(0, len(users), LOOKUP):
+                some = users[start : start + LOOKUP]
+                marks = ", ".join("?" * len(some))
+                asked = f"SELECT alias, canonical, at, number FROM identity_links WHERE canonical IN ({marks})"
+                found += db.execute(f"{asked} ORDER BY alias", some).fetchall()
+        return [LinkedId(alias=a, canonical=c, at=datetime.fromisoformat(at), number=n) for a, c, at, n in found]
+
     def moved_by(self, links: Sequence[IdentityLink]) -> set[str]:
         """The ids that get another id in their place by some links."""
         with self.ledger._reading() as db:

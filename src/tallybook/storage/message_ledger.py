@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,16 +29,36 @@ class MessageState:
     """How often it was shown."""
 
 
+def both_states(one: MessageState, other: MessageState) -> MessageState:
+    """What somebody did under two names: the first time of each counts."""
+    return replace(
+        one,
+        shown=_first(one.shown, other.shown),
+        clicked=_first(one.clicked, other.clicked),
+        dismissed=_first(one.dismissed, other.dismissed),
+        times=one.times + other.times,
+    )
+
+
+def _first(one: str | None, other: str | None) -> str | None:
+    return min(one, other) if one and other else one or other
+
+
 class MessageLedger:
     """The table of messages in a ledger. Every method is one transaction."""
 
     def __init__(self, ledger: SqlLedger) -> None:
         self.ledger = ledger
 
-    def message_states(self, rule: str, entity: str, viewer: str, number: int) -> dict[str, MessageState]:
-        """By message, what a viewer did with it."""
-        asked = "WHERE rule = ? AND entity = ? AND viewer = ? AND number = ?"
-        return {one.message: one for one in self._messages(asked, [rule, entity, viewer, number])}
+    def message_states(self, rule: str, entity: str, viewers: Sequence[str], number: int) -> dict[str, MessageState]:
+        """By message, what a viewer did with it, under several names."""
+        marks = ", ".join("?" * len(viewers))
+        asked = f"WHERE rule = ? AND entity = ? AND viewer IN ({marks}) AND number = ?"
+        found: dict[str, MessageState] = {}
+        for one in self._messages(asked, [rule, entity, *viewers, number]):
+            other = found.get(one.message)
+            found[one.message] = one if other is None else both_states(one, other)
+        return found
 
     def messages_of_rule(self, rule: str) -> list[MessageState]:
         """What all viewers did with the messages of a rule."""

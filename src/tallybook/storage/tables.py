@@ -112,6 +112,7 @@ CREATE TABLE shares (
 CREATE TABLE identity_links (
     alias {text} PRIMARY KEY, canonical {text} NOT NULL, key {text} NOT NULL, at {instant} NOT NULL,
     number {number} NOT NULL){rowless};
+CREATE INDEX identity_links_user ON identity_links (canonical);
 CREATE TABLE identity_days (
     event {text} NOT NULL, day {day} NOT NULL, number {number} NOT NULL, PRIMARY KEY (event, day)){rowless};
 CREATE TABLE outbox (

@@ -1,0 +1,142 @@
+"""Linked ids of one user are one person for the rules: one state, and the firings of all ids count together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tallybook.act.state import HOLDING, INSIDE, OUT, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
+from tallybook.core import ENTER, LEAVE, USERS
+from tallybook.query import IS_GONE, Subjects
+from tallybook.storage import FIRED, Firing, IdentityLinks, LinkedId, RuleLedger, identifier, stamp_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+LINKS, LINKED = "rules_links", "rules_linked"
+"""Tables of the engine: links, and the ids whose states are merged by a step."""
+ORDER = (INSIDE, UNKNOWN_IN, HOLDING, UNDECIDED, UNKNOWN_OUT, OUT)
+"""Codes of states: of two ids of one person the first one is the person's."""
+CODE, SINCE, PAUSED, MEMORY = "s:", "h:", "p:", ("m:", "d:", "v:", "q:")
+"""How the names of columns of states begin."""
+
+
+@dataclass(frozen=True)
+class People:
+    """Links, by the id that was linked."""
+
+    links: Mapping[str, LinkedId] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, ledger: RuleLedger, kind: str, ids: Iterable[str]) -> People:
+        """The people that some ids belong to, with all their ids."""
+        found = IdentityLinks(ledger.ledger).of_people(list(ids)) if kind == USERS else []
+        return cls({one.alias: one for one in found})
+
+    def user(self, id_: str) -> str:
+        """The id that stands for one."""
+        return self.links[id_].canonical if id_ in self.links else id_
+
+    def every_id(self, ids: Iterable[str]) -> list[str]:
+        """Some ids with all others of their people."""
+        given = list(dict.fromkeys(ids))
+        return list(dict.fromkeys([*given, *map(self.user, given), *self.links]))
+
+    def firings(self, ledger: RuleLedger, kind: str, ids: Iterable[str]) -> list[Firing]:
+        """What rules did about the people of some ids, in the order of evaluations."""
+        return sorted(ledger.firings_of(kind, self.every_id(ids)), key=lambda one: one.number)
+
+    def inside(self, firings: Sequence[Firing]) -> dict[str, Firing]:
+        """By rule the last firing of one person, of those that the person has not left since. A user who leaves after
+        the link leaves for all ids."""
+        found: dict[tuple[str, str], Firing] = {}
+        for one in firings:
+            if one.edge == LEAVE:
+                for key in [(one.rule, one.entity), *((one.rule, id_) for id_ in self._linked_before(one))]:
+                    found.pop(key, None)
+            elif one.state == FIRED and one.edge == ENTER:
+                found.pop((one.rule, one.entity), None)
+                found[one.rule, one.entity] = one
+        return {rule: one for (rule, _), one in found.items()}
+
+    def _linked_before(self, left: Firing) -> list[str]:
+        return [id_ for id_, one in self.links.items() if one.canonical == left.entity and stamp_of(one.at) <= left.at]
+
+
+def with_linked_ids(ledger: RuleLedger, ids: Sequence[str], waiting: Sequence[Firing]) -> list[str]:
+    """Some ids of users with all that are linked to them, and those to which ids are linked whose firings wait."""
+    entities = [one.entity for one in waiting if one.kind == USERS]
+    linked = People.of(ledger, USERS, entities).links
+    every = [*ids, *(id_ for id_ in entities if id_ in linked)]
+    return People.of(ledger, USERS, every).every_id(every)
+
+
+def people_of_step(ledger: RuleLedger, kind: str, ids: Sequence[str] | None) -> list[LinkedId]:
+    """The links of some ids, or all, where a kind has such."""
+    if kind != USERS:
+        return []
+    links = IdentityLinks(ledger.ledger)
+    return links.every() if ids is None else links.of_people(ids)
+
+
+def ended_ids(engine: duckdb.DuckDBPyConnection, ids: Iterable[str], subjects: Subjects) -> frozenset[str]:
+    """Those of some ids that are no users of their own any longer."""
+    asked = f"SELECT id FROM {subjects.sql} e WHERE NOT {identifier(IS_GONE)} AND id IN (SELECT unnest(?::VARCHAR[]))"
+    given = list(ids)
+    return frozenset(given) - {id_ for (id_,) in (engine.execute(asked, [given]).fetchall() if given else [])}
+
+
+def merge_states(
+    engine: duckdb.DuckDBPyConnection,
+    links: Iterable[LinkedId],
+    states: str,
+    types: Mapping[str, str],
+    subjects: Subjects,
+) -> str:
+    """Give each user the states of the ids that were linked to it and ended, and take them from these, in the relation
+    of states before a step. Returns a relation of the ids of both, or an empty text where there are none."""
+    pairs = [(one.alias, one.canonical) for one in links]
+    wanted = [
+        *(f"s.{identifier(name)} NOT IN ({OUT}, {UNKNOWN_OUT})" for name in types if name.startswith(CODE)),
+        *(f"s.{identifier(name)} IS NOT NULL" for name in types if name.startswith("d:")),
+    ]
+    if not pairs or not wanted:
+        return ""
+    aliases, users = zip(*pairs, strict=True)
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE {LINKS} AS SELECT unnest(?::VARCHAR[]) AS id, unnest(?::VARCHAR[]) AS user_id",
+        [list(aliases), list(users)],
+    ).fetchall()
+    there = f"SELECT id FROM {subjects.sql} e WHERE NOT {identifier(IS_GONE)}"
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE {LINKED} AS SELECT l.id, l.user_id FROM {LINKS} l JOIN {states} s "
+        f'ON s."s id" = l.id WHERE ({" OR ".join(wanted)}) AND l.id NOT IN ({there}) AND l.user_id IN ({there})'
+    ).fetchall()
+    engine.execute(f"INSERT INTO {LINKED} SELECT DISTINCT user_id, user_id FROM {LINKED}").fetchall()
+    if not engine.execute(f"SELECT count(*) FROM {LINKED}").fetchall()[0][0]:
+        return ""
+    columns = ", ".join(f"{_merged(name)} AS {identifier(name)}" for name in types)
+    engine.execute(
+        f'CREATE OR REPLACE TEMP TABLE {LINKED}_states AS SELECT l.user_id AS "s id", {columns} FROM {states} s '
+        f'JOIN {LINKED} l ON l.id = s."s id" GROUP BY l.user_id'
+    ).fetchall()
+    engine.execute(f'DELETE FROM {states} WHERE "s id" IN (SELECT id FROM {LINKED})').fetchall()
+    engine.execute(f"INSERT INTO {states} BY NAME SELECT * FROM {LINKED}_states").fetchall()
+    return LINKED
+
+
+def _merged(name: str) -> str:
+    """SQL of a column of the states of one person, from those of several ids."""
+    rule, column = name[2:], f"s.{identifier(name)}"
+    if name.startswith(CODE):
+        ranked = " ".join(f"WHEN {code} THEN {place}" for place, code in enumerate(ORDER))
+        return f"arg_min({column}, CASE {column} {ranked} END)"
+    if name.startswith((SINCE, PAUSED)):
+        # The longest hold counts, with the time in which it was unknown.
+        held, since = f"s.{identifier(CODE + rule)} = {HOLDING}", f"s.{identifier(SINCE + rule)}"
+        return f'first({column} ORDER BY {since}, s."s id") FILTER ({held})'
+    # What was seen last of an attribute: of the user itself where there is something.
+    seen = f"s.{identifier('d:' + rule)}"
+    order = f"l.id <> l.user_id, {seen} DESC, l.id"
+    return f"first({column} ORDER BY {order}) FILTER ({seen} IS NOT NULL)"
