@@ -120,6 +120,13 @@ def test_rows_of_a_csv_file_are_stored_once_however_often_they_are_imported(comm
     assert [(row["count"], row["sum_amount"]) for row in days] == [(5, 2), (4, 2), (4, 2), (0, 0)]
 
 
+def test_a_column_with_the_same_value_as_the_column_properties_is_kept(command: Command, tmp_path: Path) -> None:
+    row = {"time": "2026-03-04T12:00:00Z", "properties": 1, "seats": 1, "plan": "pro"}
+    (tmp_path / "in.ndjson").write_text(json.dumps(row) + "\n")
+    example = imported(command, str(tmp_path / "in.ndjson"), "--event", "signup", "--dry-run")["example"]
+    assert example["properties"] == {"properties": 1, "seats": 1, "plan": "pro"}
+
+
 def test_an_import_that_was_killed_goes_on_where_it_was(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,7 @@ class CapsContext:
     day: date
     zone: str
     users: Mapping[str, str] = field(default_factory=dict)
-    """Ids of users that were linked, each with the one that stands for it. `past` has the firings of both there."""
+    """Ids of users that were linked, each with the id of its user. `past` has the firings of both there."""
     ended: Collection[str] = ()
     """Those of them that are no users of their own any longer."""
 

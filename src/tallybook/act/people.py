@@ -35,7 +35,7 @@ class People:
         return cls({one.alias: one for one in found})
 
     def user(self, id_: str) -> str:
-        """The id that stands for one."""
+        """The id of the user that an id is linked to, or the id itself."""
         return self.links[id_].canonical if id_ in self.links else id_
 
     def every_id(self, ids: Iterable[str]) -> list[str]:
@@ -95,7 +95,7 @@ def merge_states(
     subjects: Subjects,
 ) -> str:
     """Give each user the states of the ids that were linked to it and ended, and take them from these, in the relation
-    of states before a step. Returns a relation of the ids of both, or an empty text where there are none."""
+    of states before a step. Returns a relation of the ids of both, or an empty text if none is merged."""
     pairs = [(one.alias, one.canonical) for one in links]
     wanted = [
         *(f"s.{identifier(name)} NOT IN ({OUT}, {UNKNOWN_OUT})" for name in types if name.startswith(CODE)),
@@ -133,7 +133,7 @@ def _merged(name: str) -> str:
         ranked = " ".join(f"WHEN {code} THEN {place}" for place, code in enumerate(ORDER))
         return f"arg_min({column}, CASE {column} {ranked} END)"
     if name.startswith((SINCE, PAUSED)):
-        # The longest hold counts, with the time in which it was unknown.
+        # The longest wait counts, with the time in which it was unknown.
         held, since = f"s.{identifier(CODE + rule)} = {HOLDING}", f"s.{identifier(SINCE + rule)}"
         return f'first({column} ORDER BY {since}, s."s id") FILTER ({held})'
     # What was seen last of an attribute: of the user itself where there is something.

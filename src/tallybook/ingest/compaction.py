@@ -202,7 +202,7 @@ class Compactor:
         said = SaidOfUsers()
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
         for log, row in batch.rows:
-            decoded = self.within_names(decode_row(row, self.rules), names)
+            decoded = self.within_names(self.decoded(row), names)
             if decoded.error is not None:
                 why = Rejection(index=WHOLE_REQUEST, code=decoded.error.code, reason=decoded.error.message)
                 rejected.append((row, [why]))
@@ -214,6 +214,10 @@ class Compactor:
         change.logs = batch.logs
         self.publish(known, change)
         self.last_receipts = order.latest
+
+    def decoded(self, row: LogRow) -> DecodedEvents:
+        """The events of a row of the log."""
+        return decode_row(row, self.rules)
 
     def within_names(self, decoded: DecodedEvents, names: set[str]) -> DecodedEvents:
         """The events whose names are known or may be new; `names` gets the new ones."""

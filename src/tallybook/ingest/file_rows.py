@@ -7,11 +7,11 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from tallybook.core import FLAG_VALUE, INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE, QueryError
 from tallybook.storage import connect, engine_path
@@ -23,15 +23,22 @@ ENDINGS = {".ndjson": NDJSON, ".jsonl": NDJSON, ".json": NDJSON, ".csv": CSV, ".
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _PACKED = (".gz", ".zst")
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    INTEGER_VALUE: int,
+    NUMBER_VALUE: float,
+    FLAG_VALUE: lambda text: text.lower() == "true",
+}
+"""By type of a CSV column that is no text: its values."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileRow:
+class FileRow(NamedTuple):
     """A row of a file: its number from 1, and its values by column, or why it cannot be read."""
 
     number: int
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = {}
     error: str = ""
+    size: int = 0
+    """Its characters in the file, or about so many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +58,18 @@ class RowFile:
             raise QueryError(f"cannot read {self.path}: {error}", hint="--format ndjson, csv or parquet") from None
 
     def _lines(self) -> Iterator[FileRow]:
+        decode = json.JSONDecoder().decode
         with _opened(self.path) as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
                 try:
-                    found = json.loads(line)
+                    found = decode(line)
                 except ValueError as error:
                     yield FileRow(number=number, error=f"the line is not JSON: {error}")
                     continue
                 if isinstance(found, dict):
-                    yield FileRow(number=number, values=found)
+                    yield FileRow(number, found, "", len(line))
                 else:
                     yield FileRow(number=number, error="the line is not a JSON object")
 
@@ -69,6 +77,8 @@ class RowFile:
         with _opened(self.path) as file:
             reader = csv.reader(file, delimiter=self.delimiter)
             headings = next(reader, [])
+            readers = [_READERS.get(self.types.get(name, TEXT_VALUE)) for name in headings]
+            width = sum(map(len, headings)) + 6 * len(headings)
             if len(set(headings)) < len(headings):
                 raise QueryError(f"{self.path}: two columns have the same heading")
             for number, cells in enumerate(reader, 2):
@@ -76,16 +86,9 @@ class RowFile:
                     message = f"the row has {len(cells)} values, and there are {len(headings)} headings"
                     yield FileRow(number=number, error=message)
                 elif cells:
-                    named = zip(headings, cells, strict=False)
-                    yield FileRow(number=number, values={name: self._value(name, text) for name, text in named if text})
-
-    def _value(self, column: str, text: str) -> Any:
-        type_ = self.types.get(column, TEXT_VALUE)
-        if type_ == INTEGER_VALUE:
-            return int(text)
-        if type_ == NUMBER_VALUE:
-            return float(text)
-        return text.lower() == "true" if type_ == FLAG_VALUE else text
+                    named = zip(headings, cells, readers, strict=False)
+                    values = {name: text if read is None else read(text) for name, text, read in named if text}
+                    yield FileRow(number, values, "", width + sum(map(len, cells)))
 
     def _parquet(self) -> Iterator[FileRow]:
         import duckdb
@@ -99,7 +102,7 @@ class RowFile:
                 while rows := found.fetchmany(ROWS_AT_A_TIME):
                     for (text,) in rows:
                         number += 1
-                        yield FileRow(number=number, values=json.loads(text))
+                        yield FileRow(number, json.loads(text), "", len(text))
             except duckdb.Error as error:
                 raise QueryError(f"cannot read {self.path}: {error}") from None
 
@@ -136,7 +139,10 @@ def csv_types(file: RowFile) -> dict[str, str]:
     for row in file.rows():
         for column, text in row.values.items():
             left = possible.setdefault(column, [INTEGER_VALUE, NUMBER_VALUE, FLAG_VALUE])
-            left[:] = [type_ for type_ in left if _fits(text, type_)]
+            if len(left) == 2 and _INTEGER.fullmatch(text):
+                continue  # what is an integer is a number, too
+            if left:
+                left[:] = [type_ for type_ in left if _fits(text, type_)]
     return {column: left[0] if left else TEXT_VALUE for column, left in possible.items()}
 
 

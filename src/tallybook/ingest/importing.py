@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
@@ -20,7 +19,12 @@ from tallybook.storage import REJECTED, EventLedger, connect, engine_path
 IMPORT_KEY = "import"
 MAX_BATCH = 5_000
 MAX_BATCH_CHARACTERS = 2_000_000
+MADE_CHARACTERS = 200
+"""About so many characters of an event are not in its row: names of fields, and an id."""
+MAX_SHAPES = 1_000
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_SCALARS = frozenset([str, int, float, bool])
+_SORTED = json.JSONEncoder(sort_keys=True, default=str, ensure_ascii=False)
 FIELDS = ("event", "time", "user", "account", "id")
 TIME_COLUMNS = ("time", "timestamp", "ts", "day", "date")
 SPREAD = ".*"
@@ -182,12 +186,32 @@ def _send(
             totals.reject({"row": number, **{k: v for k, v in why.items() if k != "index"}, "event": event})
 
 
+@dataclass(frozen=True)
+class RowShape:
+    """Rows with the same columns."""
+
+    time: str
+    identities: Sequence[tuple[str, str]]
+    """(field, column) of the user, the account and the id."""
+    others: Sequence[str]
+    """Columns that are no fields."""
+
+    @classmethod
+    def of(cls, names: Sequence[str], asked: EventImport) -> RowShape:
+        time_column = asked.time or next((one for one in TIME_COLUMNS if one in names), "time")
+        columns = {name: getattr(asked, name) or name for name in ("user", "account", "id")}
+        used = {asked.event_column if asked.event is None else "", time_column, *columns.values()}
+        identities = [(name, column) for name, column in columns.items() if column in names]
+        return cls(time_column, identities, [name for name in names if name not in used])
+
+
 class _EventRows:
     """The events of a file, in batches, and what could not be read."""
 
     def __init__(self, asked: EventImport, file: RowFile, zone: str) -> None:
         self.asked, self.file, self.zone = asked, file, zone
-        self.seen: Counter[bytes] = Counter()
+        self.seen: dict[bytes, int] = {}
+        self.shapes: dict[tuple[str, ...], RowShape] = {}
         self.rows = 0
         self.example: dict[str, Any] | None = None
         self.checked = False
@@ -204,7 +228,7 @@ class _EventRows:
                 continue
             self.example = self.example or event
             batch.append((row.number, event))
-            size += len(json.dumps(event, ensure_ascii=False))
+            size += row.size + MADE_CHARACTERS
             if len(batch) >= MAX_BATCH or size >= MAX_BATCH_CHARACTERS:
                 yield batch
                 batch, size = [], 0
@@ -229,21 +253,29 @@ class _EventRows:
             raise _Unreadable(row.error)
         self._check_columns(row)
         values, asked = row.values, self.asked
-        time_column = asked.time or next((one for one in TIME_COLUMNS if one in values), "time")
-        used = {asked.event_column if asked.event is None else "", time_column}
+        shape = self._shape(values)
         event: dict[str, Any] = {"event": asked.event or values.get(asked.event_column)}
         if event["event"] is None:
             raise _Unreadable("the row does not name its event; --event NAME", asked.event_column)
-        event["time"] = self._time(values.get(time_column), time_column)
-        for name in ("user", "account", "id"):
-            column = getattr(asked, name) or name
-            used.add(column)
-            if values.get(column) is not None:
-                found = _plain(values[column])
+        event["time"] = self._time(values.get(shape.time), shape.time)
+        for name, column in shape.identities:
+            if (value := values[column]) is not None:
+                found = _plain(value)
                 event[name] = str(found) if isinstance(found, int) and not isinstance(found, bool) else found
-        event["properties"] = self._properties(values, used)
-        event.setdefault("id", self._made_id(row))
+        event["properties"] = self._properties(values, shape)
+        if "id" not in event:
+            event["id"] = self._made_id(row)
         return event
+
+    def _shape(self, values: Mapping[str, Any]) -> RowShape:
+        """Which of the columns of a row are what. Most rows of a file have the same columns."""
+        names = tuple(values)
+        found = self.shapes.get(names)
+        if found is None:
+            if len(self.shapes) >= MAX_SHAPES:
+                self.shapes.clear()
+            found = self.shapes[names] = RowShape.of(names, self.asked)
+        return found
 
     def _check_columns(self, row: FileRow) -> None:
         """Raises QueryError for a column of the mapping that the first row does not have, and no other may have."""
@@ -260,12 +292,13 @@ class _EventRows:
                 hint = f"{did_you_mean(column, known)} it has {', '.join(known)}".strip()
                 raise QueryError(f"{self.file.path.name} has no column {column!r}", hint=hint)
 
-    def _properties(self, values: Mapping[str, Any], used: set[str]) -> dict[str, Any]:
+    def _properties(self, values: Mapping[str, Any], shape: RowShape) -> dict[str, Any]:
         if self.asked.properties is None:
             own = values.get("properties")
-            is_exported = isinstance(own, Mapping) and values.keys() <= EXPORTED
-            others = {} if is_exported else {name: value for name, value in values.items() if name not in used}
-            found = {**(own if isinstance(own, Mapping) else {}), **{k: v for k, v in others.items() if v is not own}}
+            found = {name: values[name] for name in shape.others}
+            if isinstance(own, Mapping):
+                found.pop("properties", None)
+                found = {**own, **({} if values.keys() <= EXPORTED else found)}
         else:
             found = {}
             for written in self.asked.properties:
@@ -311,10 +344,11 @@ class _EventRows:
 
     def _made_id(self, row: FileRow) -> str:
         """An id for a row without one: its content, the name of the file, and how often it came before in the file."""
-        text = json.dumps(row.values, sort_keys=True, default=str, ensure_ascii=False)
+        text = _SORTED.encode(row.values)
         content = hashlib.blake2b(f"{self.file.path.name}\0{text}".encode(), digest_size=16)
-        self.seen[content.digest()] += 1
-        content.update(str(self.seen[content.digest()]).encode())
+        digest = content.digest()
+        count = self.seen[digest] = self.seen.get(digest, 0) + 1
+        content.update(str(count).encode())
         return content.hexdigest()
 
 
@@ -326,6 +360,8 @@ def _day_of(value: Any) -> date | None:
 
 def _plain(value: Any) -> Any:
     """A value of Parquet as JSON has it."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
     if isinstance(value, date):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from tallybook.client import HttpTransport, TransportFailed
-from tallybook.core import DEFAULT_EVENTS, BookError, EventSettings, QueryError, SourceUnavailable
+from tallybook.core import DEFAULT_EVENTS, BookError, DecodedEvents, EventSettings, QueryError, SourceUnavailable
 from tallybook.ingest.compaction import Compactor
 from tallybook.ingest.log import LogFolder, LogFull, LogRow
 from tallybook.ingest.unpacking import decode_row
@@ -47,6 +47,15 @@ class EventSender(Protocol):
 class _Local(Compactor):
     """A compactor for what a command sent. It does not vouch for the host: no server is running."""
 
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self.known: dict[tuple[datetime, bytes], DecodedEvents] = {}
+        """By (received, body): what was decoded before it went to the log."""
+
+    def decoded(self, row: LogRow) -> DecodedEvents:
+        found = self.known.pop((row.received, row.body), None)
+        return super().decoded(row) if found is None else found
+
     def _seal(self, began: datetime, batch: Any) -> None:
         pass
 
@@ -76,16 +85,19 @@ class LocalSender:
             raise BookError(f"cannot write the log of events: {full}") from None
 
     def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
-        decoded = decode_row(self._row(events), self.compactor.rules)
+        whole = self._row(events)
+        decoded = decode_row(whole, self.compactor.rules)
         if decoded.error is not None:
             raise QueryError(f"the events cannot be stored: {decoded.error.message}", hint=decoded.error.expected)
         good = [index for index, _ in decoded.events]
         if good:
-            row = self._row(events if len(good) == len(events) else [events[index] for index in good])
+            row = whole if len(good) == len(events) else self._row([events[index] for index in good])
             try:
                 self.log.append([row])
             except LogFull as full:
                 raise BookError(f"cannot write the log of events: {full}", hint="make room on the disk") from None
+            if row is whole and not decoded.rejected:
+                self.compactor.known[row.received, row.body] = decoded
             self.waiting += len(row.body)
             if self.is_full:
                 self.compact()
@@ -109,6 +121,7 @@ class LocalSender:
             self.waiting = 0
             try:
                 if not self.compactor.step() and not self.compactor.has_more:
+                    self.compactor.known.clear()
                     return
             except (sqlite3.OperationalError, FileNotFoundError) as error:
                 # The server's compactor dropped the log that we were about to read.
