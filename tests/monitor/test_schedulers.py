@@ -149,6 +149,7 @@ def test_a_workflow_keeps_to_the_published_schema(
 
 def test_github_keeps_the_book_in_the_cache_and_takes_secrets_by_name(repository: Repository) -> None:
     (text,) = repository.schedule("github").values()
+    assert 0 < text.index("belongs in PostgreSQL") < text.index("The machine is deleted")
     workflow = yaml.safe_load(text)
     assert workflow[True]["schedule"] == [{"cron": "30 3 * * *", "timezone": "Europe/Berlin"}]  # `on` is a yes in YAML
     steps = workflow["jobs"]["run"]["steps"]

@@ -47,7 +47,11 @@ def _disk(job: Job) -> tuple[str, ...]:
         "which only "
         "the present is visible) lose their past."
     )
-    return ("", kept)
+    better = (
+        "A book that must not be lost belongs in PostgreSQL. In [book] of tallybook.toml write "
+        '`ledger = "${LEDGER_URL}"` and `store = "ledger"`, then create this file again: it needs no cache.'
+    )
+    return ("", better, "", kept)
 
 
 def _workflow(job: Job) -> str:
