@@ -41,12 +41,12 @@ def csv(query: Query, context: QueryContext, *, guard: bool = True, is_lean: boo
     widened(lambda wide: _fill(columns, wide))
     periods = columns[0].solved.periods
     lines = _lines(query, columns, guard)
-    by_period = _lean(context, lines) if is_lean else dict(context.rows(_joined(lines)))
+    by_period = _lean(context, lines) if is_lean else {start: [text] for start, text in context.rows(_joined(lines))}
     context.rows(f"DROP TABLE {CELLS}")
     found = [",".join(csv_text(column, guard) for column in (*_names(query), *FLAGS))]
     for start in periods:
-        found += [by_period[start]] if start in by_period else _blank(query, columns, start, guard)
-    return "\n".join(found) + "\n"
+        found += by_period.pop(start, []) or _blank(query, columns, start, guard)
+    return "\n".join([*found, ""])
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def _joined(lines: _PeriodLines) -> str:
     return f"SELECT f.g, string_agg({lines.line}, chr(10) ORDER BY {lines.order}) FROM {lines.source} GROUP BY f.g"
 
 
-def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, str]:
+def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, list[str]]:
     """The lines of each period. The engine gives them in pieces, so it need not hold all of them twice."""
     asked = f"SELECT f.g, {lines.line} FROM {lines.source} ORDER BY f.g, {lines.order}"
     context.statements.append(asked)
@@ -166,7 +166,7 @@ def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, str]:
     while piece := cursor.fetchmany(PIECE):
         for start, group in groupby(piece, key=itemgetter(0)):
             found.setdefault(start, []).append("\n".join([line for _, line in group]))
-    return {start: "\n".join(pieces) for start, pieces in found.items()}
+    return found
 
 
 def _heads(columns: Sequence[_CsvColumn]) -> str:
