@@ -340,8 +340,8 @@ class Answer(CellsWithImports):
         if any(day in span.asked for day in self.before(name)) and span.asked.last >= begins:
             raise Refusal("which series are the largest, of two histories")
         found = {key: self.cell(name, key, span) for key in self.seen(name, span)}
-        if any(value.free for value in found.values()):
-            raise Undecided("the rank of a value that may be anything")
+        if any(value.free or (value.middle is not None and value.accepts(None)) for value in found.values()):
+            raise Undecided("the rank of a value that may be anything, or that may not fit")
         ranked = sorted(found, key=lambda key: (*rank(found[key]), text_of(key)))
         for before, after in product(ranked[: self.ask.top], ranked[self.ask.top :]):
             left, right = found[before], found[after]
