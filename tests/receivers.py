@@ -164,6 +164,21 @@ def headers_byte_by_byte(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def endless(form: str, sent: list[int], most: int) -> Serve:
+    """An answer of at most so many bytes: its length is said, or it comes in chunks, or ends with the connection.
+    `sent[0]`: the bytes that the reader has taken."""
+
+    def serve(connection: socket.socket) -> None:
+        more = {"length": b"Content-Length: 9000000000\r\n", "chunks": b"Transfer-Encoding: chunked\r\n"}.get(form, b"")
+        connection.sendall(HEADERS + more + b"\r\n")
+        block = b"x" * 65536
+        while sent[0] < most:
+            connection.sendall(b"10000\r\n" + block + b"\r\n" if form == "chunks" else block)
+            sent[0] += len(block)
+
+    return serve
+
+
 def silent(connection: socket.socket) -> None:
     while connection.recv(65536):
         pass

@@ -13,7 +13,7 @@ from tallybook.deliver.destinations.notification import notified
 from tallybook.deliver.outgoing.failures import TRY_LATER
 from tallybook.monitor.alerts.message import Message
 from tallybook.monitor.notify import beat, send
-from tests.receivers import HEADERS, Serve, byte_by_byte, headers_byte_by_byte, server, silent
+from tests.receivers import HEADERS, Serve, byte_by_byte, endless, headers_byte_by_byte, server, silent
 
 MESSAGE = Message(title="revenue failed", text="since 3 March", well=False, plain={})
 
@@ -35,16 +35,7 @@ def test_only_the_beginning_of_an_endless_answer_is_read(form: str, by: str) -> 
     if by != "http":
         apprise = pytest.importorskip("apprise")
     sent = [0]
-
-    def endless(connection: socket.socket) -> None:
-        more = {"length": b"Content-Length: 9000000000\r\n", "chunks": b"Transfer-Encoding: chunked\r\n"}.get(form, b"")
-        connection.sendall(HEADERS + more + b"\r\n")
-        block = b"x" * 65536
-        while sent[0] < 64_000_000:
-            connection.sendall(b"10000\r\n" + block + b"\r\n" if form == "chunks" else block)
-            sent[0] += len(block)
-
-    with server(endless) as (address, _):
+    with server(endless(form, sent, 64_000_000)) as (address, _):
         if by == "apprise":
             send(f"json://{address}/hook", MESSAGE)
         elif by == "digest":

@@ -1,8 +1,5 @@
 """More databases in the shape of known applications: a service on Laravel with Cashier, a clinic's records, a host of
-podcasts, and a carrier with Spanish names.
-
-They were written after all others, and judged once before anything was changed: 16 of 28 wanted metrics were right at the
-first try, and daily listeners were added up."""
+podcasts, and a carrier with Spanish names. They were written after all others."""
 
 from __future__ import annotations
 

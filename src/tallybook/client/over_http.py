@@ -10,6 +10,7 @@ import json
 import socket
 import ssl
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -106,7 +107,8 @@ class HttpTransport:
         until = time.monotonic() + seconds
         connection = self.connection = self.connection or self._connected()
         connection.timeout = seconds
-        connection.response_class = functools.partial(_TimedAnswer, until=until)  # type: ignore[assignment]
+        answers: Any = functools.partial(_TimedAnswer, until=until)
+        connection.response_class = answers
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
         connection.request(method, f"{self._before_path()}{path}", body or None, self._headers())
@@ -184,10 +186,8 @@ def seconds_of(text: str | None) -> float | None:
     """The seconds of a Retry-After header: a number, or the time until an instant."""
     if not text:
         return None
-    try:
+    with suppress(ValueError):
         return max(0.0, float(text))
-    except ValueError:
-        pass
     try:
         at = parsedate_to_datetime(text)
     except ValueError:

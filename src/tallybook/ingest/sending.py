@@ -156,7 +156,7 @@ class HttpSender:
                 hint=str(said.get("expected", "")),
             )
         if "stored" not in said:
-            raise SourceUnavailable(f"cannot send events to {self.url}: its answer is none of a server of Tallybook")
+            raise SourceUnavailable(f"cannot send events to {self.url}: its answer is not from a Tallybook server")
         return SentEvents(stored=said["stored"], rejected=said.get("rejected", ()))
 
     def close(self) -> None:

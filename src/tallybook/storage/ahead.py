@@ -19,9 +19,8 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 """Clocks of several hosts differ by so much at most."""
 LONGEST_PAUSE = timedelta(hours=25)
 """A receiver is asked again after a day at most."""
-
-
 CONFIRMED_WITHIN = timedelta(days=31)
+"""How long before now other days must be known for a clock to be believed."""
 
 
 def is_clock_confirmed(ledger: SqlLedger, now: datetime) -> bool:
