@@ -123,8 +123,11 @@ ENTITIES = {
     "dimension": (
         "names of dimensions of metrics with this id; default: `account_id` and `account`, or `user_id` and `user`"
     ),
-    "groups": "the group type that stands for an account in other protocols; there are none yet",
-    "history": "how long changes are to be kept; this version keeps all of them",
+    "groups": (
+        "the type of group that is an account in the protocols of [PostHog](posthog.md), "
+        "[Amplitude](amplitude.md) and [Mixpanel](mixpanel.md)"
+    ),
+    "history": "how long changes are [kept](accounts.md#history); default: for ever",
 }
 METRIC_ATTRIBUTE = {
     "metric": "a metric with the id among its dimensions",

@@ -417,6 +417,11 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert not [str(page.relative_to(ROOT)) for page in PAGES if page not in seen]
 
 
+def test_the_readme_names_every_page_of_the_docs() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in sorted(DOCS.glob("*.md")) if f"](docs/{page.name}" not in readme] == []
+
+
 FORBIDDEN = {
     r"(?<![\w.])/(?:work|home|root|tmp|Users|var|opt)/": "a path of some machine",
     r"https?://[^\s)]*(?:simple|registry|artifactory|nexus|proxy|mirror)[^\s)]*": "the host of a registry",

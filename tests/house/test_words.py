@@ -24,6 +24,11 @@ PHRASES = re.compile(
     re.IGNORECASE,
 )
 """What messages, help and pages do not say."""
+PROMISES = re.compile(
+    r"there are none yet|not (?:built|implemented) yet|this version (?:ignores|keeps)|^Planned:",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What was true of an earlier version, and stays on a page after it was built."""
 NAMES_LEFT: dict[str, int] = {
     "src/tallybook/core/chart.py": 1,
     "src/tallybook/query/pace.py": 1,
@@ -91,6 +96,11 @@ def test_messages_and_pages_are_read_once() -> None:
     counts = Counter({path: sum(len(PHRASES.findall(text)) for text in module.texts) for path, module in modules()})
     counts.update({path: len(PHRASES.findall(text)) for path, text in pages()})
     assert +(counts - Counter(PHRASES_LEFT)) == {}, "rewrite these"
+
+
+def test_no_page_announces_what_is_built() -> None:
+    assert [path for path, text in pages() if PROMISES.search(text)] == []
+    assert not PROMISES.search((ROOT / "docs" / "key_meanings.py").read_text(encoding="utf-8"))
 
 
 def test_the_prose_of_plain_rooms_is_read_once() -> None:
