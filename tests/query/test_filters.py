@@ -241,3 +241,22 @@ def test_the_sentence_says_how_filters_are_combined(project) -> None:
     said = made.book.query("n", where=["g=a", "g=b", "h!=y"]).explain
     assert "where (g is 'a' or g is 'b') and h is not 'y'" in said
     assert "where g is 'a' or g is 'b';" in made.book.query("n", where=["g=a", "g=b"]).explain
+
+
+def test_a_declared_filter_keeps_the_blank_at_the_end_of_its_value(project: Any) -> None:
+    made = project(now="2026-01-02T12:00")
+    made.table("o (day date, plan varchar(9))", [("2026-01-01", v) for v in ("a", "a ", "a ")])
+    made.declare(
+        '[metrics.n]\ntable = "o"\ntime = "day"\nmeasure = "count(*)"\nby = ["plan"]\n'
+        '[goals.g]\nmetric = "n"\nscope = "year"\ntarget = 9\nwhere = ["plan=a "]\n'
+        '[deliveries.d]\nto = "csv"\npath = "d.csv"\nmetrics = ["n"]\nwhere = ["plan=a "]\n'
+        '[boards.b]\nwhere = ["plan=a "]\n[[boards.b.views]]\nmetrics = ["n"]\nwhere = "plan=a "\n',
+        start="2026-01-01",
+    )
+    made.run()
+    made.book.deliver()
+    (goal,) = made.book.goals("g")
+    board = made.book.project.catalog.boards["b"]
+    assert goal.value == 2
+    assert (made.folder / "d.csv").read_text().splitlines()[1].startswith("2026-01-01,2,")
+    assert (board.where, board.views[0].where) == (("plan=a ",), ("plan=a ",))

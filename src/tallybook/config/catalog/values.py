@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import cast
 
 from tallybook.config.catalog.words import closest_key, toml
 from tallybook.core import (
@@ -144,10 +145,11 @@ def read_paths(value: object) -> tuple[str, ...]:
 
 
 def read_filters(value: object) -> tuple[str, ...]:
-    """A list of filters, or one filter."""
+    """A list of filters, or one filter. Blanks at the end belong to the value: `plan=a ` is not `plan=a`."""
     if isinstance(value, str) and FILTER.match(value):
         return (value,)
-    filters = names_of("filters", '["plan=pro"]')(value)
+    names_of("filters", '["plan=pro"]')(value)
+    filters = tuple(dict.fromkeys(text.lstrip() for text in cast("list[str]", value)))
     for text in filters:
         if not FILTER.match(text):
             raise Wrong(
