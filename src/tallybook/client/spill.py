@@ -1,9 +1,9 @@
 """Events that wait to be sent, in files of a folder. They survive a killed process; the next process sends them.
 
-Each process writes its own files and keeps them locked while it runs. An unlocked file was left behind by a process that
-ended; the next process that opens the folder takes it over. A file is deleted after all of it was sent. After a kill some
-events are therefore sent again, and their ids make that harmless. Data that the operating system has not yet written to
-disk survives the end of the process, but not a crash of the machine."""
+Each process writes its own files and keeps them locked while it runs. An unlocked file was left behind by a process
+that ended; the next process that opens the folder takes it over. A file is deleted after all of it was sent. After a
+kill some events are therefore sent again, and their ids make that harmless. Data that the operating system has not yet
+written to disk survives the end of the process, but not a crash of the machine."""
 
 from __future__ import annotations
 
