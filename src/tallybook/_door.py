@@ -8,9 +8,9 @@ from typing import Any
 
 
 def opened(room: str, modules: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a room, from its modules and the names that each of them offers.
+    """`__getattr__` and `__dir__` of a room, built from its modules and the names that each module offers.
 
-    `__init__.pyi` beside it has the same names for type checkers. Nothing is imported before it is asked for."""
+    `__init__.pyi` in the same folder lists the same names for type checkers. A module is imported on first use."""
     places = {name: module for module, names in modules.items() for name in names}
 
     def find(name: str) -> Any:

@@ -1,9 +1,8 @@
-"""The one object: a project and its book. Puts the verbs in sequence; the rooms below contain the algorithms.
+"""`Book`: a project and its book. It runs the verbs in sequence; the rooms below contain the algorithms.
 
 book = open_book("folder with tallybook.toml")
 book.run()
-book.query("revenue", scope="month", by=["plan"]).to_pandas()
-"""
+book.query("revenue", scope="month", by=["plan"]).to_pandas()"""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-# The doors of the rooms: each name is imported when it is first used.
+# Rooms import a name when it is first used.
 from tallybook import act, collect, deliver as delivering, ingest, monitor, query as querying
 from tallybook.collect import ImportRequest
 from tallybook.config import Project, known_source, load
@@ -33,15 +32,17 @@ def open_book(
     now: Callable[[], datetime] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Book:
-    """The book of the project in `folder`. Raises DeclarationError with every problem of its files.
+    """Open the book of the project in `folder`. Raises DeclarationError with every problem of its files.
 
-    `now` is the clock (aware), `env` the environment; both are the real ones unless given."""
+    `now` is the clock (it returns aware times) and `env` the environment; the defaults are the real ones."""
     return Book(load(Path(folder), os.environ if env is None else env), now=now)
 
 
 class Book(KeptBook):
-    """A project with its book. Usable as a context manager. One Book may be asked by several threads at once, beside
-    a run, and in children of a fork; several processes may open the same book."""
+    """A project with its book. Usable as a context manager.
+
+    Several threads may query one Book at the same time, also during a run and in forked children. Several processes
+    may open the same book."""
 
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
@@ -59,11 +60,12 @@ class Book(KeptBook):
         return f"<Book {str(self.project.folder)!r}: {len(self.project.catalog.metrics)} metrics>"
 
     def _now(self) -> datetime:
-        """By the clock as it is now: it may be replaced."""
+        """The time now, from the current `clock`: tests and callers may replace the attribute."""
         return self.clock()
 
     def day(self, text: Day | None) -> date | None:
-        """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
+        """Convert a date, ISO text, "today" or "yesterday" to a date. Raises QueryError that lists the accepted
+        forms."""
         return as_day(text, self.today)
 
     # -- collect -------------------------------------------------------------------------------------
@@ -81,13 +83,13 @@ class Book(KeptBook):
         publish_seconds: float | None = None,
         stop: Callable[[], bool] | None = None,
     ) -> collect.RunReport:
-        """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
-        Then evaluate the rules, deliver what is new, and send the alerts that [alerts] declares.
+        """Collect every closed day that is missing and the lookback days; with `from_`/`to`, collect those days again.
 
-        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Days that
-        were last read when their source was known further are left alone, unless `older_source`. Once `stop`
-        returns true, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
-        Raises Busy while another run writes to the book, Refused for days that are not over."""
+        Then evaluate the rules, deliver new results, and send the alerts that [alerts] declares. `sources` ({name:
+        URL}) reads copies instead; a copy needs `source_as_of` or a declared `fresh`. Days that were last read from
+        a fresher source are skipped, unless `older_source`. Once `stop` returns true, the run stores the day it is
+        collecting and ends with KeyboardInterrupt. Raises Busy while another run writes to the book, Refused for
+        days that are not over."""
         for name in source_moved:
             known_source(self.project.catalog, name)
         context = self._run_context(sources, source_as_of)
@@ -106,7 +108,7 @@ class Book(KeptBook):
             report.rules = act.evaluate_after_a_run(self.rules)
             report.deliveries = delivering.deliver_after_a_run(self._delivery_context())
         report.alerts = alerting.after_a_run(collect.Ended(report=report), whole=whole)
-        # What was collected is stored and delivered. Housekeeping that fails is tried again after the next run.
+        # The run's results are stored and delivered. If housekeeping fails, the next run tries it again.
         with suppress(BookError, Busy):
             collect.keep_house(self.reader, report, self.clock())
             if context.catalog.events.keep is not None:
@@ -122,7 +124,7 @@ class Book(KeptBook):
         source_as_of: datetime | None = None,
         older_source: bool = False,
     ) -> collect.RunPlan:
-        """What `run` would do. Asks the sources, writes nothing."""
+        """The plan of what `run` would do. Queries the sources and writes nothing."""
         with self.reader.only_reading():
             context = self._run_context(sources, source_as_of)
             days = (self.day(from_), self.day(to))
@@ -137,60 +139,65 @@ class Book(KeptBook):
     def import_history(
         self, metric: str, file: str | Path, **options: Unpack[collect.ImportOptions]
     ) -> collect.Imported:
-        """Keep the finished daily values of a CSV file, a workbook or a Google Sheet (its address) as history of
-        `metric`, under a definition of their own. `history = "imported"` lets them answer for the time before the first
-        collected day.
+        """Import finished daily values of `metric` from a CSV file, a workbook or the address of a Google Sheet.
 
-        `day` and `value` are headings of columns, `dims` "plan" or "plan=Tariff", `dates` dmy or mdy, `decimal` the
-        decimal separator. `skip` lines come before the headings, which are `headings` lines; `across`: one column for
-        each day; `ignore`: lines and columns with one of these texts are left out (totals). `check` compares with what
-        was collected and stores nothing. Raises DeclarationError with all problems of the file, each with its line."""
+        They are kept under a definition of their own. With `history = "imported"` they answer for the time before
+        the first collected day.
+
+        `day` and `value` are column headings, `dims` is "plan" or "plan=Tariff", `dates` is dmy or mdy, and
+        `decimal` is the decimal separator. `skip`: lines before the headings. `headings`: the number of heading
+        lines. `across`: each day has its own column. `ignore`: lines and columns with one of these texts are left
+        out (totals). `check` compares with the collected values and stores nothing. Raises DeclarationError with all
+        problems of the file, each with its line."""
         asked = ImportRequest(metric=metric, file=str(file), **options)
         done = collect.import_history(asked, self.answers, self.clock)
         self.answers.read_again()
         return done
 
     def look(self) -> list[collect.Inspection]:
-        """Compare every metric with its source, for `check --source`; a source that cannot be reached is reported
-        once."""
+        """Compare every metric with its source, for `check --source`. An unreachable source is reported once."""
         return collect.inspect_metrics(self.project, self.clock())
 
     def look_at_sources(self) -> list[collect.SourceLook]:
-        """Look at each source as a whole, for `check --source`; those that cannot be asked are left out."""
+        """Inspect each source as a whole, for `check --source`. Unreachable sources are left out."""
         return collect.inspect_sources(self.project)
 
     # -- query ---------------------------------------------------------------------------------------
 
     @keywords_of(Question, "metrics")
     def query(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> Result:
-        """Ask for metrics, also in lists, or for an `event` and its measures (`count=True`, `sum="seats"`). Days are
-        dates, ISO texts, "today" or "yesterday"; both ends are included.
-        Raises QueryError for what is not declared and Refused for what has no right answer."""
+        """Query metrics, also given as lists, or an `event` and its measures (`count=True`, `sum="seats"`).
+
+        Days are dates, ISO texts, "today" or "yesterday"; both ends are included. Raises QueryError for undeclared
+        names, and Refused for a question that has no correct answer."""
         with querying.errors_in_python_words():
             return self.ask(querying.asked_in_python(metrics, options))
 
     def ask(self, question: Question) -> Result:
-        """The answer to a question that is a value: `query` makes one of its arguments. Raises as `query`."""
+        """Answer a `Question` object; `query` builds one from its arguments. Raises the same errors as `query`."""
         if question.event is not None:
             return collect.EventAnswers(self.project, self.clock).answer(question)
         return self._live_answers().answer(question) if question.live else self.answers.answer(question)
 
     def check(self, question: Question) -> None:
-        """Raises as `ask` for what can be found out without an answer. Of an event nothing can."""
+        """Raise the errors of `ask` that can be found without an answer. Questions about an event are not checked."""
         if question.event is None:
             (self._live_answers() if question.live else self.answers).check(question)
 
     @keywords_of(Question, "metrics")
     def csv(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> str | None:
-        """What `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.
-        It answers metrics by dimensions, each the total or the last or first day of its periods: questions with
-        millions of rows."""
+        """The text that `query(…).to_csv()` returns, many times faster; None for a question that only `query` can
+        answer.
+
+        It supports metrics by dimensions whose values are the total, last or first day of each period, and is meant
+        for millions of rows."""
         with querying.errors_in_python_words():
             return self.answers.csv(querying.asked_in_python(metrics, options))
 
     def goals(self, *names: str, on: Day | None = None, last: str | None = None) -> list[querying.Standing]:
-        """How far these goals, or all, are in the period that contains `on` (default: the last closed day), with the
-        days up to then; with `last`, as "3 months", in those before too. Goals in the order of the file."""
+        """Progress of these goals, or of all, in the period that contains `on` (default: the last closed day).
+        Only days up to `on` count. With `last`, such as "3 months", also the earlier periods. In the order of the
+        file."""
         catalog, day = self.project.catalog, self.day(on)
         return querying.standings(catalog, names, self.answers, today=self.today, on=day, span=last)
 
@@ -202,15 +209,18 @@ class Book(KeptBook):
     def why(
         self, metric: str, day: Day | None = None, *, by: Sequence[str] = (), where: Sequence[str] = ()
     ) -> querying.Explanation:
-        """Everything behind the number of one day: the `result`, and for each metric it is made of the definition,
-        coverage, run and revisions; `lineage` to tables and columns. Without a day only what it is made of."""
+        """Explain the number of one day: the `result`, and for each metric in it the definition, coverage, run and
+        revisions. `lineage` lists the tables and columns behind the metric. Without a day, only the lineage and its
+        users."""
         return querying.explain(self.answers, metric, self.day(day), by, where)
 
     def coverage(
         self, *metrics: str, from_: Day | None = None, to: Day | None = None
     ) -> list[querying.CoverageCalendar]:
-        """The calendar of each metric (of all, unless named): `months`, and `gaps` with the command that collects
-        them. Days are expected from the declared start, or the first collected day, to yesterday."""
+        """The coverage calendar of each metric (default: all): its `months`, and its `gaps` with the command to collect
+        them.
+
+        Expected days run from the declared start, or else the first collected day, to yesterday."""
         return querying.coverage_calendars(self.reader, metrics, self.day(from_), self.day(to))
 
     def diff(
@@ -224,19 +234,21 @@ class Book(KeptBook):
         last: str | None = None,
         definition: str | None = None,
     ) -> list[querying.DefinitionDiff]:
-        """What changed declarations do to the numbers, before they are collected: for each metric that was last
-        collected under another definition `changed` keys and `rows` of `old` (the book's) and `new` (the
-        source's, live). `last` is 4 weeks unless days are given; metrics that are named are always in the result."""
+        """Compare the numbers of changed declarations with the book, before they are collected.
+
+        One entry for each metric whose last collected definition differs: the number of `changed` keys, and `rows`
+        of `old` (from the book) and `new` (live from the source). `last` is 4 weeks unless days are given. Metrics
+        named in the call are always in the result."""
         span = last if last or from_ else "4 weeks"
         asked = Question(metrics=metrics, scope=scope, by=by, where=where, from_=from_, to=to, last=span)
         return querying.definition_diffs(self.reader, self._live_answers(), asked, definition)
 
     def metrics(self) -> list[querying.MetricDescription]:
-        """Every declared metric, and how much of it is collected."""
+        """A description of every declared metric, with its collected range."""
         return querying.describe_metrics(self.reader)
 
     def metric(self, name: str) -> querying.MetricDetails:
-        """One of `metrics()` with its covered days, its gaps, and every definition there is, newest first."""
+        """The description of one metric with its covered days, its gaps, and all its definitions, newest first."""
         return querying.describe_metric(self.reader, name)
 
     def runs(self, limit: int = 20) -> list[querying.RunRecord]:
@@ -244,25 +256,24 @@ class Book(KeptBook):
         return self.reader.runs(limit)
 
     def entities(self, kind: str) -> querying.EntityAnswers:
-        """The `accounts` or the `users`: `list` by a condition, and `show` one. Raises QueryError when they are not
-        declared."""
+        """The `accounts` or the `users`: `list` selects them by a condition, `show` returns one of them. Raises
+        QueryError when the kind is not declared."""
         return querying.entities_of(self.answers, kind)
 
     @property
     def rules(self) -> act.Rules:
-        """The rules: `list`, `show`, `try_out`, `release` and `evaluate` them."""
+        """The rules, with the methods `list`, `show`, `try_out`, `release` and `evaluate`."""
         return act.Rules(self.answers, self.clock)
 
     def push_attributes(self, kind: str, entity_id: str, **sent: Unpack[ingest.SentAttributes]) -> None:
-        """Change attributes of one of the `accounts` or `users`, which is made where there is none.
-
-        The latest by `time` (aware; default: now) wins, whatever the order; `add` with the same `id` counts
-        once. Raises QueryError for what cannot be kept; then nothing is."""
+        """Change attributes of one of the `accounts` or `users`; an unknown id creates it.
+        The value with the latest `time` (aware; default: now) wins, in whatever order values arrive. An `add` with
+        the same `id` counts once. Raises QueryError for an invalid value and then stores nothing."""
         ingest.push_attributes(self.entities(kind).ledger, kind, entity_id, sent, now=self.clock())
 
     def doubts(self) -> dict[str, list[str]]:
-        """By place in the file (as `deliveries.board`): filter values that no row of the book ever had, and days that
-        are stored under an older definition or another name."""
+        """Suspicious declarations by place in the file, such as `deliveries.board`: filter values that no row of the
+        book ever had, and days that are stored under an older definition or another name."""
         found = querying.unseen_filter_values(self.answers)
         for one in querying.older_histories(self.reader):
             found.setdefault(f"metrics.{one.metric or one.old_name}", []).append(one.decision)
@@ -271,17 +282,17 @@ class Book(KeptBook):
     # -- watch ---------------------------------------------------------------------------------------
 
     def status(self) -> monitor.Status:
-        """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is
-        due."""
+        """The status of the book: the last run, the last day of each metric, pending deliveries, and the next scheduled
+        run."""
         return self._monitoring().status()
 
     def audit(
         self, *metrics: str, sample: int = 20, seed: int | None = None, seconds: float = 60.0, restate: bool = False
     ) -> monitor.Audit:
-        """Count `sample` random old days of these metrics, or of all, again in their sources (in a `replica` where
-        one is declared), within so many seconds; with `restate` collect those again for which the book differs.
+        """Count `sample` random old days of these metrics, or of all, again in their sources, within `seconds`.
 
-        The same `seed` chooses the same days of the same book. Raises SourceUnavailable where a replica is behind."""
+        Reads the `replica` of a source that declares one. With `restate`, days that differ are collected again. The
+        same `seed` selects the same days of the same book. Raises SourceUnavailable when a replica lags behind."""
         found = monitor.audit_book(self._monitoring(), metrics, sample=sample, seed=seed, seconds=seconds)
         if restate and found.drifted:
             for (metric, first, last), line in zip(found.stretches, found.lines, strict=True):
@@ -290,19 +301,19 @@ class Book(KeptBook):
         return found
 
     def alerts(self) -> list[monitor.Known]:
-        """What is not well now, and what is over and not reported yet, with who knows of it; writes nothing."""
+        """Current alerts, and resolved ones not yet reported, each with the recipients that know of it. Writes
+        nothing."""
         return self._alerting().current()
 
     def alert(self) -> AlertReport:
-        """Send what is not well, and what is well again, to those whom [alerts] names and who do not know it.
-
-        Raises Busy while another process does, QueryError when there is no book yet."""
+        """Send new and resolved alerts to the recipients in [alerts] that have not received them.
+        Raises Busy while another process sends alerts, QueryError when there is no book yet."""
         if not self.reader.there:
             raise QueryError("nothing is collected yet, so there are no alerts to send", hint="tallybook run")
         return self._alerting().send_new()
 
     def try_alerts(self) -> AlertReport:
-        """Send a test to everybody whom [alerts] names. Raises QueryError when that is nobody."""
+        """Send a test alert to every recipient in [alerts]. Raises QueryError when there are no recipients."""
         if not self.project.catalog.alerts.to:
             raise QueryError("no recipients: `[alerts] to` is empty", hint='[alerts]\nto = ["${ALERT_URL}"]')
         return self._alerting().try_out()
@@ -323,38 +334,38 @@ class Book(KeptBook):
         verify: bool = False,
         from_: str | date | None = None,
     ) -> list[DeliveryReport]:
-        """Bring the files and sheets of these deliveries, or of all, up to date; with `force` also those that are.
-        `dry_run` reports what would be written, `verify` reads back what was; both write nothing. With `from_`
-        deliveries whose items are sent one by one send days from that one on that they did not send yet. What rules
-        left for the end of their quiet hours is planned first.
-
-        Raises QueryError for one that is not declared, Busy while another process delivers."""
+        """Bring the files and sheets of these deliveries, or of all, up to date; `force` writes unchanged ones too.
+        `dry_run` reports what would be written, and `verify` reads back what was written; both write nothing. With
+        `from_`, deliveries that send items one by one also send unsent days from that day on. First, rule actions
+        that waited for the end of quiet hours are planned. Raises QueryError for an undeclared name, Busy while
+        another process delivers."""
         for name in names:
             querying.known_delivery(self.project.catalog, name)
         if not self.reader.there:
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
         since = as_day(from_, self.reader.today) if from_ is not None else None
         if not (dry_run or verify):
-            # What rules cannot do now waits, and the next run says why. Deliveries go on.
+            # If the actions of rules fail here, they wait, and the next run reports why. Deliveries continue.
             with suppress(TallybookError):
                 self.rules.after_quiet_hours()
         mode = delivering.DeliveryMode(force=force, dry_run=dry_run, verify=verify, since=since)
         return delivering.deliver(self._delivery_context(), names, mode)
 
     def delivery_trace(self, name: str) -> delivering.DeliveryTrace:
-        """How far a delivery is whose items are sent one by one, its items that are not sent, and its last requests."""
+        """The trace of a delivery that sends items one by one: how far it is, its unsent items, and its last
+        requests."""
         return delivering.trace_delivery(self._delivery_context(), name)
 
     def replay_delivery(self, name: str, *items: str) -> int:
-        """Plan items again that the receiver of a delivery refused: these, or all. Returns how many."""
+        """Plan items again that the receiver of a delivery refused: the given ones, or all. Returns their number."""
         return delivering.replay_delivery(self._delivery_context(), name, items)
 
     def subscribe(self, id_: str, delivery: str, target: str, key: str) -> HookSubscription:
-        """Subscribe an address to a delivery to `rest_hooks`. Raises QueryError for what is not possible."""
+        """Subscribe an address to a delivery to `rest_hooks`. Raises QueryError if that is not possible."""
         return delivering.subscribe(self._delivery_context(), id_, delivery, target, key)
 
     def subscriptions(self) -> list[HookSubscription]:
-        """Who is subscribed to deliveries to `rest_hooks`."""
+        """The subscriptions to deliveries to `rest_hooks`."""
         return delivering.subscriptions(self._delivery_context())
 
     def unsubscribe(self, id_: str) -> bool:
@@ -366,11 +377,11 @@ class Book(KeptBook):
         return delivering.sample_messages(self._delivery_context(), delivery)
 
     def deliver_rest(self) -> list[DeliveryReport]:
-        """Send for a while what earlier calls left in the outbox. For `serve`."""
+        """Send what earlier calls left in the outbox, for a limited time. For `serve`."""
         return delivering.deliver_rest(self._delivery_context()) if self.reader.there else []
 
     def deliver_actions(self) -> list[DeliveryReport]:
-        """Send what rules have put into the outbox. What cannot be sent now is sent later, by this or by `run`."""
+        """Send what rules have put into the outbox. What cannot be sent now is sent by a later call or by `run`."""
         names = list(delivering.rule_deliveries(self.project.catalog))
         try:
             return delivering.deliver(self._delivery_context(), names) if names and self.reader.there else []
@@ -381,7 +392,7 @@ class Book(KeptBook):
         return delivering.delivery_context(self.answers, self.clock)
 
     def export(self, result: Result, to: str | Path) -> Path:
-        """Write a result to a file; its ending says which kind. Raises DestinationError."""
+        """Write a result to a file whose extension selects the format. Raises DestinationError."""
         path = Path(to)
         delivering.writer_for(path).export(result, path, created=self.clock())
         return path

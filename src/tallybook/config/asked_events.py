@@ -1,4 +1,4 @@
-"""Undeclared metrics of an event, made for one question by the code that reads `tallybook.toml`."""
+"""Metrics of an event that are not declared: the query builds them, with the code that reads `tallybook.toml`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVENTS = "events"
 
 
 def events_settings(project: Project) -> SourceSettings:
-    """The source of the project's usage events, also where no metric names an event."""
+    """The source of the project's usage events, even if no metric reads an event."""
     catalog = project.catalog
     if EVENTS in catalog.sources:
         return catalog.sources[EVENTS]
@@ -35,9 +35,9 @@ def events_settings(project: Project) -> SourceSettings:
 def event_metrics(
     events: EventSettings, event: str, measures: Mapping[str, str], dimensions: Sequence[str], *, daily_aggregate: bool
 ) -> dict[str, Metric]:
-    """A metric for each measure of an event, by name, with these dimensions.
+    """A metric with these dimensions for each measure of an event, by name.
 
-    Raises DeclarationError for what no declared metric could be."""
+    Raises DeclarationError for a measure that no declared metric could have."""
     from tallybook.config.catalog.among import Metrics
     from tallybook.config.catalog.tables import read_metrics
 
@@ -47,7 +47,7 @@ def event_metrics(
     declared = read_metrics({"metrics": written}, events, problems)
     Metrics(declared, (EVENTS,), {EVENTS: "duckdb"}, problems).check()
     problems.raise_if_any("the question")
-    # Names of properties may contain dots, which `by` reads as the name of a joined table.
+    # Property names may contain dots. `by` would read the part before a dot as the name of a joined table.
     return {name: _split(one.metric, tuple(dimensions)) for name, one in declared.items()}
 
 

@@ -1,7 +1,6 @@
-"""The cache of the checked catalog, beside the book. With it a command that only queries parses no SQL.
+"""The cache of the checked catalog, in the folder of the book. With it, a command that only queries parses no SQL.
 
-The file contains no secrets: URLs are left out, and the key is a hash. It is safe to delete.
-"""
+The file contains no secrets: URLs are left out, and the key is a hash. It is safe to delete."""
 
 from __future__ import annotations
 
@@ -31,14 +30,14 @@ _OWN_FILES = (
 
 
 class CachedCatalog(msgspec.Struct, frozen=True, kw_only=True):
-    """A catalog, and what it was built from."""
+    """A catalog and the inputs it was built from."""
 
     key: bytes
-    """The hash of the project's files and of Tallybook's own."""
+    """The hash of the project's files and of Tallybook's own files."""
     names: tuple[str, ...]
-    """The variables that were expanded, except those in URLs."""
+    """The names of the variables that were expanded, except those in URLs."""
     values: bytes
-    """The hash of their values."""
+    """The hash of the variables' values."""
     watched: dict[str, bytes]
     """Other Python files that the catalog depends on, with the hash of their content."""
     rules: dict[str, UrlRules]
@@ -53,7 +52,7 @@ def digest(*values: object) -> bytes:
 
 @functools.cache
 def own_files() -> bytes:
-    """The hash of Tallybook's files that read and check declarations: a new version may build another catalog."""
+    """The hash of the Tallybook files that read and check declarations: a new version may build a different catalog."""
     here = Path(__file__).parent.parent
     places = [path for folder in _OWN_FOLDERS for path in sorted((here / folder).glob("*.py"))]
     modules = {place.partition(":")[0] for place in DESTINATIONS.builtin.values()}
@@ -75,7 +74,7 @@ def file_digest(path: str | Path) -> bytes:
 
 
 def read(place: Path, key: bytes, variables: Mapping[str, str]) -> CachedCatalog | None:
-    """The cached catalog, if everything it was built from is unchanged; else None."""
+    """The cached catalog if all its inputs are unchanged; else None."""
     try:
         written = place.read_bytes()
         if (
@@ -92,9 +91,9 @@ def read(place: Path, key: bytes, variables: Mapping[str, str]) -> CachedCatalog
 
 
 def write(place: Path, entry: CachedCatalog, secrets: Mapping[str, str]) -> None:
-    """Write the catalog to the cache in one step. A disk that cannot be written to is no error.
+    """Write the catalog to the cache in one step. A disk that cannot be written to is not an error.
 
-    Nothing is written if the catalog contains a secret, or before there is a book."""
+    Writes nothing if the catalog contains a secret, or before the book exists."""
     written = msgspec.msgpack.encode(entry)
     if any(len(secret) > 5 and secret.encode(errors="replace") in written for secret in secrets):
         return

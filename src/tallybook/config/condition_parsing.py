@@ -1,4 +1,4 @@
-"""How a condition is parsed, and which attributes it names. Pure."""
+"""Parses conditions, and finds the attributes that they name. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from tallybook.core import QueryError
 
 KNOWN, UNKNOWN = "\x01known", "\x01unknown"
-"""Texts that stand for `is known` and `is unknown` while a condition is parsed."""
+"""Texts that replace `is known` and `is unknown` while a condition is parsed."""
 BEFORE, CHANGED, CROSSED = "before", "changed", "crossed"
 MAX_PARSED = 512
-"""Conditions whose trees are kept: rules are evaluated again and again."""
+"""Number of conditions whose trees are cached, because rules are evaluated repeatedly."""
 SINCE_LAST = ""
-"""In place of a span: the value at the last evaluation of a rule; in a list, a day ago."""
+"""Used in place of a span: the value at the last evaluation of a rule; in a list, the value a day ago."""
 FORMS = (
     "comparisons, and, or, not, in, between, like, is null, is known, is unknown, + - * /, now(), age(time), "
     "interval '7 days', lower(text), upper(text), before(attribute, '7 days'), changed(attribute), "
@@ -25,17 +25,20 @@ FORMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionNames:
-    """What a condition names: attributes, and of which the value so long ago (`SINCE_LAST`: at the last evaluation),
-    each in lower case and once."""
+    """The names in a condition, in lower case and without repetitions.
+
+    `attributes`: all attributes. `earlier`: (attribute, span) of each earlier value; with `SINCE_LAST`, the value at
+    the last evaluation."""
 
     attributes: tuple[str, ...] = ()
     earlier: tuple[tuple[str, str], ...] = ()
     lasts: bool = True
-    """False with `changed` and `crossed`, which are true for one evaluation only."""
+    """False if the condition uses `changed` or `crossed`, which are true for one evaluation only."""
 
 
 def parsed(text: str) -> Any:
-    """The tree of a condition; nobody changes it. Raises QueryError for what cannot be read."""
+    """The tree of a condition. It is cached: do not modify it. Raises QueryError for a condition that cannot be
+    parsed."""
     return _tree(text)
 
 
@@ -52,13 +55,13 @@ def _tree(text: str) -> Any:
 
 
 def wrong_condition(text: str, why: str, hint: str = "") -> QueryError:
-    """The error of a condition, with the forms that there are unless something else helps."""
+    """The error for a condition. Without a specific hint, it lists the supported forms."""
     return QueryError(f"the condition {text!r} {why}", hint=hint or f"conditions have {FORMS}")
 
 
 @functools.lru_cache(MAX_PARSED)
 def names_in(text: str) -> ConditionNames:
-    """The attributes that a condition names. Raises QueryError for what cannot be read."""
+    """The names in a condition. Raises QueryError for a condition that cannot be parsed."""
     from sqlglot import exp
 
     tree = _tree(text)
@@ -75,7 +78,7 @@ def names_in(text: str) -> ConditionNames:
 
 
 def _marked(text: str) -> str:
-    """The text with `is known` and `is unknown` as comparisons with a text that nobody types."""
+    """The text with `is known` and `is unknown` rewritten as comparisons with a text that nobody types."""
     import sqlglot
     from sqlglot.errors import SqlglotError
 

@@ -1,9 +1,9 @@
-"""The conditions of lists, rules and pages: the boolean SQL of a measure's shell over attributes. Pure.
+"""The conditions of lists, rules and pages: boolean SQL over attributes, with the operators of a measure's shell. Pure.
 
     plan = 'trial' and api_calls_7d < 10 and age(created_at) > '30 days'
 
-Null, which is known to be empty, follows SQL. Unknown is a third value: only `is known` and `is unknown` turn it into
-true or false."""
+A null value is known to be empty, and follows SQL. Unknown is a third state: only `is known` and `is unknown` turn
+it into true or false."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 INTERVAL = "interval"
 NULL = "null"
 ANY = "any"
-"""The type of an attribute before its first value: it compares with everything."""
+"""The type of an attribute before its first value. It can be compared with every type."""
 NUMBERS = (INTEGER_VALUE, NUMBER_VALUE)
 UP, DOWN, EITHER = "up", "down", "either"
 _SPAN = re.compile(r"\s*\d+(\.\d+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
@@ -48,8 +48,8 @@ _SPAN = re.compile(r"\s*\d+(\.\d+)?\s*(second|minute|hour|day|week|month|year)s?
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionColumn:
-    """An attribute in a condition: its SQL and type. `known`: SQL that says whether its value is known, where it may
-    not be."""
+    """An attribute in a condition: its SQL and type. `known`: SQL that tests whether its value is known; None if it
+    always is."""
 
     sql: str
     type: str
@@ -57,26 +57,28 @@ class ConditionColumn:
 
 
 Earlier = Callable[[str, str], ConditionColumn]
-"""(attribute as it is spelled, span) → the column of its value so long ago."""
+"""(attribute as spelled, span) → the column with the attribute's value that long ago."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition as SQL. `unknown` is the condition that its outcome is not known; None where it always is."""
+    """A condition as SQL. `unknown`: SQL that tests whether its outcome is unknown; None if the outcome is always
+    known."""
 
     true: str
-    """True or false, never null."""
+    """SQL that is true or false, never null."""
     where: str
-    """The same after WHERE, where null is as false: the engine skips what it need not read."""
+    """The condition for a WHERE clause, where null counts as false. The engine can then skip data that it need not
+    read."""
     unknown: str | None = None
 
 
 def compile_condition(
     text: str, columns: Mapping[str, ConditionColumn], *, now: str, earlier: Earlier | None = None
 ) -> Condition:
-    """The condition over `columns`, by name, in any case. `now` is the instant of now(), as SQL.
+    """Compile a condition over `columns`. Names match in any case. `now` is the instant of now(), as SQL.
 
-    Raises QueryError for what is not a condition, for names that are not there, and for types that do not compare."""
+    Raises QueryError for text that is not a condition, for unknown names, and for types that cannot be compared."""
     folded = {name.casefold(): column for name, column in columns.items()}
     truth = _Compiler(text, folded, columns, now, earlier).compiled()
     if isinstance(truth, Outcomes):
@@ -170,7 +172,7 @@ class _Compiler:
             )
 
     def alike(self, one: Any, other: Any) -> tuple[_Value, _Value]:
-        """Two values that are compared. A text beside a time or a span is read as one."""
+        """The two compared values. A text that is compared with a time or a span is read as one."""
         left, right = self.value(one), self.value(other)
         left, right = self.read_as(one, left, right.type), self.read_as(other, right, left.type)
         numbers = left.type in NUMBERS and right.type in NUMBERS
@@ -183,7 +185,7 @@ class _Compiler:
         return left, right
 
     def read_as(self, node: Any, value: _Value, type_: str) -> _Value:
-        """A literal text as a time or a span, where it is beside one."""
+        """The value; a literal text is read as a time or a span if `type_` is one."""
         from sqlglot import exp
 
         if not (isinstance(node, exp.Literal) and node.is_string and type_ in (INSTANT_VALUE, INTERVAL)):
@@ -253,7 +255,7 @@ class _Compiler:
     # -- earlier values --------------------------------------------------------------------------------
 
     def before(self, node: Any) -> _Value:
-        """The value of an attribute so long ago."""
+        """The value of an attribute a span ago."""
         from sqlglot import exp
 
         given = node.expressions
@@ -263,12 +265,12 @@ class _Compiler:
         return self.earlier_value(given[0].name, given[1].name)
 
     def changed(self, node: Any) -> Truth:
-        """Whether an attribute has another value than at the last evaluation."""
+        """Whether the value of an attribute differs from the value at the last evaluation."""
         now, then = self.since_last(node, 1, "changed(plan)")
         return _where_known(f"({now.sql} IS DISTINCT FROM {then.sql})", now, then)
 
     def crossed(self, node: Any) -> Truth:
-        """Whether a number has passed a limit since the last evaluation: upwards, unless a direction is given."""
+        """Whether a number has crossed a limit since the last evaluation: upward, unless a direction is given."""
         from sqlglot import exp
 
         example = "crossed(mrr, 1000), or crossed(mrr, 1000, 'down')"
@@ -284,7 +286,7 @@ class _Compiler:
         return _where_known({UP: up, DOWN: down, EITHER: f"({up} OR {down})"}[direction], now, then, limit)
 
     def since_last(self, node: Any, count: int, example: str) -> tuple[_Value, _Value]:
-        """The value of the first argument now, and at the last evaluation."""
+        """The current value of the first argument, and its value at the last evaluation."""
         from sqlglot import exp
 
         given = node.expressions
@@ -315,7 +317,7 @@ class _Compiler:
         return value
 
     def arithmetic(self, node: exp.Binary) -> _Value:
-        """Numbers, or a time and a span. Division by zero is null, and so is a result out of range."""
+        """An operation on numbers, or on a time and a span. Division by zero and results out of range are null."""
         from sqlglot import exp
 
         sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}[type(node)]
@@ -338,16 +340,17 @@ class _Compiler:
 
 
 def _wide(value: _Value) -> str:
-    """A number of which sums and products of 64 bits are in range."""
+    """A number widened so that sums and products of 64-bit values do not overflow."""
     return f"CAST({value.sql} AS HUGEINT)" if value.type == INTEGER_VALUE else value.sql
 
 
 def _in_range(sql: str) -> str:
-    """A result out of range is null: one value must not end the evaluation of all rules, or a list."""
+    """SQL that is null if the result is out of range: one value must not stop the evaluation of all rules, or a
+    list."""
     return f"TRY({sql})"
 
 
 def _where_known(sql: str, *values: _Value) -> Truth:
-    """A comparison: where one of its values is unknown, it can be anything."""
+    """A comparison. If one of its values is unknown, the outcome can be anything."""
     known = " AND ".join(dict.fromkeys(one for value in values for one in value.known))
     return Outcomes(f"CASE WHEN {known} THEN {outcomes_of(sql).sql} ELSE 7 END") if known else sql

@@ -1,7 +1,6 @@
-"""The secret values of tallybook.toml: URLs of sources and of the ledger, and addresses of alerts.
+"""Reads the secret values of tallybook.toml: URLs of sources and of the ledger, and addresses of alerts.
 
-They are read before all other keys, checked, and never cached.
-"""
+They are read before all other keys, checked, and never cached."""
 
 from __future__ import annotations
 
@@ -43,46 +42,46 @@ ADDRESSES = {"to": wrong_alert, "heartbeat": wrong_heartbeat}
 """Secret keys of [alerts], with the function that checks an address."""
 
 _OF_EVENTS = re.compile(rb"""^\s*--\s*(event\s*=|source\s*=\s*["']events["'])""", re.MULTILINE)
-"""A line of a metric in a .sql file that reads usage events."""
+"""Matches a line of a .sql metric file that reads usage events."""
 _OF_ENTITIES = {
     kind: re.compile(rb"""^\s*--\s*source\s*=\s*["']%s["']""" % kind.encode(), re.MULTILINE) for kind in ENTITY_KINDS
 }
-"""A line of a metric in a .sql file that reads users or accounts."""
+"""Matches a line of a .sql metric file that reads users or accounts."""
 OWN_SCHEMES = ("events", "entities")
-"""Of the sources that are in the book itself."""
+"""Schemes of the sources that are in the book itself."""
 
 
 @dataclass
 class SecretValuesReading:
-    """Reads the secret values of a project, and records which texts must not be shown."""
+    """Reads the secret values of a project, and records the texts that must not be shown."""
 
     folder: Path
     problems: Problems = field(default_factory=Problems)
     secrets: dict[str, str] = field(default_factory=dict)
     raw: dict[str, object] = field(default_factory=dict)
     urls: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By source and key, `url` or `replica`."""
+    """URLs by source and key (`url` or `replica`)."""
     ledger: str = ""
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """The addresses of [alerts], by key."""
     identity_secrets: tuple[str, ...] = ()
     rules: dict[str, UrlRules] = field(default_factory=dict)
-    """How URLs are read, by scheme: from the cache, else from the adapters."""
+    """The URL rules of each scheme, from the cache or else from the adapters."""
     url_variables: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By path: the variables in a source's URL, with their values."""
+    """The variables in each URL of a source, with their values, by the path of the URL."""
     unread: set[str] = field(default_factory=set)
-    """Paths of URLs with a variable that has no value."""
+    """Paths of URLs that use a variable without a value."""
     instead: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, *names: str) -> dict[str, object]:
-        """A table of the toml; an empty one where it is missing or invalid (the catalog reports that)."""
+        """A table of the TOML; an empty one if it is missing or invalid (the catalog reports that)."""
         table: object = self.raw
         for name in names:
             table = table.get(name) if isinstance(table, dict) else None
         return table if isinstance(table, dict) else {}
 
     def add_own_sources(self, files: Mapping[str, bytes]) -> None:
-        """Add the sources of usage events, users and accounts, where a metric reads them and none is declared."""
+        """Add the undeclared sources of usage events, users and accounts that metrics read."""
         metrics = [one for one in self.table("metrics").values() if isinstance(one, dict)]
         store = self.table("book").get("store", BookSettings().store)
         wanted = bool(self.table("events")) or any("event" in one or one.get("source") == "events" for one in metrics)
@@ -97,7 +96,7 @@ class SecretValuesReading:
                 sources.setdefault(name, {"url": url})
 
     def ledger_of(self, source: SourceSettings, catalog: Catalog) -> dict[str, Any]:
-        """Where the ledger is, for the sources that are in the book itself."""
+        """The location of the ledger, for sources that are in the book itself; empty for other sources."""
         if scheme_of(self.urls.get(source.name, {}).get("url", "")) not in OWN_SCHEMES:
             return {}
         return {"ledger": self.ledger, "schema": catalog.book.schema, "in_ledger": catalog.book.store == IN_LEDGER}
@@ -131,7 +130,7 @@ class SecretValuesReading:
                 del table[key]
 
     def read_url(self, name: str, key: str, written: str, variables: Mapping[str, str]) -> None:
-        """Expand one URL, and record the variables in it."""
+        """Expand one URL, and record the variables that it uses."""
         path, before = f"sources.{name}.{key}", len(self.problems.found)
         expansion = Expansion(variables, self.problems)
         self.urls.setdefault(name, {})[key] = expansion.text(written, path).strip()
@@ -149,7 +148,7 @@ class SecretValuesReading:
                     self.check_url(name, key, url, path)
 
     def find(self, scheme: str) -> UrlRules | None:
-        """How URLs of a scheme are read; None for an unknown scheme or an adapter that cannot be imported."""
+        """The URL rules of a scheme; None for an unknown scheme or an adapter that cannot be imported."""
         if scheme in self.rules:
             return self.rules[scheme]
         try:
@@ -161,7 +160,7 @@ class SecretValuesReading:
         return rules
 
     def check_url(self, name: str, key: str, url: str, path: str) -> None:
-        """Check one URL; its problem does not repeat a secret."""
+        """Check one URL. The reported problem does not repeat a secret."""
         rules, seen = self.find(scheme_of(url)), f'{key} = "{masked_url(url, self.find)}"'
         try:
             wrong = wrong_url(url, self.find if rules else registered)
@@ -179,7 +178,7 @@ class SecretValuesReading:
     def read_ledger(self, variables: Mapping[str, str]) -> None:
         """Expand and check the URL of the ledger."""
         if self.instead:
-            # Facts of other databases must not get into the book of the project.
+            # Facts from other databases must not enter the book of the project.
             for key in ("ledger", "schema", "store"):
                 self.table("book").pop(key, None)
         written = self.table("book").get("ledger")
@@ -208,7 +207,7 @@ class SecretValuesReading:
                 self.addresses[key] = [self.read_address(key, text, variables) for text in texts]
 
     def read_address(self, key: str, written: str, variables: Mapping[str, str]) -> str:
-        """The expanded address, checked; its problem does not repeat it."""
+        """Expand and check an address. The reported problem does not repeat it."""
         path, before = f"alerts.{key}", len(self.problems.found)
         expansion = Expansion(variables, self.problems)
         address = expansion.text(written, path).strip()
@@ -221,7 +220,7 @@ class SecretValuesReading:
         return address
 
     def read_identity_secrets(self, variables: Mapping[str, str]) -> None:
-        """Expand the secrets of [serve] identity_secrets. The catalog reports their mistakes."""
+        """Expand the secrets of [serve] identity_secrets. The catalog reports their problems."""
         written, expansion = self.table("serve").get("identity_secrets"), Expansion(variables, Problems())
         listed = written if isinstance(written, list) else [written]
         texts = [expansion.text(one, "serve.identity_secrets").strip() for one in listed if isinstance(one, str)]
@@ -229,6 +228,6 @@ class SecretValuesReading:
         self.secrets |= dict.fromkeys(self.identity_secrets, HIDDEN)
 
     def alert_addresses(self) -> dict[str, Any]:
-        """The expanded addresses of [alerts]. A variable with an empty value turns an address off."""
+        """The expanded addresses of [alerts]. An empty variable turns an address off."""
         to = dict.fromkeys(filter(None, self.addresses.get("to", [])))
         return {"to": tuple(to), "heartbeat": self.addresses.get("heartbeat", [""])[0]}

@@ -1,4 +1,4 @@
-"""The files that declare a project, and whether they changed."""
+"""The files that declare a project, and detection of changes in them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 Stamp = tuple[tuple[str, int, int, int], ...]
-"""(name, time of the last change, size, number of the file) of each file that is there."""
+"""(name, time of the last change, size, inode number) of each file that exists."""
 
 
 def declaration_stamp(folder: Path) -> Stamp:
-    """Changes when a file of the declarations is written, made or deleted. Reads no file."""
+    """A stamp that changes when a declaration file is written, created or deleted. Reads no file."""
     found = []
     for path in _files(folder):
         try:
@@ -23,7 +23,7 @@ def declaration_stamp(folder: Path) -> Stamp:
 
 
 def declaration_hash(folder: Path) -> str:
-    """A hash of the content of the declarations."""
+    """A hash of the content of all declaration files."""
     found = hashlib.sha256()
     for path in _files(folder):
         try:

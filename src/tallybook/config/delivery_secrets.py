@@ -1,4 +1,4 @@
-"""The secret values of [deliveries]: addresses of receivers, keys and secrets that sign. They are never cached."""
+"""Reads the secret values of [deliveries]: addresses of receivers, keys and signing secrets. They are never cached."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tallybook.config.variables import Expansion
 from tallybook.core import Delivery, Problems, known_destination
 
 MIN_HIDDEN = 5
-"""Values of variables up to this length are not hidden by themselves: they would hide words."""
+"""Values of variables up to this length are not masked on their own: masking them would hide ordinary words."""
 Values = dict[str, dict[str, Any]]
-"""By delivery and key."""
+"""Values by delivery and key."""
 
 
 def secret_values(
     declared: Mapping[str, object], variables: Mapping[str, str], problems: Problems, secrets: dict[str, str]
 ) -> Values:
-    """The expanded values of the secret keys of deliveries. They are added to the texts that must not be shown."""
+    """The expanded values of the secret keys of deliveries. Adds them to the texts that must not be shown."""
     found: Values = {}
     for name, table in declared.items():
         for keys in _secret_keys(table):
@@ -36,7 +36,7 @@ def secret_values(
 
 
 def without_secrets(deliveries: Mapping[str, Delivery]) -> dict[str, Delivery]:
-    """The deliveries as they are cached."""
+    """The deliveries without secret values, for the cache."""
     found = {}
     for name, delivery in deliveries.items():
         kind = known_destination(delivery.to)
@@ -61,7 +61,7 @@ def with_secrets(deliveries: Mapping[str, Delivery], values: Values, problems: P
             try:
                 read[key] = option.read(value)
             except (Wrong, ValueError) as error:
-                if not problems.found:  # else it is reported already
+                if not problems.found:  # else it was reported before
                     expected = error.expected if isinstance(error, Wrong) else str(error)
                     problems.add(f"deliveries.{name}.{key}", f"{key} is not valid", seen="…", expected=expected)
         found[name] = msgspec.structs.replace(delivery, options={**delivery.options, **read})
@@ -69,8 +69,9 @@ def with_secrets(deliveries: Mapping[str, Delivery], values: Values, problems: P
 
 
 def _secret_keys(table: object) -> Iterator[list[str]]:
-    """The secret keys that a delivery has, if it has any. Modules of destinations whose deliveries have nothing like a
-    secret are not imported."""
+    """The secret keys of a delivery, if it has any.
+
+    The module of a destination is only imported if a value of the delivery looks like a secret."""
     if not isinstance(table, dict) or not any("://" in text or "${" in text for text in texts_in(list(table.values()))):
         return
     kind = known_destination(table.get("to"))

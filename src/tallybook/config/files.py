@@ -1,4 +1,4 @@
-"""Reads the files of a project: tallybook.toml, .env, and metrics/*.sql with toml in their first lines."""
+"""Reads the files of a project: tallybook.toml, .env, and metrics/*.sql with TOML in their first lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ measure = "count(*)"
 
 
 def read_toml(folder: Path) -> tuple[bytes, dict[str, object]]:
-    """The bytes of tallybook.toml, and its content. Raises DeclarationError."""
+    """The bytes and the content of tallybook.toml. Raises DeclarationError."""
     try:
         written = (folder / TOML).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -64,7 +64,7 @@ def _parse(text: str) -> dict[str, object]:
 
 
 def _syntax_problem(error: Exception, text: str) -> Problem:
-    """The syntax error of a toml text, with its line."""
+    """The problem for a syntax error in a TOML text, with its line."""
     reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
     lines = text.splitlines() or [""]
     match = re.search(r"\s*\(at line (\d+), column \d+\)", reason)
@@ -79,7 +79,7 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
 
 
 def variables_of(folder: Path) -> dict[str, bool]:
-    """The variables that a project uses, in the order of its files, and whether each has a default at every use.
+    """The variables that a project uses, in the order of its files. The value is True if every use has a default.
 
     Raises DeclarationError for a file that cannot be read."""
     _, raw = read_toml(folder)
@@ -124,11 +124,10 @@ _KEY_LINE = re.compile(r"\s*[\w-]+\s*=")
 
 
 def sql_metric(name: str, written: bytes, problems: Problems) -> dict[str, object] | None:
-    """The keys of a metric in a .sql file: the toml of its leading `-- ` lines, and the rest as `sql`.
+    """The keys of a metric in a .sql file: the TOML in its leading `-- ` lines, and the rest of the file as `sql`.
 
-    A metric of an event needs no `sql`.
-
-    A leading comment without `=` is an ordinary comment. None for a file that is not text."""
+    A metric of an event needs no `sql`. A leading comment without `=` is an ordinary comment. None for a file that
+    is not text."""
     try:
         lines = _decoded(written, name).replace("\r\n", "\n").split("\n")
     except DeclarationError as error:
@@ -150,7 +149,7 @@ def _comment(line: str) -> bool:
 
 
 def _header(lines: list[str], name: str, problems: Problems) -> dict[str, object]:
-    """The toml of comment lines. A value may continue on the following lines."""
+    """The TOML in comment lines. A value may continue on the following lines."""
     keys: dict[str, object] = {}
     at = 0
     while at < len(lines):
@@ -169,7 +168,7 @@ def _header(lines: list[str], name: str, problems: Problems) -> dict[str, object
 
 
 def _first_value(lines: list[str]) -> tuple[int, dict[str, object] | None]:
-    """The number of lines of the first value, and its content; (1, None) where no number of lines is toml."""
+    """The number of lines of the first value, and its content; (1, None) if the lines are not valid TOML."""
     for end in range(1, min(len(lines), 50) + 1):
         try:
             return end, tomllib.loads("\n".join(line.strip() for line in lines[:end]))

@@ -16,7 +16,7 @@ from tallybook.core import DeclarationError, Function, SourceError, declared_fun
 
 
 class Modules:
-    """The modules of one project, each imported once."""
+    """The Python modules of one project. Each is imported once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +43,8 @@ class Modules:
         raise DeclarationError(f"there is no function {attribute!r} in {name}", hint=hint)
 
     def metrics(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        """The metrics declared with @tallybook.metric in a file, with their keys; not those that it imports."""
+        """The metrics that a file declares with @tallybook.metric, and their keys. Imported metrics are not
+        included."""
         module = self.load(name)
         found = []
         for attribute, value in vars(module).items():
@@ -60,7 +61,8 @@ class Modules:
 
     def _run(self, name: str) -> ModuleType:
         path = self.folder / name
-        # Without the import system: it would write __pycache__ into the user's folder, and read a stale one.
+        # Not imported with the import system, which would write __pycache__ into the user's folder and read a stale
+        # one.
         digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
         module = ModuleType(f"tallybook_project_{digest}.{path.stem}")
         module.__file__ = str(path)
@@ -100,7 +102,7 @@ class Modules:
 
 
 def _check_signature(function: Function, spec: str) -> Function:
-    """The function. Raises DeclarationError if it cannot be called with a day and a connection."""
+    """Check a function and return it. Raises DeclarationError if it cannot be called with a day and a connection."""
     try:
         inspect.signature(function).bind("day", "db")
     except TypeError:
@@ -112,7 +114,7 @@ def _check_signature(function: Function, spec: str) -> Function:
 
 
 def _failed(name: str, error: BaseException, file: str) -> DeclarationError:
-    """The error of a module that cannot be imported, with the last line of it that ran."""
+    """The error for a module that cannot be imported, with the last of its lines that ran."""
     line, trace = getattr(error, "lineno", None), error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:

@@ -1,22 +1,22 @@
-"""What a condition can be, where something in it is not known: true, false and null together, as SQL. Pure."""
+"""The possible outcomes of a condition with unknown parts: any of true, false and null, as SQL. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 TRUE, FALSE, NULL_OUTCOME = 1, 2, 4
-"""What a condition can be, as the sum of these: 7 where it is not known at all."""
+"""Possible outcomes, combined by addition. 7: nothing is known about the outcome."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """SQL of the sum of what a condition can be."""
+    """SQL for the sum of the possible outcomes of a condition."""
 
     sql: str
 
 
 Truth = str | Outcomes
-"""SQL of what is true, false or null; or of what it can be, where something is not known."""
+"""SQL that is true, false or null; or, if a part is unknown, the possible outcomes."""
 
 
 def outcomes_of(truth: Truth) -> Outcomes:
@@ -32,7 +32,8 @@ def negated(truth: Truth) -> Truth:
 
 
 def joined(one: Truth, other: Truth, word: str) -> Truth:
-    """AND, or OR, of two conditions. A table says what comes of what they can be: so each is in the SQL once."""
+    """AND or OR of two conditions. The outcome is looked up in a table, so that each condition is in the SQL only
+    once."""
     if isinstance(one, str) and isinstance(other, str):
         return f"({one} {word} {other})"
     combined = _and if word == "AND" else lambda a, b: _not(_and(_not(a), _not(b)))
@@ -49,7 +50,7 @@ def _not(one: int) -> int:
 
 
 def _and(one: int, other: int) -> int:
-    """What a AND b can be."""
+    """The possible outcomes of a AND b."""
     found = 0
     for a in (TRUE, FALSE, NULL_OUTCOME):
         for b in (TRUE, FALSE, NULL_OUTCOME):
@@ -59,5 +60,5 @@ def _and(one: int, other: int) -> int:
 
 
 def listed_open() -> str:
-    """The outcomes that are not known: true among others."""
+    """The outcomes that are unknown: they include true and something else."""
     return ", ".join(str(one) for one in range(8) if one & TRUE and one != TRUE)

@@ -1,4 +1,4 @@
-"""Whether two conditions can be true at once: tried out on values around the constants that they contain. Pure."""
+"""Tests whether two conditions can be true together, by trying values around the constants in them. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SIGNS = {
 
 
 class _NotSimple(Exception):
-    """The condition has more than comparisons of attributes with constants."""
+    """The condition contains more than comparisons of attributes with constants."""
 
 
 def common_example(one: str, other: str) -> dict[str, Any] | None:
-    """Values for which both conditions are true; None where there are none, or where this cannot be found out."""
+    """Values for which both conditions are true; None if there are none or if this cannot be determined."""
     import sqlglot
     from sqlglot.errors import SqlglotError
 
@@ -53,7 +53,7 @@ def _rows(candidates: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _candidates(trees: list[Any]) -> dict[str, list[Any]]:
-    """By attribute: its constants, values between and around them, and null."""
+    """Values to try for each attribute: its constants, values between and around them, and null."""
     from sqlglot import exp
 
     constants: dict[str, set[Any]] = {}

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from tallybook.storage import Store
 
 NAME, ID = "book name", "book id"
-"""Their names in the ledger."""
+"""The names of these settings in the ledger."""
 
 
 def owner_of(book: BookSettings) -> dict[str, str]:
-    """The identity of a project for the ledger. The default name identifies nothing, so it is left out."""
+    """The identity of a project for the ledger. The default name is left out, because it identifies nothing."""
     return {NAME: book.name if book.name != BookSettings().name else "", ID: book.id}
 
 

@@ -1,4 +1,4 @@
-"""Checks the parameters of source URLs. An unknown parameter would be a setting that silently does nothing."""
+"""Checks the parameters of source URLs. An unknown parameter would be a setting that silently has no effect."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tallybook.core import UrlRules, kind_of
 _WORDS_OF_OTHERS = re.compile(
     r"pool|limit|pgbouncer|prepare|cache|reconnect|parsetime|zone|unicode|encoding|multi|retriev"
 )
-"""Parts of the names of parameters that ORMs and other drivers have."""
+"""Parts of parameter names that ORMs and other drivers use."""
 
 
 def wrong_parameter(scheme: str, driver: str, query: str, rules: UrlRules | None = None) -> dict[str, str] | None:
-    """The unknown parameters of a URL, as details of a Problem without its value; None if all are known.
+    """The unknown parameters of a URL, as details of a Problem without their values; None if all are known.
 
-    Drivers of warehouses do not list their parameters; they report unknown ones themselves."""
+    Drivers of warehouses do not list their parameters. They report unknown ones themselves."""
     if rules is None:
         kind = kind_of(scheme)
         rules = kind.rules if kind else UrlRules(dialect="")
@@ -55,7 +55,7 @@ def _unknown(scheme: str, unknown: Sequence[str], known: Sequence[str], hints: M
 
 
 def _correction(name: str, known: Sequence[str]) -> str:
-    """A known parameter of almost the same name; empty for a parameter of another tool."""
+    """A hint with a known parameter of almost the same name; empty for a parameter of another tool."""
     from tallybook.config.catalog.words import closest_key
 
     if _WORDS_OF_OTHERS.search(name.lower()):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Project:
-    """The catalog of a project and its folder. URLs of sources contain passwords: show `masked_url` of them."""
+    """The catalog of a project and its folder. URLs of sources contain passwords: show them with `masked_url`."""
 
     folder: Path
     catalog: Catalog
@@ -71,7 +71,7 @@ class Project:
         return Modules(self.folder)
 
     def function(self, metric: Metric) -> Function:
-        """The function of a Python metric; imports the user's module. Raises DeclarationError."""
+        """The function of a Python metric. Imports the user's module. Raises DeclarationError."""
         if metric.function is None:
             raise DeclarationError(f"metric {metric.name!r} is not a function")
         return self.modules.function(metric.function)
@@ -81,11 +81,11 @@ class Project:
 
 
 def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | None = None) -> Project:
-    """The project in `folder`, with the variables of `env`, and those of its .env file where `env` has none.
+    """Load the project in `folder`, with the variables of `env`; its .env file supplies variables that `env` lacks.
 
-    `instead`: URLs of other databases by source, perhaps of another kind; metrics are then read in their SQL. The
-    settings `fresh`, `changed`, the location of the book and [alerts] do not apply to them.
-    Raises one DeclarationError with every problem and without secrets."""
+    `instead`: URLs of other databases by source, perhaps of another kind. Metrics are then read in that database's
+    SQL; the settings `fresh` and `changed`, the location of the book and [alerts] are ignored. Raises one
+    DeclarationError with every problem and without secrets."""
     reading = ProjectReading(folder=_readable(Path(folder).absolute()), instead=instead or {})
     try:
         catalog = reading.read(env)
@@ -97,7 +97,7 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
 
 
 def _readable(folder: Path) -> Path:
-    """The folder. Raises DeclarationError if this process cannot decode its name."""
+    """Check the folder's name and return the folder. Raises DeclarationError if this process cannot decode the name."""
     try:
         str(folder).encode()
     except UnicodeEncodeError:
@@ -110,14 +110,14 @@ def _readable(folder: Path) -> Path:
 
 
 def mask(text: str, project: Project) -> str:
-    """The text without any secret of the project. For messages and logs, not for data."""
+    """The text with every secret of the project replaced. For messages and logs, not for data."""
     return masked(text, project.secrets)
 
 
 def source_override(project: Project, urls: Mapping[str, str]) -> Project:
     """The project with other databases for some sources, as in `--source app=URL`.
 
-    Relative paths are below the current folder, as usual on a command line."""
+    Relative paths start at the current folder, as usual on a command line."""
     problems = Problems()
     sources = dict(project.catalog.sources)
     secrets = dict(project.secrets)
@@ -155,7 +155,7 @@ def _check_override(source: SourceSettings, url: str, variables: Mapping[str, st
 
 
 def _without_secrets(secrets: Mapping[str, str], error: DeclarationError) -> DeclarationError:
-    """The same error with its secrets hidden."""
+    """The error with its secrets hidden."""
 
     def masked_problem(problem: Problem) -> Problem:
         return Problem(**{name: masked(text, secrets) for name, text in vars(problem).items()})

@@ -1,4 +1,4 @@
-"""URLs in the form that drivers read: passwords encoded, no driver of SQLAlchemy, several hosts as parameters."""
+"""URLs in the form that drivers accept: encoded passwords, no SQLAlchemy driver, several hosts as parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote, unquote
 
 OWN_DRIVERS = ("postgresql", "postgres", "mysql", "mariadb", "clickhouse", "sqlite", "duckdb")
-"""Schemes that Tallybook reads with a driver of its own, whatever driver a URL of SQLAlchemy names."""
+"""Schemes that Tallybook opens with its own driver, whatever SQLAlchemy driver the URL names."""
 OUR_SUFFIXES = ("+psycopg", "+pymysql", "+pysqlite")
 SEVERAL_HOSTS = ("postgresql", "postgres")
 _ONE_HOST = r"(?:\[[^\]\s]*\]|[^\s:/?#@;=\[\],]*)(?::\d*)?"
@@ -19,9 +19,9 @@ _QUERY = re.compile(r"\?(?:[\w.-]+=[^&]*(?:&|$))*")
 
 
 def proper_url(url: str) -> str:
-    """The URL of a server as drivers read it; other texts as they are.
+    """The URL of a server in the form that drivers accept; other texts unchanged.
 
-    A password may contain any character: it ends at the last @ that a host follows."""
+    A password may contain any character: it ends at the last @ that is followed by a host."""
     start = re.match(r"\s*([A-Za-z][\w.-]*)(\+[\w.-]+)?://", url)
     if not start:
         return url
@@ -51,13 +51,13 @@ def _parts(behind: str) -> re.Match[str] | None:
 
 
 def _encoded(password: str) -> str:
-    """Percent-encoded; what is encoded already stays."""
+    """The password percent-encoded. Parts that are already encoded stay unchanged."""
     whole = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", password)
     return quote(whole, safe="%!$&'()*+,;=-._~")
 
 
 def _hosts(scheme: str, hosts: str) -> tuple[str, str]:
-    """(host and port, parameters): several hosts of PostgreSQL and a socket's folder are parameters for drivers."""
+    """(host and port, parameters). Several PostgreSQL hosts and the folder of a socket are passed as parameters."""
     if scheme not in SEVERAL_HOSTS:
         return hosts, ""
     if "," in hosts:

@@ -1,4 +1,4 @@
-"""The line to paste for a line of tallybook.toml whose quotes or brackets are wrong."""
+"""Corrects a line of tallybook.toml whose quotes or brackets are wrong, for a paste line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DAY = re.compile(r"[\d/.-]{6,}")
 
 
 def quoted_line(line: str) -> str:
-    """The line as toml, with SQL texts in single quotes; empty where it cannot be told what was meant."""
+    """The line as TOML, with SQL texts in single quotes; empty if the intended line cannot be determined."""
     header = re.fullmatch(r"\s*\[([\w.-]+)\]?\s*", line)
     found = _KEY.match(line)
     if header:
@@ -45,7 +45,8 @@ def _value(key: str, value: str) -> str:
 
 
 def _without_outer_quotes(text: str) -> str:
-    """`"status = "paid""` is status = "paid"; a quote that belongs to the text stays."""
+    """The text without its outer quotes: `"status = "paid""` is status = "paid". Quotes that belong to the text
+    stay."""
     for quote in ('"', "'"):
         if text.startswith(quote) and text.endswith(quote) and len(text) > 1:
             return text[1:-1]

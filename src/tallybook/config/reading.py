@@ -1,4 +1,4 @@
-"""One reading of a project: from the cache when nothing changed, else read and checked again."""
+"""Reads a project: from the cache if nothing has changed, else from its files, with all checks."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EXPANDED = (
     "rules",
     "messages",
 )
-"""Sections whose variables are replaced here; those of sources and events are replaced where they are read."""
+"""Sections whose variables are expanded here. Variables of sources and events are expanded where those are read."""
 
 
 @dataclass
@@ -60,17 +60,17 @@ class ProjectReading(SecretValuesReading):
     """Reads the files of a project into a checked catalog."""
 
     places: dict[str, str] = field(default_factory=dict)
-    """The files of metrics that are not declared in the toml."""
+    """The files of metrics that are declared outside the TOML."""
     watched: dict[str, bytes] = field(default_factory=dict)
     """Files that the catalog depends on, with the hash of their content."""
     variables: Mapping[str, str] = field(default_factory=dict)
     delivery_values: Values = field(default_factory=dict)
     """The secret values of deliveries."""
     actions: Actions = field(default_factory=dict)
-    """What rules do, by rule."""
+    """The actions of each rule."""
 
     def read(self, env: Mapping[str, str]) -> Catalog:
-        """The catalog, with all secret values: from the cache when nothing changed, else checked again and cached."""
+        """The catalog with all secret values: from the cache if nothing has changed, else checked again and cached."""
         variables = self.variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
         written, self.raw = read_toml(self.folder)
         files = metric_files(self.folder)
@@ -92,7 +92,7 @@ class ProjectReading(SecretValuesReading):
         return self.with_secret_values(catalog)
 
     def store(self, variables: Mapping[str, str]) -> str:
-        """The value of `store`; empty for an invalid one."""
+        """The value of `store`; empty for an invalid value."""
         written = self.table("book").get("store", BookSettings().store)
         if not isinstance(written, str) or "\0" in written:
             return ""
@@ -104,7 +104,8 @@ class ProjectReading(SecretValuesReading):
         return store
 
     def cache_file(self, store: str) -> Path | None:
-        """The file of the cached catalog: beside the book, or in the cache folder of this host; None without one."""
+        """The file of the cached catalog: in the folder of the book, or in the cache folder of this host; None without
+        one."""
         if store != IN_LEDGER:
             return self.folder / store / "cache" / "catalog.msgpack"
         from tallybook.storage import private_folder
@@ -117,7 +118,7 @@ class ProjectReading(SecretValuesReading):
         return catalogs / cache.digest(str(self.folder)).hex() / "catalog.msgpack"
 
     def with_secret_values(self, catalog: Catalog) -> Catalog:
-        """The catalog with URLs and addresses, which are not cached."""
+        """The catalog completed with URLs and addresses, which are not cached."""
         sources = {
             name: msgspec.structs.replace(
                 source,
@@ -147,7 +148,7 @@ class ProjectReading(SecretValuesReading):
     def checked(
         self, variables: Mapping[str, str], files: Mapping[str, bytes], key: bytes, place: Path | None
     ) -> Catalog:
-        """The catalog, read and checked from the files, without secret values."""
+        """Read the catalog from the files and check it, without secret values."""
         from tallybook.config.catalog.building import build
         from tallybook.config.modules import Modules
 
@@ -173,13 +174,14 @@ class ProjectReading(SecretValuesReading):
         return catalog
 
     def watch_destinations(self, catalog: Catalog) -> None:
-        """The cache depends on destinations of other packages, so their files are watched."""
+        """Watch the files of destinations from other packages, because the catalog depends on them."""
         for delivery in catalog.deliveries.values():
             if file := DESTINATIONS.file(delivery.to):
                 self.watched[file] = cache.file_digest(file)
 
     def source_kinds(self) -> dict[str, SourceKind]:
-        """The descriptors of the sources that have one. The cache depends on them, so their files are watched."""
+        """The descriptor of each source that has one. Also watches the files of the adapters, because the catalog
+        depends on them."""
         kinds = {}
         for name, urls in self.urls.items():
             with contextlib.suppress(AdapterError):
@@ -202,7 +204,7 @@ class ProjectReading(SecretValuesReading):
         return bool(values)
 
     def add_files(self, files: Mapping[str, bytes], modules: Modules) -> None:
-        """Add the metrics of metrics/*.sql and metrics/*.py to those of the toml."""
+        """Add the metrics of metrics/*.sql and metrics/*.py to the metrics of the TOML."""
         for name, written in files.items():
             stem = Path(name).stem
             if name.endswith(".sql"):
@@ -222,7 +224,7 @@ class ProjectReading(SecretValuesReading):
             self.add_metric(metric, keys, name)
 
     def add_metric(self, name: str, keys: dict[str, object], place: str) -> None:
-        """Add one metric. A second declaration of a name is a problem."""
+        """Add one metric. Reports a second declaration of the same name."""
         metrics = self.raw.setdefault("metrics", {})
         if not isinstance(metrics, dict):
             return
@@ -235,7 +237,7 @@ class ProjectReading(SecretValuesReading):
         self.places[name] = place
 
     def expanded(self, expansion: Expansion) -> dict[str, object]:
-        """The toml with its variables replaced in all sections that this version reads."""
+        """The TOML with variables replaced in every known section."""
         raw = dict(self.raw)
         known = dict(self.table("sources"))
         for name in self.urls:
@@ -278,7 +280,7 @@ class ProjectReading(SecretValuesReading):
         }
 
     def function_hashes(self, raw: Mapping[str, object], modules: Modules) -> dict[str, str]:
-        """The hash of each function's text. A function that cannot be imported is a problem."""
+        """A hash of the source text of each function. Reports functions that cannot be imported."""
         from tallybook.core import function_hash
 
         metrics = raw.get("metrics")
@@ -298,14 +300,14 @@ class ProjectReading(SecretValuesReading):
         return hashes
 
     def watch(self, module: str, modules: Modules) -> None:
-        """Make the cache depend on the file of a module."""
+        """Watch the file of a module: when it changes, the cached catalog is discarded."""
         file = modules.file_of(module)
         if file:
             self.watched[str(file)] = cache.file_digest(file)
 
 
 def _with_options(catalog: Catalog, kinds: Mapping[str, SourceKind]) -> Catalog:
-    """The catalog with source options that change numbers in the definition of each metric of the source."""
+    """The catalog with source options that affect numbers added to the definitions of the source's metrics."""
     meaningful: dict[str | None, dict[str, Any]] = {}
     for name, kind in kinds.items():
         given = catalog.sources[name].options if name in catalog.sources else {}
@@ -318,7 +320,7 @@ def _with_options(catalog: Catalog, kinds: Mapping[str, SourceKind]) -> Catalog:
 
 
 def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
-    """The catalog as it is cached: without URLs and addresses, with the hashes of functions."""
+    """The catalog in its cached form: without URLs and addresses, and with the hashes of functions."""
     sources = {name: msgspec.structs.replace(s, url="", replica="") for name, s in catalog.sources.items()}
     metrics = {name: msgspec.structs.replace(m, function_hash=hashes.get(name)) for name, m in catalog.metrics.items()}
     book = msgspec.structs.replace(catalog.book, ledger="")

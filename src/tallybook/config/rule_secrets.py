@@ -1,4 +1,4 @@
-"""The actions of [rules]: they contain addresses and secrets that sign, so they are never cached."""
+"""Reads the actions of [rules]. They contain addresses and signing secrets, so they are never cached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Actions = dict[str, tuple[RuleAction, ...]]
 
 
 def rule_actions(declared: Mapping[str, object], variables: Mapping[str, str], secrets: dict[str, str]) -> Actions:
-    """The actions of each rule that can be read. Their addresses are added to the texts that must not be shown."""
+    """The actions of each rule whose actions can be read. Adds their addresses to the texts that must not be shown."""
     from tallybook.config.catalog.rule_values import read_actions
 
     found: Actions = {}
@@ -34,12 +34,12 @@ def rule_actions(declared: Mapping[str, object], variables: Mapping[str, str], s
         try:
             found[name] = read_actions(value)
         except Wrong:
-            continue  # it is reported where the file is checked
+            continue  # the check of the file reports it
     return found
 
 
 def without_actions(rules: Mapping[str, Rule]) -> dict[str, Rule]:
-    """The rules as they are cached."""
+    """The rules without their actions, for the cache."""
     return {name: msgspec.structs.replace(rule, then=()) for name, rule in rules.items()}
 
 

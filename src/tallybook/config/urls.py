@@ -1,4 +1,4 @@
-"""Database URLs: their SQL dialect, their files, their mistakes, and the secrets in them."""
+"""Database URLs: their SQL dialect, their files, their mistakes and their secrets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tallybook.core import REGISTRY, AdapterError, UrlRules, kind_of, scheme_of
 WEBHOOKS = ("http", "https")
 """Schemes of alert addresses that need no extra."""
 Find = Callable[[str], "UrlRules | None"]
-"""Returns how URLs of a scheme are read; None for an unknown scheme."""
+"""A function that returns the URL rules of a scheme; None for an unknown scheme."""
 
 HIDDEN = "***"
 _DRIVER = re.compile(r"[A-Za-z][\w.-]*\+([\w.-]+):")
 _SECRET_WORDS = "odbc_connect|pass|pwd|secret|token|key|credential|auth"
-# The password of a whole URL may contain blanks and quotes. A URL within a text ends at them.
+# The password of a whole URL may contain blanks and quotes. A URL inside a text ends at them.
 _PASSWORD = re.compile(r"\A(\s*\w[\w+.-]*://[^:/?#@]*):(.*)@", re.DOTALL)
 _PARAMETER = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*)=([^&#]*)", re.IGNORECASE)
 _PASSWORD_WITHIN = re.compile(r"(\w[\w+.-]*://[^\s:/?#@'\"]*):([^\s'\"]*)@")
@@ -29,7 +29,7 @@ _PARAMETER_WITHIN = re.compile(rf"([?&][^\s=&#]*(?:{_SECRET_WORDS})[^\s=&#]*)=([
 _SECRET_NAME = re.compile(_SECRET_WORDS, re.IGNORECASE)
 _HOST = re.compile(r"localhost|(?:[\w-]{1,30}\.)+[A-Za-z\d]{1,10}")
 _PATH = re.compile(r"[\w./~-]+\.(db|db3|sqlite|sqlite3|duckdb|ddb)", re.IGNORECASE)
-"""The path of a database file, given where a URL was expected."""
+"""Matches the path of a database file that was given instead of a URL."""
 _ONE_HOST = r"(?:\[[^\]\s]*\]|[^\s:/?#@;=\[\],]*)(?::\d*)?"
 _READABLE = re.compile(
     rf"\s*[A-Za-z][\w.-]*(?:\+[\w.-]+)?://(?:[^\s:/?#@]*(?::[^\n]*)?@)?(?P<hosts>{_ONE_HOST}(?:,{_ONE_HOST})*)"
@@ -38,11 +38,11 @@ _READABLE = re.compile(
 _PORT = re.compile(r"(?<=:)\d+(?=,|\Z)")
 MAX_PORT = 65_535
 MAX_SHORT_SECRET_CHARACTERS = 8
-"""Up to this length a secret is hidden only as a whole word: `app` must not hide part of `application`."""
+"""A secret up to this length is hidden only as a whole word: `app` must not hide a part of `application`."""
 
 
 def registered(scheme: str) -> UrlRules | None:
-    """How the adapter of a scheme reads its URLs. Raises AdapterError if it cannot be imported."""
+    """The URL rules of the adapter for a scheme. Raises AdapterError if it cannot be imported."""
     kind = kind_of(scheme) if scheme else None
     return kind.rules if kind else None
 
@@ -54,13 +54,13 @@ def dialect_of(url: str) -> str | None:
 
 
 def names_path(url: str, find: Find = registered) -> bool:
-    """Whether the URL of a source names a file or folder of this machine."""
+    """Whether the URL of a source names a file or folder on this machine."""
     rules = find(scheme_of(url))
     return rules is not None and rules.names_path
 
 
 def resolved(url: str, folder: Path, find: Find = registered) -> str:
-    """The URL as drivers read it, with an absolute path where it has one relative to `folder`."""
+    """The URL in the form that drivers accept. A relative path is made absolute, starting at `folder`."""
     url = proper_url(url)
     match = re.fullmatch(r"([\w.-]+(?:\+[\w.-]+)?:///)(file:)?([^?]*)(\?.*)?", url, re.DOTALL)
     if not match or not names_path(url, find):
@@ -72,7 +72,8 @@ def resolved(url: str, folder: Path, find: Find = registered) -> str:
 
 
 def session_options(url: str, variables: Mapping[str, str], find: Find = registered) -> str:
-    """A hash of the session options of a URL, which decide the rows that a policy shows. They may contain a name."""
+    """A hash of the session options of a URL, which decide the rows that a policy shows. Hashed because they may
+    contain a name."""
     query = parse_qs(url.partition("?")[2], keep_blank_values=True)
     rules = find(scheme_of(url)) or UrlRules(dialect="")
     options = query.get(rules.session_parameter, [])
@@ -83,7 +84,7 @@ def session_options(url: str, variables: Mapping[str, str], find: Find = registe
 
 
 def wrong_url(url: str, find: Find = registered) -> dict[str, str] | None:
-    """Why a text is not the URL of a source, as details of a Problem; None if it is one.
+    """The problem with a text that should be the URL of a source, as details of a Problem; None if it is valid.
 
     Raises AdapterError if the adapter of its scheme cannot be imported."""
     scheme = scheme_of(url)
@@ -114,7 +115,7 @@ def wrong_url(url: str, find: Find = registered) -> dict[str, str] | None:
 
 
 def _wrong_port(hosts: str, query: str) -> str:
-    """The first port that cannot exist, of the hosts or of the parameters that several hosts are written as."""
+    """The first port number that is out of range, in the hosts or in the parameters that list several hosts."""
     parameters = parse_qs(query)
     ports = [port for text in (hosts, *parameters.get("host", [])) for port in _PORT.findall(text)]
     ports += [port for text in parameters.get("port", []) for port in text.split(",") if port.isdigit()]
@@ -126,7 +127,7 @@ def _schemes() -> str:
 
 
 def _proper(text: str) -> str:
-    """An example URL for a text that is none. It repeats nothing of the text except the name of a file."""
+    """An example URL to replace a text that is not a URL. It repeats nothing of the text except a file name."""
     kind = re.match(r"[a-z]+", text.lower())
     if re.search(r"(?i)\b(host|dbname)\s*=", text):
         return "postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -137,7 +138,7 @@ def _proper(text: str) -> str:
 
 
 def wrong_ledger(url: str) -> dict[str, str] | None:
-    """Why a text is not the URL of a ledger, as details of a Problem; None if it is one."""
+    """The problem with a text that should be the URL of a ledger, as details of a Problem; None if it is valid."""
     if scheme_of(url) in ("postgresql", "postgres") and readable(url):
         return None
     return {
@@ -149,7 +150,8 @@ def wrong_ledger(url: str) -> dict[str, str] | None:
 
 
 def wrong_alert(url: str) -> dict[str, str] | None:
-    """Why a text is not an address for alerts, as details of a Problem that does not repeat it; None if it is one."""
+    """The problem with a text that should be an address for alerts, as details of a Problem without the text; None if
+    it is valid."""
     if re.match(r"[A-Za-z][\w+.-]*://[^\s/?#]", url):
         return None
     mail = re.fullmatch(r"[^\s@/:]+@[\w.-]+", url)
@@ -162,7 +164,7 @@ def wrong_alert(url: str) -> dict[str, str] | None:
 
 
 def wrong_heartbeat(url: str) -> dict[str, str] | None:
-    """Why a text is not a heartbeat URL, as details of a Problem; None if it is one."""
+    """The problem with a text that should be a heartbeat URL, as details of a Problem; None if it is valid."""
     if re.match(r"https?://[^\s/?#]", url, re.IGNORECASE):
         return None
     return {"message": "is not the URL of a web service", "expected": "https://hc-ping.com/…"}
@@ -175,10 +177,10 @@ def alert_name(url: str) -> str:
 
 
 def secrets_of_address(url: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """The secrets of an alert address, with their replacements. Whoever knows the address can write to it.
+    """The secrets of an alert address, with their replacements. Anyone who knows the address can write to it.
 
-    Secret is everything after its scheme, or after the host of a web service, as a whole and in parts, and the values
-    of `variables` in it."""
+    The secrets are the part after the scheme (for a web service, after the host), as a whole and in pieces, and the
+    values of `variables` in it."""
     name = alert_name(url)
     host = re.match(r"https?://(?:[^/?#]*@)?[^/?#@]+", url, re.IGNORECASE)
     behind = url[host.end() :] if host else url.partition("://")[2]
@@ -221,9 +223,9 @@ def _is_path(url: str, find: Find) -> bool:
 
 
 def masked_url(url: str, find: Find = registered) -> str:
-    """The URL without its password and without values of parameters such as password=, token= or sslkey=.
+    """The URL without its password and without the values of parameters such as password=, token= or sslkey=.
 
-    Of an unreadable URL, only the letters before its first colon."""
+    For an unreadable URL, only the letters before its first colon."""
     if reference_meant(url):
         return url
     if not readable(url, find):
@@ -235,8 +237,8 @@ def masked_url(url: str, find: Find = registered) -> str:
 def secrets_of(url: str, variables: Mapping[str, str], find: Find = registered) -> dict[str, str]:
     """The secrets of a URL, with their replacements.
 
-    They are its password and the values of its secret parameters, each also decoded, and the values of `variables` in
-    it that `masked_url` does not show."""
+    These are its password and the values of its secret parameters, also in decoded form, and the values of
+    `variables` in it that `masked_url` does not show."""
     if reference_meant(url):
         return {}
     if not readable(url, find):
@@ -265,12 +267,12 @@ def _pieces(url: str, variables: Mapping[str, str]) -> list[str]:
 
 
 def secret_variables(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """Values that are secret by the name of their variable, such as API_TOKEN or DB_PASSWORD."""
+    """Values of variables whose names suggest a secret, such as API_TOKEN or DB_PASSWORD."""
     return {v: HIDDEN for name, v in variables.items() if v and _SECRET_NAME.search(name)}
 
 
 def masked(text: str, secrets: Mapping[str, str]) -> str:
-    """The text with every secret replaced, longest first, and no password in any URL.
+    """The text with every secret replaced, the longest first, and with no password in any URL.
 
     For messages, not for data: a password such as 2024 would replace numbers."""
     if secrets:

@@ -21,9 +21,9 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def parse_dotenv(text: str, problems: Problems) -> dict[str, str]:
-    """KEY=VALUE lines: `export`, comments, 'as it is' and "with \\n" quotes, which may span lines.
+    r"""The variables in KEY=VALUE lines, with `export`, comments, 'raw' and "escaped \n" quotes, which may span lines.
 
-    A line that cannot be read is a problem that does not repeat it: it may hold a secret."""
+    A line that cannot be read is reported but not repeated, because it may contain a secret."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     found: dict[str, str] = {}
     at = 0
@@ -51,7 +51,7 @@ _NAMED = re.compile(r"([A-Za-z_]\w*)(?::-(.*))?", re.DOTALL)
 
 
 def named_in(value: object) -> Iterator[tuple[str, bool]]:
-    """(name, whether a default stands there) of every variable in the strings of a value, in order."""
+    """(name, whether it has a default) of every variable in the strings of a value, in order."""
     match value:
         case str():
             for found in _REFERENCE.finditer(value):
@@ -77,7 +77,7 @@ _SAME_WORDS |= {"pass": "password", "tz": "timezone", "conn": "connection"}
 
 
 def _full_words(name: str) -> str:
-    """The name of a variable without case and abbreviations, so that PG_URI is POSTGRES_URL."""
+    """The name of a variable in lower case without abbreviations, so that PG_URI equals POSTGRES_URI."""
     words = re.findall(r"[A-Za-z\d]+", name.lower())
     return "_".join(_SAME_WORDS.get(word, word) for word in words)
 
@@ -90,24 +90,25 @@ _OTHER_FORMS = re.compile(
 
 
 def reference_meant(text: str) -> str | None:
-    """`${NAME}` for a whole text that names a variable in another form, as `$NAME` or `{NAME}`; None for others."""
+    """`${NAME}` for a text that names a variable in another form, such as `$NAME` or `{NAME}`; None for any other
+    text."""
     found = _OTHER_FORMS.fullmatch(text.strip())
     names = [name for name in found.groups() if name] if found else []
-    # Another word may be a password.
+    # A name without one of these words may be a password.
     return f"${{{names[0]}}}" if names and re.search(r"(?i)url|uri|dsn|database|db", names[0]) else None
 
 
 @dataclass
 class Expansion:
-    """Replaces `${NAME}` and `${NAME:-default}`; `$${` is a literal `${`. What is missing is a problem."""
+    """Replaces `${NAME}` and `${NAME:-default}`; `$${` is a literal `${`. Reports variables that are not set."""
 
     variables: Mapping[str, str]
     problems: Problems
     used: dict[str, str | None] = field(default_factory=dict)
-    """The variables that were asked for, with their values; None where not set."""
+    """The variables that were used, with their values; None for a variable that is not set."""
 
     def value(self, value: object, path: str) -> object:
-        """With every string in it expanded. Paths are those of the toml, without places in lists."""
+        """A value with every string in it expanded. Paths are TOML paths, without indexes of lists."""
         match value:
             case str():
                 return self.text(value, path)
@@ -121,7 +122,7 @@ class Expansion:
         return _REFERENCE.sub(lambda found: self._replacement(found, path), text) if "${" in text else text
 
     def _replacement(self, found: re.Match[str], path: str) -> str:
-        """The value of one reference, or the reference itself where it has none."""
+        """The value of one reference; the reference itself if it has no value."""
         if found[0] == "$${":
             return "${"
         named = _NAMED.fullmatch(found[1])
@@ -139,7 +140,7 @@ class Expansion:
         return value
 
     def _missing(self, name: str, path: str, *, whole: bool) -> None:
-        """Report a variable without a value. `whole`: the reference is all of the text."""
+        """Report a variable without a value. `whole`: the reference is the entire text."""
         meant, key = self._meant(name), path.rpartition(".")[2]
         corrected = f'{key} = "${{{meant}}}"' if whole and meant else ""
         self.problems.add(
@@ -152,7 +153,7 @@ class Expansion:
         )
 
     def _meant(self, name: str) -> str | None:
-        """The variable that is set and was probably meant: DATABASE_URI for DATABASE_URL, DATABASE_URL for DB_URL."""
+        """The set variable that was probably meant: DATABASE_URI for DATABASE_URL, DATABASE_URL for DB_URL."""
         from tallybook.config.catalog.words import closest_key
 
         if close := closest_key(name, self.variables, cutoff=0.8):

@@ -28,8 +28,6 @@ def is_service(text: str) -> bool:
     return bool(_SERVICE.fullmatch(text))
 
 
-# --- addresses that requests are sent to
-
 SECRET_PREFIX = "whsec_"
 MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
 _RECEIVER = re.compile(r"(?P<scheme>https?)://(?P<server>[^/?#]+)(?:[/?#].*)?", re.IGNORECASE)
@@ -49,7 +47,7 @@ def is_loopback(host: str) -> bool:
 
 
 def wrong_receiver(url: str) -> str:
-    """Why nothing may be sent to a URL, for a message that does not repeat it; empty for a proper one."""
+    """Why nothing may be sent to a URL, for a message that does not repeat the URL; empty for a valid one."""
     if re.search(r"[\x00-\x20\x7f\\]", url.strip()):
         return "has blanks, backslashes or control characters in it"
     found = _RECEIVER.fullmatch(url.strip())
@@ -66,8 +64,8 @@ def wrong_receiver(url: str) -> str:
 
 
 def webhook_key(secret: str) -> bytes:
-    """The key of a secret of webhooks, such as whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw. Raises ValueError with what is
-    expected."""
+    """The key bytes of a webhook secret, such as whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw. Raises ValueError with the
+    expected form."""
     try:
         key = base64.b64decode(secret.strip().removeprefix(SECRET_PREFIX), validate=True)
     except (binascii.Error, ValueError):

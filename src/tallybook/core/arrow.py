@@ -33,7 +33,7 @@ class ArrowColumn:
 
 
 class ArrowTable:
-    """Columns of one length in one or more batches. Whoever reads Arrow streams can read it, more than once."""
+    """Columns of one length in one or more batches. Any reader of Arrow streams can read it, more than once."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ArrowTable:
     ) -> None:
         self._schema, self._batches = schema, batches
         self.types, self.metadata = dict(types or {}), dict(metadata or {})
-        """The types of the columns where this program made them, and what the schema says beside them."""
+        """The column types, when this program built the table, and the metadata of its schema."""
 
     @classmethod
     def of(cls, columns: Mapping[str, ArrowColumn], metadata: Mapping[str, str] | None = None) -> ArrowTable:
@@ -76,7 +76,7 @@ class ArrowTable:
 
     @classmethod
     def read(cls, stream: Any) -> ArrowTable:
-        """All that an object with `__arrow_c_stream__` yields."""
+        """A table of everything that an object with `__arrow_c_stream__` yields."""
         import nanoarrow as na
 
         reader = na.c_array_stream(stream)
@@ -84,7 +84,7 @@ class ArrowTable:
 
     @classmethod
     def numbered(cls, tables: Sequence[tuple[int, ArrowTable]]) -> ArrowTable:
-        """The rows of tables with equal columns, each with the number of its table in front; columns c0, c1, …"""
+        """The rows of tables with equal columns, each preceded by the number of its table. The columns are c0, c1, …"""
         import nanoarrow as na
 
         own = tables[0][1]._schema
@@ -147,7 +147,7 @@ def arrow_nulls(length: int, type_: str) -> ArrowColumn:
 
 
 def decimal_type(precision: int, scale: int) -> str:
-    """The name of a decimal type. More than 38 digits are a type of Arrow that DuckDB lacks."""
+    """The name of a decimal type. Arrow has types of more than 38 digits; DuckDB does not."""
     return f"DECIMAL({precision},{scale})"
 
 

@@ -88,7 +88,7 @@ def _colors(facts: Mapping[str, Any], dims: Sequence[str]) -> dict[str, Any]:
 
 
 def _fiscal(facts: Mapping[str, Any]) -> bool:
-    """Whether periods have labels, because they are not those that the format of an axis names."""
+    """Whether rows have fiscal labels, which replace the date format of the axis."""
     columns = [column["name"] for column in facts["columns"]]
     return "label" not in columns and any("label" in row for row in facts["rows"])
 
@@ -125,12 +125,12 @@ def _value(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
     remarks += ["carried forward"] if note.get("carried") else []
     remarks += ["imported"] if note.get("imported") else []
     remarks += ["approximate"] if row["approximate"] else []
-    # With a time of day, because Vega reads a bare date as UTC: west of Greenwich it would be the day before.
+    # The time of day is needed because Vega reads a bare date as UTC: west of Greenwich it would be the day before.
     return {
         "period": f"{row['period']}T00:00:00",
         "label": row["period"],
         "value": row[metric],
-        # The line is drawn through whole periods; one that is still running is a hollow point beside it.
+        # The line connects whole periods; a period that is still running is a hollow point beside the line.
         "whole": row[metric] if complete else None,
         "part": None if complete else row[metric],
         "complete": complete,

@@ -1,8 +1,7 @@
-"""Decoders of typed JSON and MessagePack that several threads may ask for at the same time.
+"""Decoders of typed JSON and MessagePack that several threads may use at the same time.
 
-msgspec reads the fields of a struct the first time that it decodes one. While one thread reads them, a second thread
-that decodes the same type uses a half-built description and crashes the process. Here one thread at a time builds a
-decoder."""
+msgspec reads the fields of a struct when it first decodes one. If a second thread decodes the same type meanwhile,
+it uses a half-built description and crashes the process. Here one thread at a time builds a decoder."""
 
 from __future__ import annotations
 
@@ -17,12 +16,12 @@ _built: dict[tuple[type, Any], Any] = {}
 
 
 def json_decoder(type_: type[T]) -> msgspec.json.Decoder[T]:
-    """The decoder of JSON texts of a type, the same one at every call."""
+    """The JSON decoder of a type, the same object at every call."""
     return cast("msgspec.json.Decoder[T]", _decoder(msgspec.json.Decoder, type_))
 
 
 def msgpack_decoder(type_: type[T]) -> msgspec.msgpack.Decoder[T]:
-    """The decoder of MessagePack bytes of a type, the same one at every call."""
+    """The MessagePack decoder of a type, the same object at every call."""
     return cast("msgspec.msgpack.Decoder[T]", _decoder(msgspec.msgpack.Decoder, type_))
 
 

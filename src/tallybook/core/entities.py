@@ -1,7 +1,7 @@
-"""Users and accounts: what a change of an attribute is, and which value a set of changes leaves. Pure.
+"""Users and accounts: changes of attributes, and the value that results from a set of changes. Pure.
 
-The value of a pushed attribute is what its changes leave when they are applied in the order of the sender's time, then
-of receipt. It does not depend on the order in which they arrive."""
+The value of a pushed attribute is the result of its changes in the order of the sender's time, then of receipt. It
+does not depend on the order in which they arrive."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ENTITY_KINDS = (ACCOUNTS, USERS)
 SET, SET_ONCE, UNSET, ADD = "set", "set_once", "unset", "add"
 ACTIONS = (SET, SET_ONCE, UNSET, ADD)
 PUSHED = "pushed"
-"""The origin of a value that was sent. A value that was read has the name of its source."""
+"""The origin of a value that was pushed. The origin of a value that was read is the name of its source."""
 MAX_ATTRIBUTES = 500
-"""Of one entity."""
+"""Per entity."""
 MAX_ATTRIBUTE_NAME = 1_024
 ENTITY_FUTURE = timedelta(hours=24)
-"""A change may be this far ahead of its receipt."""
+"""Maximum time by which a change's time may be after its receipt."""
 ENTITY_COLUMNS = ("id", "account", "deleted")
-"""Columns that every entity has. No attribute has such a name."""
+"""Columns that every entity has. No attribute may have one of these names."""
 SETTLED_AFTER = timedelta(days=30)
-"""Changes that were received longer ago are kept as few, which leave the same; their ids are no longer known."""
+"""Changes received longer ago are merged into a few with the same result; their ids are forgotten."""
 ATTRIBUTE_DIMENSION = re.compile(
     r"(?P<kind>accounts|users)\.(?P<name>[^@\[\]]+)(?P<day>@day)?(?:\[(?P<bins>[^\]]*)\])?"
 )
@@ -37,8 +37,10 @@ ATTRIBUTE_DIMENSION = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeChange:
-    """One change of one attribute. `time` is the sender's, `received` ours, both stamps of the ledger. `id` is that of
-    the message: two changes by `add` with one id are one."""
+    """One change of one attribute. `time` is the sender's time and `received` the server's, both as stamps of the
+    ledger.
+
+    `id` is the id of the message: two changes by `add` with one id count once."""
 
     attribute: str
     action: str
@@ -48,24 +50,25 @@ class AttributeChange:
     id: str = ""
     origin: str = PUSHED
     first: tuple[str, str, str] | None = None
-    """(time, receipt, id) of the first of several changes that are one by now; the rest is of the last of them."""
+    """(time, receipt, id) of the first of several changes that were merged into this one. The other fields are those of
+    the last of them."""
 
     @cached_property
     def order(self) -> tuple[str, str, str, int, str]:
-        """Changes are applied in this order: a total one."""
+        """The sort key that defines the order in which changes are applied. The order is total."""
         text = json.dumps(self.value, sort_keys=True, ensure_ascii=False, default=str)
         return (*(self.first or (self.time, self.received, self.id)), ACTIONS.index(self.action), text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PushedAttribute:
-    """A pushed attribute: the changes that can still matter, in order."""
+    """A pushed attribute: the changes that can still affect its value, in order."""
 
     changes: tuple[AttributeChange, ...] = ()
 
     @classmethod
     def of(cls, changes: Iterable[AttributeChange]) -> PushedAttribute:
-        """What some changes leave, in whatever order they are given."""
+        """The attribute that results from changes in any order."""
         by_id: dict[tuple[str, str], list[AttributeChange]] = {}
         left = []
         for one in sorted(changes, key=lambda one: one.order):
@@ -76,30 +79,32 @@ class PushedAttribute:
         return cls(changes=_relevant(left))
 
     def knows(self, change: AttributeChange) -> bool:
-        """Whether a change is here already, and nothing is new when it is sent again."""
+        """Whether a change is already included, so that sending it again adds nothing."""
         return any(one.order <= change.order for one in self._same(change))
 
     def after(self, change: AttributeChange) -> PushedAttribute:
-        """With one more change. The same changes in any order, some of them twice, leave the same, except those of
-        which `is_among_settled` is true."""
+        """The attribute with one more change.
+
+        The same changes in any order, also repeated, give the same result, except changes for which
+        `is_among_settled` is true."""
         same = self._same(change)
         if any(one.order <= change.order for one in same):
             return self
         others = [one for one in self.changes if one not in same] if same else self.changes
         place = bisect_right(others, change.order, key=lambda one: one.order)
         made = (*others[:place], change, *others[place:])
-        # What is added at the end hides nothing. A counter with thousands of additions is not read again each time.
+        # A change at the end hides nothing: a counter with thousands of additions is not filtered again each time.
         is_plain = place == len(others) and change.action not in (SET, UNSET) and not same
         return PushedAttribute(changes=made if is_plain else _relevant(made))
 
     def _same(self, change: AttributeChange) -> list[AttributeChange]:
-        """The changes that are one with a change."""
+        """The included changes that are repetitions of a change."""
         action, id_ = change.action, change.id
         return [one for one in self.changes if one.id == id_ and one.action == action and _is_same(one, change)]
 
     def is_among_settled(self, change: AttributeChange) -> bool:
-        """Whether only the history knows what a change leaves, because it lies among changes that are one by now: a
-        value that is set in the middle of a sum."""
+        """Whether only the full history can give the result of a change, because its time lies among changes that were
+        already merged: a value that is set in the middle of a sum."""
         if change.action not in (SET, UNSET):
             return False
         if any(one.action in (SET, UNSET) and one.order > change.order for one in self.changes):
@@ -112,7 +117,7 @@ class PushedAttribute:
         )
 
     def settled(self, before: str) -> PushedAttribute:
-        """The same with few changes in the place of those that were received before a stamp."""
+        """The attribute after merging the changes that were received before a stamp into a few."""
         count = 0
         while count < len(self.changes) and self.changes[count].received < before:
             count += 1
@@ -122,12 +127,12 @@ class PushedAttribute:
 
     @property
     def value(self) -> Any:
-        """The value after all changes; None where there is none."""
+        """The value after all changes; None if there is none."""
         return value_after(self.changes)
 
     @property
     def last(self) -> AttributeChange | None:
-        """The change that the value is from."""
+        """The change that determined the value."""
         found = None
         for one in self.changes:
             if one.action in (SET, UNSET, ADD) or found is None or found.action == UNSET:
@@ -136,7 +141,7 @@ class PushedAttribute:
 
 
 def value_after(changes: Iterable[AttributeChange]) -> Any:
-    """What changes leave that are in order; None where nothing is left."""
+    """The value that results from ordered changes; None if no value remains."""
     value = None
     for one in changes:
         match one.action:
@@ -152,8 +157,8 @@ def value_after(changes: Iterable[AttributeChange]) -> Any:
 
 
 def _is_same(one: AttributeChange, other: AttributeChange) -> bool:
-    """Whether two changes are one that was sent again; it counts as first received. An id of additions is known for
-    SETTLED_AFTER of receipt."""
+    """Whether two changes are one change that was sent twice; the first receipt counts. The id of an addition is known
+    for SETTLED_AFTER from its receipt."""
     if one.action != other.action or one.id != other.id or one.first is not None or other.first is not None:
         return False
     if one.action != ADD:
@@ -162,7 +167,7 @@ def _is_same(one: AttributeChange, other: AttributeChange) -> bool:
 
 
 def are_near(received: str, other: str) -> bool:
-    """Whether an id of two receipts is one: within SETTLED_AFTER."""
+    """Whether two receipts are within SETTLED_AFTER of each other, so that equal ids mean the same change."""
     return received == other or abs(datetime.fromisoformat(received) - datetime.fromisoformat(other)) <= SETTLED_AFTER
 
 
@@ -171,15 +176,15 @@ def _text(value: Any) -> str:
 
 
 def _relevant(changes: Sequence[AttributeChange]) -> tuple[AttributeChange, ...]:
-    """Without the changes that the last `set` or `unset` hides; of `add` the ids are kept, so that a repetition with a
-    later time is recognized."""
+    """The changes that the last `set` or `unset` does not hide. Additions with an id are kept too, so that a repetition
+    with a later time is recognized."""
     last = max((place for place, one in enumerate(changes) if one.action in (SET, UNSET)), default=0)
     return tuple(one for place, one in enumerate(changes) if place >= last or (one.action == ADD and one.id))
 
 
 def _summed(changes: Sequence[AttributeChange]) -> list[AttributeChange]:
-    """At most four changes that leave the same as those given, also when an earlier one arrives later: the last `set`
-    or `unset`, the first `set_once` that counts after it, one for all others, and one for all additions."""
+    """At most four changes with the same result, even if an earlier change arrives later: the last `set` or `unset`,
+    the first `set_once` that counts after it, one change for all other `set_once`, and one for all additions."""
     last = max((place for place, one in enumerate(changes) if one.action in (SET, UNSET)), default=-1)
     base, rest = list(changes[max(last, 0) : last + 1]), changes[last + 1 :]
     is_empty = not base or base[0].value is None
@@ -191,7 +196,7 @@ def _summed(changes: Sequence[AttributeChange]) -> list[AttributeChange]:
 
 
 def _as_one(changes: Sequence[AttributeChange], value: Any) -> list[AttributeChange]:
-    """Several changes of one action as one, which is as of the last of them."""
+    """Merge several changes of one action into one change with the time of the last."""
     if len(changes) < 2:
         return list(changes)
     last = max(changes, key=lambda one: (one.time, one.received))

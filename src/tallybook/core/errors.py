@@ -1,8 +1,7 @@
-"""The errors of Tallybook, one class for each thing that a caller can do about them.
+"""The errors of Tallybook, one class for each way in which a caller can react.
 
-The message of an error has the operation, the object, the reason, and the values seen and expected. `hint` is the next
-command, or a line to paste. `exit_code` is the exit code of the command line.
-"""
+The message of an error has the operation, the object, the reason, and the values seen and expected. `hint` is the
+next command, or a line to paste. `exit_code` is the exit code of the command line."""
 
 from __future__ import annotations
 
@@ -65,7 +64,7 @@ class MeasureError(DeclarationError):
 
 
 class QueryError(TallybookError):
-    """The question is invalid: an unknown metric, dimension, day or option. `field` names the option, once known."""
+    """The question is invalid: an unknown metric, dimension, day or option. `field` names the option, if known."""
 
     exit_code = USAGE
 
@@ -75,8 +74,10 @@ class QueryError(TallybookError):
 
 
 class Refused(TallybookError):
-    """The question has no right answer. `why` is the reason; `ask` has the arguments to use instead, and `changes` the
-    same for programs: for each question to ask instead, the options that differ, None for one that is left out."""
+    """The question has no correct answer. `why` is the reason, and `ask` the arguments to use instead.
+
+    `changes` is `ask` for programs: for each question to ask instead, the options that differ; None removes an
+    option."""
 
     exit_code = REFUSED
 
@@ -100,7 +101,7 @@ class SourceUnavailable(SourceError):
 
 
 class NotFinite(SourceError):
-    """A value is NaN or infinite. `metric` (its key in the book) and `slot` identify the aggregate, once known."""
+    """A value is NaN or infinite. `metric` (its key in the book) and `slot` identify the aggregate, if known."""
 
     def __init__(self, value: object, metric: str = "", slot: int = 0) -> None:
         super().__init__(f"a number is {value}", hint="leave such rows out with a filter inside the measure")
@@ -114,7 +115,7 @@ class Unforeseen(SourceError):
 
 
 class Inseparable(SourceError):
-    """One statement answers several keys, and its rows cannot be assigned to them: read each key in its own
+    """One statement answers several keys and its rows cannot be assigned to them. Read each key in its own
     statement."""
 
 
@@ -166,17 +167,17 @@ class DestinationUnavailable(DestinationError):
 
 
 class Overtaken(DestinationUnavailable):
-    """Another writer was first; nothing was written. Read the content again, then write."""
+    """Another writer wrote first, and this write was not made. Read the content again, then write."""
 
 
 class OutcomeUnknown(DestinationUnavailable):
-    """A write was sent, no response came, and its outcome could not be looked up.
+    """A write was sent, no response came, and its outcome could not be determined.
 
-    Retrying with the same stamp is safe: the outcome is looked up first."""
+    Retrying with the same stamp is safe: the outcome is checked first."""
 
 
 class EventsLost(TallybookError):
-    """`Client.close`: not all that was tracked is stored. `report` has the counts and reasons."""
+    """`Client.close`: some tracked events are not stored. `report` has the counts and reasons."""
 
     exit_code = SOME_FAILED
 
@@ -203,12 +204,13 @@ class Problems:
 
 
 ADAPTER_MODULES: dict[str, str] = {}
-"""Modules of adapters of other packages that were imported, and how messages name the adapter."""
+"""Imported modules of other packages' adapters, and the name of each adapter in messages."""
 
 
 def bug_report(error: BaseException) -> TallybookError:
-    """An unexpected exception as a TallybookError, with the text for a bug report: its type, message and place. One
-    raised by the code of another package's adapter names the adapter and the line."""
+    """An unexpected exception as a TallybookError with the text for a bug report: its type, message and location.
+
+    If the code of another package's adapter raised it, the text names the adapter and the line."""
     if place := _place_in_adapter(error):
         adapter, line = place
         return TallybookError(
@@ -237,7 +239,7 @@ _NO_SPACE = "free some space there, then run the same command again; what was st
 
 
 def describe_error(error: BaseException) -> str:
-    """The type and message of an exception; for SystemExit the call that raised it."""
+    """The type and message of an exception; for SystemExit, the call that raised it."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
     try:
@@ -257,7 +259,8 @@ _PACKAGE = __file__.replace("\\", "/").removesuffix("core/errors.py")
 
 
 def _place_in_adapter(error: BaseException) -> tuple[str, str] | None:
-    """The adapter of another package that raised an exception, with its function and line; None if Tallybook did."""
+    """The adapter of another package that raised an exception, and its function and line; None if Tallybook raised
+    it."""
     trace, place = error.__traceback__, None
     while trace is not None:
         code, module = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__", ""))

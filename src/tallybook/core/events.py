@@ -1,4 +1,4 @@
-"""Usage events: what one is, the limits of a request, and the codes of refusals. Pure."""
+"""Usage events: their structure, the limits of a request, and the codes of rejections. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tallybook.core.declarations.events import DEFAULT_RULES, EventRules
 from tallybook.core.entities import AttributeChange
 
 MIN_UNPACKED_BYTES = 1_000_000
-"""A body may always unpack to this many bytes, however small it is as sent."""
+"""A body may always unpack to this many bytes, however small it was when sent."""
 MAX_EVENTS = 10_000
 MAX_EVENT_BYTES = 1_000_000
 MAX_PROPERTIES = 500
 MAX_NAME = 2_000
-"""Characters of the name of an event."""
+"""Characters of an event name."""
 MAX_KEY = 1_024
 MAX_TEXT = 10_000
 MAX_ID = 512
@@ -34,14 +34,15 @@ EVENT_TYPES = {
     FLAG_VALUE: "BOOLEAN",
     INSTANT_VALUE: "TIMESTAMPTZ",
 }
-"""Types of properties, and the engine's names for them."""
+"""Types of properties, with the engine's names."""
 SERIES_COLUMN = "tallybook_series"
-"""The same for events of one user, account and set of texts and flags: a daily value replaces earlier ones of it."""
+"""A column with equal values for events of the same user, account, texts and flags. A daily value replaces earlier ones
+with the same value in it."""
 COMMIT_COLUMN = "tallybook_commit"
-"""A number that grows with the order in which events were stored. It orders events received at the same time."""
+"""A column with a number that grows in the order of storing. It orders events received at the same time."""
 PLAIN_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest")
 EVENT_COLUMNS = (*PLAIN_COLUMNS, SERIES_COLUMN, COMMIT_COLUMN)
-"""Columns that every event has. A property of such a name is `properties.NAME`."""
+"""Columns that every event has. A property with one of these names is addressed as `properties.NAME`."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -49,7 +50,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     name: str
     time: datetime | None = None
-    """None: when it was received."""
+    """None: the time of receipt."""
     day: date | None = None
     user: str | None = None
     account: str | None = None
@@ -59,7 +60,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, kw_only=True)
 class EntityChange:
-    """What a message says about one user or account. `message` is its id: what came before under it is not applied
+    """The changes that a message makes to one user or account. `message` is its id: a repeated id is not applied
     again."""
 
     kind: str
@@ -70,8 +71,9 @@ class EntityChange:
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityLink:
-    """A message says that two ids are one user. `merges`: also where `alias` is somebody's own id, or was linked to
-    another user before."""
+    """A statement in a message that two ids are one user.
+
+    `merges`: also valid if `alias` is itself the id of a user, or was linked to another user before."""
 
     alias: str
     user: str
@@ -81,7 +83,7 @@ class IdentityLink:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """Why one event of a request is not stored. `index` is its place in the request; `WHOLE_REQUEST` where nothing of
+    """Why one event of a request is not stored. `index` is its position in the request; `WHOLE_REQUEST` if nothing in
     the request could be read."""
 
     index: int
@@ -105,10 +107,10 @@ class RequestError:
     seen: str = ""
     expected: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Other members of the body."""
+    """Additional members of the response body."""
 
     def as_json(self) -> dict[str, Any]:
-        """The body of the answer: a problem of RFC 9457, with `message` for clients that look for that."""
+        """The response body: a problem document of RFC 9457, with `message` for clients that read that member."""
         found = {
             "type": f"urn:tallybook:error:{self.code}",
             "title": self.message,
@@ -125,10 +127,10 @@ class RequestError:
 
 @dataclass(frozen=True, kw_only=True)
 class EventRequest:
-    """What a protocol decodes: the unpacked body of a request, where it was sent, and when it was received.
+    """The input of a protocol: the unpacked body of a request, its path, and the time of receipt.
 
-    `headers`: those that the protocol's `kind` names. `query` is there at the door, where the answer may depend on it;
-    it is not logged. `now`: times are judged as of then; None is when it was received."""
+    `headers`: only those that the protocol's `kind` names. `query` is only present while the request is answered; it
+    is not logged. `now`: the time against which event times are checked; None: the time of receipt."""
 
     body: bytes
     path: str
@@ -140,38 +142,38 @@ class EventRequest:
 
     @property
     def latest(self) -> datetime:
-        """The last instant that an event may have."""
+        """The latest time that an event may have."""
         return (self.now or self.received) + self.rules.future
 
     @property
     def earliest(self) -> datetime | None:
-        """The first instant that an event may have; None without a limit."""
+        """The earliest time that an event may have; None without a limit."""
         return None if self.rules.keep is None else (self.now or self.received) - self.rules.keep
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedEvents:
-    """What a protocol found in a request, each with its place in it: the good events, what it says about users and
-    accounts, and the rest."""
+    """The result of decoding a request: valid events, changes of users and accounts, and rejections. Each has its
+    position in the request."""
 
     events: Sequence[tuple[int, Event]] = ()
     rejected: Sequence[Rejection] = ()
     warnings: Sequence[Rejection] = ()
-    """Why events that are stored are not as they are declared."""
+    """Why stored events do not match their declarations."""
     changes: Sequence[tuple[int, EntityChange]] = ()
     links: Sequence[tuple[int, IdentityLink]] = ()
     error: RequestError | None = None
-    """The request cannot be read at all; then there is nothing else."""
+    """The request cannot be read at all; the other fields are then empty."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to keep."""
+        """Whether there is nothing to store."""
         return not (self.events or self.rejected or self.changes or self.links)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolAnswer:
-    """An answer as the clients of a protocol expect it. `text` is a body that is not JSON."""
+    """A response in the form that the clients of a protocol expect. `text` is a body that is not JSON."""
 
     status: int
     body: Any = None

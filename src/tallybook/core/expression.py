@@ -18,7 +18,8 @@ from tallybook.core.points import EXACT
 # --- in the engine's SQL -------------------------------------------------------------------
 
 MAX_DECIMALS = 28
-"""Decimals of a literal number. Times a DECIMAL(38,10) it has 38 decimals, the maximum of the engine."""
+"""Maximum decimals of a literal number. Its product with a DECIMAL(38,10) has 38 decimals, the maximum of the
+engine."""
 
 
 def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
@@ -144,10 +145,8 @@ EXACTLY = Context(prec=400)
 
 
 def evaluate(shell: Tree, leaves: list[OperandValue]) -> OperandValue:
-    """The value of a shell over finished leaves, by the same rules as `render`.
-
-    Raises OverflowError when a step overflows a float.
-    """
+    """The value of a shell over finished leaves, by the same rules as `render`. Raises OverflowError when a step
+    overflows a float."""
     with localcontext(EXACTLY):
         return _evaluated(shell, leaves)
 

@@ -1,7 +1,8 @@
 """The calendar of a book: fiscal years that begin in another month, and years of whole weeks such as 4-4-5. Pure.
 
-Days and calendar weeks are those of `calendar`. A fiscal calendar moves quarters and years; one of whole weeks moves
-months too. Periods of a scope are numbered through, so that the same period of another year is a subtraction."""
+Days and calendar weeks come from `calendar`. A fiscal calendar moves quarters and years; one of whole weeks also
+moves months. The periods of a scope have consecutive numbers, so that the same period of another year is a
+subtraction."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tallybook.core import calendar
 from tallybook.core.calendar import DAYS, MONTHS, ONE_DAY, plus_days
 
 WEEK_PATTERNS = {"4-4-5": (4, 4, 5), "4-5-4": (4, 5, 4), "5-4-4": (5, 4, 4)}
-"""The weeks in the months of each quarter, by the name of the calendar."""
+"""The weeks in each month of a quarter, by the name of the calendar."""
 MONTH_NAMES = (
     "january",
     "february",
@@ -37,7 +38,7 @@ _LABEL = re.compile(r"^\s*fy\s*(\d{4})(?:\s*([qmw])\s*(\d{1,2}))?\s*$", re.IGNOR
 
 @dataclass(frozen=True, kw_only=True)
 class FiscalYear:
-    """How fiscal years are divided. `weeks`: the weeks in the months of a quarter, of a year of whole weeks.
+    """How fiscal years are divided. `weeks`: the weeks in each month of a quarter, for a year of whole weeks.
 
     A year of whole weeks begins on `week_start` (0 is Monday), on the day nearest to the first of `first_month`.
     `named`: after the calendar year in which it ends, or in which it starts."""
@@ -86,18 +87,18 @@ class BookCalendar:
     fiscal: FiscalYear | None = None
 
     def moves(self, scope: str) -> bool:
-        """Whether periods of `scope` are those of the fiscal calendar."""
+        """Whether periods of `scope` follow the fiscal calendar."""
         if self.fiscal is None:
             return False
         return scope in ("quarter", "year") or (scope == "month" and bool(self.fiscal.weeks))
 
     def by_weeks(self, scope: str) -> bool:
-        """Whether periods of `scope` are whole weeks of a fiscal year, so that no month has a part in them."""
+        """Whether periods of `scope` are whole weeks of a fiscal year, so that they do not match calendar months."""
         return self.moves(scope) and bool(self.fiscal and self.fiscal.weeks)
 
     @property
     def has_fiscal_weeks(self) -> bool:
-        """Whether the weeks of scope week are those that fiscal years consist of."""
+        """Whether the weeks of scope week are the weeks of the fiscal years."""
         return self.fiscal is not None and bool(self.fiscal.weeks) and self.week_start == self.fiscal.week_start
 
     # -- periods
@@ -138,7 +139,8 @@ class BookCalendar:
     # -- numbers of periods
 
     def number_of(self, day: date, scope: str) -> int:
-        """The number of the month, quarter or year that contains `day`. Consecutive periods have consecutive ones."""
+        """The number of the month, quarter or year that contains `day`. Consecutive periods have consecutive
+        numbers."""
         size = MONTHS[scope]
         if self.fiscal is None or not self.fiscal.weeks:
             return (day.year * 12 + day.month - self._first_month) // size
@@ -187,14 +189,16 @@ class BookCalendar:
     # -- names
 
     def key(self, scope: str) -> str:
-        """The calendar of rows of `scope`, in one word: fiscal_2_4_4_5_6_end. Empty without a fiscal one."""
+        """An identifier of the calendar used for `scope`, such as fiscal_2_4_4_5_6_end. Empty without a fiscal
+        calendar."""
         if self.fiscal is None or not (self.moves(scope) or self.label(date.max, scope)):
             return ""
         numbers = (self.fiscal.first_month, *self.fiscal.weeks, self.fiscal.week_start)
         return "_".join(["fiscal", *map(str, numbers), self.fiscal.named])
 
     def label(self, start: date | None, scope: str) -> str | None:
-        """How people call the period that begins on `start`: FY2027 Q1. None where only its first day names it."""
+        """The fiscal name of the period that begins on `start`, such as FY2027 Q1. None if only its first day names
+        it."""
         if self.fiscal is None or start is None:
             return None
         if scope == "week" and self.has_fiscal_weeks:
@@ -207,7 +211,7 @@ class BookCalendar:
         return f"FY{self.fiscal.name_of(year)}{number}"
 
     def start_named(self, text: str, scope: str) -> date | None:
-        """The first day of the period with the label `text`; None where it is no label of `scope`."""
+        """The first day of the period with the label `text`; None if it is not a label of `scope`."""
         found = _LABEL.match(text)
         if found is None or self.fiscal is None or (found[2] or "").upper() != _LETTERS.get(scope):
             return None

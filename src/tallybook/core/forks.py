@@ -29,7 +29,7 @@ _owners: weakref.WeakSet[Owner] = weakref.WeakSet()
 _kept: weakref.WeakSet[object] = weakref.WeakSet()
 _lock = threading.Lock()
 _during_fork: list[object] = []
-"""Strong references: the end of other threads in the child must not destroy anything."""
+"""Strong references, so that other threads ending in the child destroy nothing."""
 _hooked: list[bool] = []
 
 

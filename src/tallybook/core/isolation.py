@@ -58,7 +58,8 @@ def isolated(what: str = "") -> Iterator[None]:
 
 
 def as_failure(error: BaseException, what: str = "") -> SourceError:
-    """Any exception as the failure of one metric or source; an unexpected one with the text for a bug report."""
+    """Convert any exception to the failure of one metric or source. An unexpected exception keeps its traceback for a
+    bug report."""
     if isinstance(error, SourceError):
         return error
     if isinstance(error, TallybookError):
@@ -101,7 +102,7 @@ def _noted_signals() -> Iterator[list[BaseException]]:
 
 @functools.cache
 def _signals() -> tuple[int, ...]:
-    """The numbers of all signals. Python makes the set again for each call, and this one is called often."""
+    """The numbers of all signals, cached: Python rebuilds the set at each call, and this function is called often."""
     return tuple(map(int, signal.valid_signals()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 TOTAL, OTHER, NONE, GAP = "total", "other", "(none)", "–"
-"""The labels of the row of totals, of the row of all other series, of null, and of a period without a series."""
+"""The labels of the totals row, of the row of all other series, of null, and of a period without a series."""
 MAX_WIDTH = 40
 """Characters of a value that a table in a terminal shows."""
 
@@ -35,7 +35,7 @@ def value_label(value: str | None) -> str:
 
 
 def shortened(labels: Sequence[str]) -> list[str]:
-    """The labels; long ones are cut where they stay different from all others."""
+    """The labels, with long ones cut, except where a cut would make two labels equal."""
     cuts = {label: label if len(label) <= MAX_WIDTH else label[: MAX_WIDTH - 1] + "…" for label in labels}
     taken: dict[str, int] = {}
     for cut in cuts.values():

@@ -1,4 +1,4 @@
-"""Which series charts show, and in which color: the same in every chart of an answer. Pure."""
+"""The selection and colors of series in charts, the same in every chart of an answer. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zlib import crc32
 COLORS = ("#1d56d8", "#dc7557", "#149b8e", "#a00076", "#7b6205", "#9175ff", "#d51e58", "#003444")
 """Distinct also for people who do not see red, green or blue: the smallest distance is 12 (CIEDE2000)."""
 MAX_SERIES = 8
-"""Series of a chart that people can tell apart."""
+"""Maximum number of series that people can tell apart in a chart."""
 SeriesKey = tuple[Any, ...]
 
 
@@ -32,8 +32,9 @@ def series_by_weight(
 
 
 def series_colors(labels: Iterable[str]) -> dict[str, str]:
-    """A color for each series, chosen by its name: a chart of other periods or metrics gives it the same one, unless
-    two names choose the same."""
+    """A color for each series, chosen by its name.
+
+    A chart of other periods or metrics uses the same color for the same name, unless two names map to one color."""
     different = sorted(set(labels))
     taken: dict[int, str] = {}
     for label in different:
@@ -47,7 +48,7 @@ def series_colors(labels: Iterable[str]) -> dict[str, str]:
 
 
 def metric_words(column: Mapping[str, Any]) -> str:
-    """The title of a metric; without one its name as words: `active_users` is "Active users"."""
+    """The title of a metric. Without a title, its name as words: `active_users` is "Active users"."""
     if title := column.get("title"):
         return str(title)
     words = str(column["name"]).replace("_", " ").strip()

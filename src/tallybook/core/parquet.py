@@ -11,8 +11,8 @@ from tallybook.core.errors import TallybookError
 
 
 def save_parquet(table: ArrowTable, where: str | Path | BinaryIO) -> None:
-    """Write a table with its metadata to a path or an open file. Names that differ only in case, and numbers of more
-    than 38 digits, need pyarrow."""
+    """Write a table with its metadata to a path or an open file. Uses pyarrow for names that differ only in case and
+    for numbers of more than 38 digits."""
     if not _fits_duckdb(table):
         _save_with_pyarrow(table, where)
     elif isinstance(where, str | Path):

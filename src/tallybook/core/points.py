@@ -1,9 +1,8 @@
 """The rows of a book: one schema for each kind of points file. There are no other tables.
 
-`additive` contains merged numbers (SUM, MIN or MAX per key), `ids` a row per distinct id, `buckets` a row per value or
-narrow range of values. All are keyed by (metric, definition, slot, day, d1 … d16): `slot` is the
-place of the aggregate in its measure, d1 … d16 are the values of `Metric.dims` in that order.
-"""
+`additive` contains merged numbers (SUM, MIN or MAX per key), `ids` a row per distinct id, and `buckets` a row per
+value or narrow range of values. The key of all of them is (metric, definition, slot, day, d1 … d16): `slot` is the
+index of the aggregate in its measure, d1 … d16 are the values of `Metric.dims` in that order."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from tallybook.core.measure.model import ADDITIVE, BUCKETS, FLOAT, IDS, SPREADS
 
 FORMAT = 2
-"""The format number of the schemas below. A file of a format that is not in READABLE is refused."""
+"""The format number of the schemas below. Files whose format is not in READABLE are refused."""
 READABLE = (1, FORMAT)
 ADDED = {2: {ADDITIVE: ("k",)}}
 """The columns that each format added. They are null in files of older formats."""
@@ -21,7 +20,7 @@ ADDED = {2: {ADDITIVE: ("k",)}}
 MAX_DIMENSIONS = 16
 DIM_COLUMNS = tuple(f"d{i}" for i in range(1, MAX_DIMENSIONS + 1))
 EXACT_DIGITS = (38, 10)
-"""Of an exact number: all digits, and those after the point."""
+"""Exact numbers: total digits, and digits after the point."""
 EXACT = "DECIMAL({},{})".format(*EXACT_DIGITS)
 KEY: tuple[tuple[str, str], ...] = (
     ("metric", "VARCHAR"),
@@ -33,13 +32,13 @@ KEY: tuple[tuple[str, str], ...] = (
 
 SUM, MIN, MAX = "sum", "min", "max"
 UNION, CENTER = "union", "center"
-"""Rules without an aggregate. UNION: rows with equal parts become one row. CENTER: the K of a row; parts are moved to
-one K before they are added."""
+"""Rules that are not aggregates. UNION: rows with equal parts become one row. CENTER: the K of a row; parts are
+converted to a common K before they are added."""
 
 
 @dataclass(frozen=True)
 class PointPart:
-    """A column of points beside the key: its type, and the rule by which the parts of several rows become one."""
+    """A column of points beside the key: its type, and the rule that merges its values in several rows."""
 
     name: str
     type: str
@@ -63,13 +62,13 @@ PARTS: dict[str, tuple[PointPart, ...]] = {
     IDS: (PointPart("id", "BIGINT", UNION), PointPart("value", EXACT, UNION), PointPart("value_f", "DOUBLE", UNION)),
     BUCKETS: (PointPart("low_f", "DOUBLE", MIN), PointPart("high_f", "DOUBLE", MAX), PointPart("n", "BIGINT", SUM)),
 }
-"""All parts and their rules. `s1` and `s2` are the sums of x − K and of its square. `k` is that K; it is null where K
-is the constant of the definition (in parts of format 1)."""
+"""All parts and their rules. `s1` and `s2` are the sums of x − K and of its square, and `k` is that K. A null `k` means
+the constant K of the definition (parts of format 1)."""
 SCHEMAS = {kind: (*KEY, *((part.name, part.type) for part in parts)) for kind, parts in PARTS.items()}
 MERGE = {
     kind: {part.name: part.rule for part in parts if part.rule in (SUM, MIN, MAX)} for kind, parts in PARTS.items()
 }
-"""The aggregate that merges each part of a kind, over rows of one K. There is no fourth one."""
+"""The aggregate that merges each part of a kind, over rows with the same K. Only SUM, MIN and MAX are used."""
 PART_TYPES = {kind: {part.name: part.type for part in parts} for kind, parts in PARTS.items()}
 PARTS_OF: dict[str, tuple[str, ...]] = {
     "count": ("n",),
@@ -82,7 +81,7 @@ PARTS_OF: dict[str, tuple[str, ...]] = {
 """The additive parts of each aggregate, in their exact form."""
 
 EXACT_VALUES = 1000
-"""Maximum number of different values that a cell stores exactly; beyond it, values are in buckets of 1 %."""
+"""Maximum number of different values that a cell stores exactly. With more, values are stored in buckets of 1 %."""
 ACCURACY = 0.01
 GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
 
@@ -110,7 +109,7 @@ def part_column(part: str, type_: str) -> str:
 
 
 def merge_sql(kind: str, part: str, argument: str | None = None) -> str:
-    """The aggregate that merges a part; of `argument` where the part has another name or form there."""
+    """The aggregate that merges a part. `argument` replaces the part's own column, for another name or form of it."""
     return f"{MERGE[kind][part]}({argument or part})"
 
 
@@ -122,7 +121,8 @@ def ddl(kind: str, table: str, dims: int = MAX_DIMENSIONS) -> str:
 
 
 def storage_key(kind: str, metric: str) -> str:
-    """The key of the files of a metric: all metrics share files of additive parts; ids and buckets have their own."""
+    """The storage key of a metric's files. All metrics share files of additive parts; ids and buckets have files per
+    metric."""
     return "" if kind == ADDITIVE else metric
 
 

@@ -1,4 +1,4 @@
-"""Types of properties of events and of attributes of users and accounts: the first value pins one. Pure."""
+"""Types of properties of events and of attributes of users and accounts: the first value determines the type. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_EXACT = 2**53
 
 
 def property_type(value: Any) -> str | None:
-    """The type that a first value pins; None for values that are no column: lists, and objects too deep."""
+    """The type that a first value determines; None for values that cannot be a column: lists, objects and nulls."""
     if isinstance(value, bool):
         return FLAG_VALUE
     if isinstance(value, int):
@@ -25,7 +25,7 @@ def property_type(value: Any) -> str | None:
 
 
 def fitted(value: Any, type_: str) -> Any:
-    """The value as its type stores it, without loss; None where it does not fit."""
+    """The value as its type stores it, without loss; None if it does not fit."""
     if type_ == INTEGER_VALUE and isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
         return int(value)
     if type_ == NUMBER_VALUE and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_EXACT:
@@ -36,7 +36,7 @@ def fitted(value: Any, type_: str) -> Any:
 
 
 def _instant(text: str) -> datetime | None:
-    """A text with a time and its zone as an instant; None for other texts."""
+    """A text with a time and a zone as an instant; None for other texts."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -45,9 +45,9 @@ def _instant(text: str) -> datetime | None:
 
 
 def plain_attribute(value: Any) -> Any:
-    """A value of a database as an attribute has it: text, number, flag or aware instant; None for null.
+    """A database value as an attribute: text, number, flag or aware instant; None for null.
 
-    A day is its midnight, and a time without a zone is one of UTC."""
+    A day becomes its midnight in UTC, and a time without a zone is read as UTC."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() and abs(value) < MAX_EXACT else float(value)
     if isinstance(value, datetime):

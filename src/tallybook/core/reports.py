@@ -11,7 +11,7 @@ from tallybook.core.errors import DONE, SOME_FAILED
 
 DELIVERED, UP_TO_DATE, FAILED, UNSUPPORTED = "delivered", "up to date", "failed", "not yet"
 SENDING_ITEMS = "sending"
-"""Some items are sent, and the rest follows."""
+"""Some items are sent; the rest will follow."""
 WOULD_DELIVER, AS_DELIVERED, DIFFERS = "would be delivered", "as delivered", "differs"
 """Statuses of a dry run, and of a comparison with what was delivered."""
 
@@ -78,7 +78,7 @@ def exit_code(reports: list[DeliveryReport]) -> int:
 
 @dataclass(kw_only=True)
 class RuleReport:
-    """What an evaluation did for one rule."""
+    """The outcome of an evaluation for one rule."""
 
     rule: str
     entered: int = 0
@@ -86,7 +86,7 @@ class RuleReport:
     fired: int = 0
     waiting: int = 0
     unknown: str = ""
-    """Why the condition is unknown for everybody."""
+    """Why the condition is unknown for every entity."""
     error: str = ""
     hint: str = ""
     is_new: bool = False
@@ -97,7 +97,7 @@ class RuleReport:
 
 @dataclass(kw_only=True)
 class RulesReport:
-    """What an evaluation did. `number` is that of the evaluation; 0 where there was none."""
+    """The outcome of an evaluation. `number` identifies the evaluation; 0 if there was none."""
 
     number: int = 0
     rules: dict[str, RuleReport] = field(default_factory=dict)

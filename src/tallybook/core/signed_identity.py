@@ -1,10 +1,11 @@
-"""Signed identities: a server's word for who the reader of its page is. Pure.
+"""Signed identities: a server's statement of who is reading its page. Pure.
 
-A browser key is public, so whoever has one could claim to be anybody. The company's own server signs the user and the
-account with a secret that it shares with Tallybook, and the page sends the signature along.
+A browser key is public, so anyone who has it could claim to be any user. The company's own server therefore signs
+the user and the account with a secret that it shares with Tallybook, and the page sends the signed text.
 
-The text is `v1.<payload>.<signature>`. The payload is JSON in base64url without padding, `{"user", "account", "until"}`
-with `until` in seconds since 1970. The signature is HMAC-SHA256 over `v1.<payload>`, in base64url without padding."""
+The text is `v1.<payload>.<signature>`. The payload is JSON in base64url without padding, `{"user", "account",
+"until"}` with `until` in seconds since 1970. The signature is HMAC-SHA256 over `v1.<payload>`, in base64url without
+padding."""
 
 from __future__ import annotations
 
@@ -30,12 +31,12 @@ _VERSION = "v1"
 
 
 class IdentityRefused(TallybookError):
-    """A signed identity is not valid: it is not signed with a known secret, or no longer valid."""
+    """A signed identity is not valid: no known secret signed it, or it has expired."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignedIdentity:
-    """Who the reader of a page is. At least one of `user` and `account` is set."""
+    """The reader of a page. At least one of `user` and `account` is set."""
 
     user: str | None = None
     account: str | None = None
@@ -67,12 +68,13 @@ def sign(user: str | int | None, account: str | int | None, until: datetime, sec
 
 
 def verify_identity(text: str, secrets: Iterable[str], now: datetime) -> SignedIdentity:
-    """The identity in a signed text. Raises IdentityRefused unless one of the secrets signed it and it is valid."""
+    """The identity in a signed text. Raises IdentityRefused unless one of the secrets signed it and it has not
+    expired."""
     version, _, rest = text.strip().partition(".")
     payload, _, signature = rest.partition(".")
     if len(text) > MAX_IDENTITY or version != _VERSION or not payload or not signature:
         raise IdentityRefused("the signed identity is not as v1.<payload>.<signature>")
-    # Each secret is tried, so that the time does not show which one it was.
+    # Try every secret, so that the time taken does not reveal which one matched.
     signed = [hmac.compare_digest(_signature(payload, secret).encode(), signature.encode()) for secret in secrets]
     if not any(signed):
         raise IdentityRefused("the identity is not signed with a secret of [serve] identity_secrets")
@@ -95,7 +97,7 @@ def _payload(payload: str) -> SignedIdentity:
 
 
 def _name(value: object, field: str) -> str:
-    """The id of a user or account: text, or an integer, which is the same as its digits."""
+    """The id of a user or account: a text, or an integer, which counts as its digits."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or len(value) > _MAX_NAME:

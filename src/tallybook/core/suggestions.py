@@ -1,4 +1,4 @@
-"""Did you mean …? The valid name that is closest to a mistyped one. Pure."""
+"""Suggestions for mistyped names: the valid name that is closest. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def closest_match(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The name of `valid` that `word` probably means, whatever its case; None where none is close enough."""
+    """The name in `valid` that `word` probably means, ignoring case; None if none is close enough."""
     import difflib
 
     if not isinstance(word, str):
@@ -23,7 +23,8 @@ def did_you_mean(word: object, valid: Iterable[str], otherwise: str = "") -> str
 
 
 def _likeness(word: str, other: str) -> tuple[float, bool]:
-    """The likeness of two words. munday is as close to sunday as to monday, but the first letter is seldom wrong."""
+    """The similarity of two words; the first letter breaks ties, because it is seldom wrong (munday: monday, not
+    sunday)."""
     import difflib
 
     ratio = difflib.SequenceMatcher(None, other, word).ratio()

@@ -1,8 +1,7 @@
 """Cron schedules and quiet hours, by the wall clock of a time zone. Pure: no clock.
 
-A time that the clock skips is due once, at the first moment after the jump. A time that occurs twice is due the first
-time only. So a daily expression is due exactly once on each day of the zone.
-"""
+A time that the clock skips is due once, at the first moment after the jump. A time that occurs twice is due only the
+first time. So a daily expression is due exactly once on each day of the zone."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from tallybook.core import calendar
 
 _AMBIGUOUS = timedelta(hours=26)
-"""The largest shift of any time zone: how far back an instant may be whose wall-clock time is still ahead."""
+"""The largest shift of any time zone: the maximum distance back to an instant whose wall-clock time is still ahead."""
 _DAILY = re.compile(r"(\d{1,2})\s+(\d{1,2})\s+\*\s+\*\s+\*")
 
 
@@ -49,7 +48,7 @@ class Timetable:
 
     @property
     def daily_at(self) -> time | None:
-        """The time of day, if the expression is one time on every day; else None."""
+        """The time of day if the expression is due once a day, every day; else None."""
         match = _DAILY.fullmatch(self.cron.strip())
         return time(int(match[2]), int(match[1])) if match else None
 
@@ -80,10 +79,10 @@ class QuietHours:
         return self._end.after(now)
 
     def defers(self, moment: datetime, now: datetime) -> bool:
-        """Whether an alert of `moment` has to wait.
+        """Whether an alert from `moment` has to wait at `now`.
 
-        An alert from before the last end of the quiet hours is sent at once: it is overdue. This happens when only
-        a nightly run checks for alerts, and it must not wait forever."""
+        An alert from before the last end of the quiet hours is overdue and is sent at once. Without this rule it
+        would wait forever if only a nightly run checks for alerts."""
         return self.at(now) and self._end.before(now) <= moment <= now
 
     @property
@@ -100,7 +99,7 @@ class QuietHours:
 
 
 def cron_of(at: time) -> str:
-    """The cron expression for a time of every day."""
+    """The cron expression for one time on every day."""
     return f"{at.minute} {at.hour} * * *"
 
 

@@ -1,4 +1,4 @@
-"""Units of metrics: the dimension that holds the unit of each row, currencies and their smallest units. Pure."""
+"""Units of metrics: the dimension with the unit of each row, currencies and their smallest units. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tallybook.core.measure.model import Slot, Then, Tree, is_literal
 _SQUARES = ("var_samp", "var_pop")
 _COUNTS = ("count", "count_distinct")
 _ALIKE = ("coalesce", "greatest", "least", "nullif")
-"""Functions whose arguments are of one unit."""
+"""Functions whose arguments all have the same unit."""
 
 
 def mixed_unit(units: Sequence[str], by: Collection[str], single: Collection[str], *, together: bool) -> str | None:
-    """The first dimension of `units` whose values an answer would add up; None where there is none.
+    """The first dimension in `units` whose different units the answer would add up; None if there is none.
 
-    `by`: the dimensions of the answer. `single`: those that are filtered to one value. `together`: the answer also has
+    `by`: the dimensions of the answer. `single`: dimensions filtered to one value. `together`: the answer also has
     rows over several series, such as totals."""
     return next((unit for unit in units if unit not in single and (together or unit not in by)), None)
 
 
 @functools.cache
 def minor_digits(code: str) -> int | None:
-    """The decimals of the smallest unit of a currency of ISO 4217: 2 of EUR, 0 of JPY. None for an unknown code."""
+    """The decimals of the smallest unit of an ISO 4217 currency: 2 for EUR, 0 for JPY. None for an unknown code."""
     from iso4217 import Currency
 
     try:
@@ -36,9 +36,9 @@ def minor_digits(code: str) -> int | None:
 
 
 def amount_degree(shell: Tree, slots: Sequence[Slot], second: Then | None = None) -> int | None:
-    """How a measure grows with its amounts: 1 like an amount, 0 like a count, 2 like a square. None if neither.
+    """The degree of a measure in its amounts: 1 like an amount, 0 like a count, 2 like a square. None for any other.
 
-    Amounts in cents are 100 times as large: a measure of degree 1 too, and no other."""
+    Amounts in cents are 100 times as large, and only a measure of degree 1 grows by the same factor."""
     degree = _degree(shell, [0 if s.agg in _COUNTS else 2 if s.agg in _SQUARES else 1 for s in slots])
     if second is None or degree is None:
         return degree
@@ -77,14 +77,14 @@ def _same(degrees: Sequence[int | None]) -> int | None:
 
 @dataclass
 class FormulaUnits:
-    """The unit of a formula of metrics. `unit_of` returns that of an operand, None where it is not declared."""
+    """The unit of a formula of metrics. `unit_of` returns the unit of an operand, or None if it is not declared."""
 
     unit_of: Callable[[int], str | None]
     added: list[tuple[str, str]] = field(default_factory=list)
     """Pairs of different units that are added or compared."""
 
     def of(self, tree: Tree) -> str | None:
-        """The unit of a tree; None where it is unknown, or where it has none."""
+        """The unit of a tree; None if it is unknown or has no unit."""
         match tree:
             case ["slot", index]:
                 return self.unit_of(index)

@@ -1,4 +1,4 @@
-"""A Vega-Lite specification that saves itself as a picture."""
+"""A Vega-Lite specification that can save itself as a picture."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ SCALE = 2
 
 
 class VegaLiteChart(dict[str, Any]):
-    """A Vega-Lite v5 specification: a dict for `json.dumps`, Altair and the Vega tools, which notebooks draw."""
+    """A Vega-Lite v5 specification: a dict for `json.dumps`, Altair and the Vega tools. Notebooks draw it."""
 
     def save(self, path: str | Path) -> Path:
-        """Write the chart: `.json` is the specification, `.png`, `.svg` and `.html` are pictures, which need
-        `tallybook[charts]`. Returns the path. Nothing is fetched from the network."""
+        """Write the chart to a file and return its path. `.json` is the specification; `.png`, `.svg` and `.html` are
+        pictures.
+
+        Pictures need `tallybook[charts]`. Nothing is fetched from the network."""
         target = Path(path)
         write = _WRITERS.get(target.suffix.lower())
         if write is None:

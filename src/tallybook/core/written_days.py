@@ -1,4 +1,4 @@
-"""Days in the forms that people write: 08/31/2026, 31.8.2026, Aug 31, 2026."""
+"""Days in the forms that people write, such as 08/31/2026, 31.8.2026 and Aug 31, 2026."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CLOCK = re.compile(r"(?i)(?<=\d)[T ]\s*\d{1,2}:\d\d.*")
 def days_meant(written: object) -> tuple[date, ...]:
     """The days that a text in another form than 2026-08-31 can mean, the most probable one first.
 
-    08/01/2026 is 1 August, as in the USA, or 8 January. A month means its first day, and so does a year."""
+    08/01/2026 is August 1, as in the USA, or January 8. A month or a year means its first day."""
     text = _CLOCK.sub("", str(written).strip())
     found = _COMPACT.fullmatch(text) or _YEAR_FIRST.fullmatch(text)
     if found:

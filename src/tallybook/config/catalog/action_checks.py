@@ -1,4 +1,4 @@
-"""Checks the actions of rules that set attributes of Gainsight PX or write a table, with lines to paste."""
+"""Checks of rule actions that set attributes of Gainsight PX or write a table. Problems have lines to paste."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite")
 
 
 class RuleReceivers:
-    """The actions of one rule."""
+    """Checks of the actions of one rule."""
 
     def __init__(self, rules: EntityRules, d: DeclaredRule) -> None:
         self.rules, self.d = rules, d
@@ -29,7 +29,7 @@ class RuleReceivers:
                 self.check_table(action)
 
     def check_px(self, action: RuleAction) -> None:
-        """Report an attribute that nobody can have, values of two types, unknown names, and a missing product."""
+        """Report an attribute for a rule of the book, values of two types, unknown names, and a missing product."""
         if self.d.rule.for_ == SUBJECT_BOOK:
             message = "an attribute of Gainsight PX is of a user or an account, and this rule is for the book"
             self.report(message, expected='for = "account" or for = "user"', paste='for = "account"')
@@ -59,7 +59,7 @@ class RuleReceivers:
 
 
 def claims_of_rule(rule: Rule) -> Iterator[str]:
-    """What the actions of a rule write that nobody else may write."""
+    """Identifiers of what the actions of a rule write. No other rule or delivery may write the same."""
     for action in rule.then:
         if action.to == TO_PX:
             yield _px_claim(action.options["api"], rule.for_, action.options["attribute"])
@@ -68,7 +68,7 @@ def claims_of_rule(rule: Rule) -> Iterator[str]:
 
 
 def claims_of_deliveries(catalog: Catalog) -> Iterator[tuple[str, str]]:
-    """(what it writes, its name) of the attributes that deliveries set."""
+    """(identifier, name of the delivery) of each attribute that deliveries set."""
     for delivery in catalog.deliveries.values():
         attributes = delivery.options.get("attributes")
         if delivery.to == TO_PX and isinstance(attributes, dict):
@@ -86,7 +86,7 @@ def _given(action: RuleAction, key: str) -> list[Any]:
 
 
 def _type(value: object) -> str:
-    """The type of an attribute; a single name in braces may have any."""
+    """The type of an attribute's value. A single name in braces can have any type."""
     if isinstance(value, str) and FIELD.fullmatch(value):
         return "any"
     return "flag" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"

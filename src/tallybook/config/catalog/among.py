@@ -1,4 +1,4 @@
-"""Checks of metrics by the rules, against their sources and against one another."""
+"""Checks of metrics against the rules, their sources and one another."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Metrics(UnitChecks):
         )
 
     def check_over_time(self, d: DeclaredMetric) -> None:
-        """Report an over_time without a right answer."""
+        """Report an over_time that has no correct answer."""
         show = d.metric.over_time
         refused = wrong_show(d.metric, show) if show and "over_time" not in d.bad else None
         if refused:

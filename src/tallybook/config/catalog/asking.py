@@ -1,4 +1,4 @@
-"""Checks that deliveries and goals share: their metrics and dimensions must exist."""
+"""Checks that deliveries, goals and boards share: their metrics and dimensions must exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallybook.core import ATTRIBUTE_DIMENSION, FILTER, Catalog, Problems, mixed
 
 
 class DeclaredTable(Protocol):
-    """A table of the file that is being read: its path, its keys as given, and the keys with a problem."""
+    """A table of the file while it is read: its path, its keys as given, and the keys with a problem."""
 
     @property
     def path(self) -> str:
@@ -29,7 +29,7 @@ class DeclaredTable(Protocol):
 
 @dataclass
 class Asking:
-    """Checks of questions against the catalog. `metrics`: the names of all metrics, also of invalid ones."""
+    """Checks of questions against the catalog. `metrics`: the names of all metrics, including invalid ones."""
 
     catalog: Catalog
     metrics: Iterable[str]
@@ -46,7 +46,7 @@ class Asking:
             self.report(d, key, message, expected=f"such as {how.example}", paste=f"{key} = {how.example}")
 
     def check_metric(self, d: DeclaredTable, key: str, name: str, asked: Mapping[str, Sequence[str]]) -> None:
-        """Report an unknown metric. `asked`: by key, the dimensions that the metric must have."""
+        """Report an unknown metric. `asked`: the dimensions that the metric must have, by key."""
         if name not in self.metrics:
             self.unknown(d, key, name, "metric", tuple(self.metrics))
         elif name in self.catalog.metrics:
@@ -67,7 +67,7 @@ class Asking:
                 self.unknown(d, key, lacking, f"dimension of {metric!r}", has)
 
     def is_attribute(self, name: str) -> bool:
-        """Whether a dimension is an attribute of accounts or users that are declared."""
+        """Whether a dimension is an attribute of declared accounts or users."""
         found = ATTRIBUTE_DIMENSION.fullmatch(name)
         return found is not None and found["kind"] in self.catalog.entities
 
@@ -86,7 +86,7 @@ class Asking:
                 return
 
     def has_anywhere(self, metric: str, dimension: str) -> bool:
-        """Whether a metric, or one that it is computed from, has a dimension."""
+        """Whether a metric, or a metric that it is computed from, has a dimension."""
         return any(dimension in self.catalog.queryable_dims(one) for one in self.catalog.operands(metric))
 
     def unknown(self, d: DeclaredTable, key: str, name: str, what: str, valid: tuple[str, ...]) -> None:
@@ -111,8 +111,9 @@ class Asking:
         can_split: bool = False,
         together: str = "",
     ) -> None:
-        """Report a question that would add up values of different units. `can_split`: it can have `by`; `together`: its
-        key with rows over several series."""
+        """Report a question that would add up values of different units.
+
+        `can_split`: it can have `by`. `together`: its key that adds rows over several series."""
         if metric not in self.catalog.metrics or {"by", "where"} & d.bad:
             return
         units, single = self.catalog.unit_dims(metric), single_values(where)

@@ -1,4 +1,4 @@
-"""Explains how a metric is understood, in one sentence, for people to check."""
+"""Describes in one sentence how a metric is interpreted, so that people can check it."""
 
 from __future__ import annotations
 

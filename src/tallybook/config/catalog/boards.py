@@ -37,7 +37,7 @@ class Boards(Asking):
         return {name: self.board(name, keys) for name, keys in tables.items()}
 
     def board(self, name: str, keys: object) -> Board:
-        """One board. Reports what cannot be read."""
+        """Read one board, and report its problems."""
         table = read_section(keys, BOARD_KEYS, f"boards.{name}", self.problems)
         self.needs(table, "views", "a board needs views", BOARD_KEYS["views"])
         given = table.values.pop("views", ())
@@ -48,7 +48,7 @@ class Boards(Asking):
         return board
 
     def view(self, path: str, number: int, keys: object) -> BoardView:
-        """One view of a board. Reports unknown metrics and dimensions, and shows without a right answer."""
+        """Read one view of a board. Reports unknown metrics and dimensions, and shows without a correct answer."""
         table = read_section(keys, VIEW_KEYS, f"{path}.{number}", self.problems)
         if not {"series", "metrics"} & {*table.given, *table.bad}:
             self.needs(table, "metrics", "a view needs metrics or series", VIEW_KEYS["metrics"])
@@ -70,9 +70,9 @@ class Boards(Asking):
         return view
 
     def series(self, path: str, number: int, keys: object) -> BoardSeries:
-        """One series of a view. Reports unknown metrics and dimensions, and shows without a right answer.
+        """Read one series of a view. Reports unknown metrics and dimensions, and shows without a correct answer.
 
-        Events are not declared: an unknown one is a message on the board."""
+        Events need not be declared. An unknown event is reported later, as a message on the board."""
         table = read_section(keys, SERIES_KEYS, f"{path}.{number}", self.problems)
         one = BoardSeries(**table.values)
         named = [key for key in ("metric", "event") if key in {*table.given, *table.bad}]
@@ -154,14 +154,14 @@ class Boards(Asking):
             self.report(table, "show", why, expected=" or ".join(instead) or "a view without this key", paste=paste)
 
     def check_filters(self, table: SectionTable, board: Board, view: BoardView) -> None:
-        """Report a filter of the board that a view lacks the dimension of."""
+        """Report a filter of the board whose dimension a view's metric lacks."""
         for metric in (*view.metrics, *(one.metric for one in view.series)):
             if metric in self.catalog.metrics:
                 self.check_dimensions(table, metric, {"where": filtered(board.where)})
 
 
 class Notes(Asking):
-    """What happened on a day."""
+    """The notes: events on a day."""
 
     def read(self, raw: Mapping[str, object]) -> tuple[Note, ...]:
         """Every `[[notes]]`, by day."""
@@ -175,7 +175,7 @@ class Notes(Asking):
         return tuple(sorted(_known(notes), key=lambda note: note.day))
 
     def note(self, number: int, keys: object) -> Note | None:
-        """One note; None, and a problem, for one without a day or text."""
+        """Read one note. Reports a note without a day or text, and returns None for it."""
         table = read_section(keys, NOTE_KEYS, f"notes.{number}", self.problems)
         for key, message in (("day", "a note needs its day"), ("text", "a note needs a text")):
             self.needs(table, key, message, NOTE_KEYS[key])

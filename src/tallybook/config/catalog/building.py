@@ -1,4 +1,4 @@
-"""Builds a `Catalog` from parsed toml, or reports every mistake together. Pure."""
+"""Builds a `Catalog` from parsed TOML, or reports all mistakes together. Pure."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def build(
     found: Problems | None = None,
     every_kind: Callable[[], Iterable[SourceKind]] = tuple,
 ) -> Catalog:
-    """The declarations of a parsed `tallybook.toml` (variables expanded), checked as a whole.
+    """Build the catalog of a parsed `tallybook.toml` (variables expanded), checked as a whole.
 
-    `kinds`: descriptors by name of the source; `every_kind` returns all descriptors. `places`: the files of metrics
-    that are not declared in the toml. `found`: problems known before; their values are not checked again. Raises one
-    DeclarationError with all problems, in the order of the file."""
+    `kinds`: descriptors by the name of the source; `every_kind` returns all descriptors. `places`: the files of
+    metrics that are declared outside the TOML. `found`: problems found earlier; their values are not checked again.
+    Raises one DeclarationError with all problems, in the order of the file."""
     problems = found if found is not None else Problems()
     check_sections(raw, problems)
     book = read_book(raw, problems)
@@ -87,7 +87,7 @@ def build(
 def _read_pages(
     raw: Mapping[str, object], catalog: Catalog, metrics: Iterable[str], problems: Problems
 ) -> dict[str, Any]:
-    """The boards and notes."""
+    """Read the boards and notes."""
     return {
         "boards": Boards(catalog, metrics, problems).read(raw),
         "notes": Notes(catalog, metrics, problems).read(raw),
@@ -95,7 +95,7 @@ def _read_pages(
 
 
 def _check_watched_units(catalog: Catalog, alerts: AlertSettings, problems: Problems) -> None:
-    """Report metrics that alerts cannot judge, because they have a value for each unit."""
+    """Report metrics that alerts cannot check because they have a separate value for each unit."""
     if not alerts.to or not {"stopped", "unusual", "revised"} & set(alerts.about):
         return
     for metric in catalog.metrics.values():
@@ -126,7 +126,7 @@ def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Proble
 
 
 def _placed(problem: Problem, places: Mapping[str, str]) -> Problem:
-    """The problem with the file of the metric after its path, if that is not the toml."""
+    """The problem with the file of its metric after the path, if that file is not the TOML."""
     name = problem.path.removeprefix("metrics.")
     name = name if name in places else name.rpartition(".")[0]
     if name not in places or not problem.path.startswith("metrics."):

@@ -1,4 +1,4 @@
-"""Checks of deliveries against the metrics they need and against one another."""
+"""Checks of deliveries against their metrics and against one another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Deliveries(Asking):
         self.check_claims()
 
     def check_claims(self) -> None:
-        """Report what two deliveries would write, each over the other."""
+        """Report values that two deliveries would both write."""
         taken: dict[str, str] = {}
         for name, d in self.declared.items():
             kind = delivery_kind(d.delivery.to)
@@ -109,8 +109,8 @@ class Deliveries(Asking):
             self.check_unit(d, name, d.delivery.by, d.delivery.where, can_split=True, together=together)
 
     def check_moving(self, d: DeclaredDelivery) -> None:
-        """Report attributes in deliveries whose rows are sent one by one: a changed attribute moves rows that were
-        sent."""
+        """Report attributes in deliveries that send rows one by one: when an attribute changes, sent rows cannot
+        follow."""
         kind = delivery_kind(d.delivery.to)
         if kind is None or not kind.outbox:
             return

@@ -22,13 +22,13 @@ from tallybook.core import (
 )
 
 DIMENSIONS = {"accounts": ("account_id", "account"), "users": ("user_id", "user")}
-"""What a dimension with the ids is called, where it is not declared."""
+"""Default names of the dimension with the ids."""
 
 
 def read_entities(
     raw: Mapping[str, object], sources: Mapping[str, SourceSettings], problems: Problems
 ) -> dict[str, EntitySettings]:
-    """Those of `[accounts]` and `[users]` that are declared."""
+    """Read `[accounts]` and `[users]`, if declared."""
     return {kind: _read(kind, raw[kind], sources, problems) for kind in ENTITY_KINDS if kind in raw}
 
 
@@ -53,7 +53,7 @@ def _read(kind: str, raw: object, sources: Mapping[str, SourceSettings], problem
 
 
 def _read_metrics(kind: str, written: object, problems: Problems) -> dict[str, MetricAttribute]:
-    """`[accounts.metrics]`: attributes that are metrics."""
+    """Read `[accounts.metrics]` or `[users.metrics]`: attributes that are metrics."""
     if not isinstance(written, Mapping):
         expected, paste = "a table of attributes", f'[{kind}.metrics]\napi_calls_7d = {{ metric = "api_calls" }}'
         problems.add(f"{kind}.metrics", "is not a table", seen=shorten_toml(written), expected=expected, paste=paste)
@@ -72,7 +72,7 @@ def _read_metrics(kind: str, written: object, problems: Problems) -> dict[str, M
 
 @dataclass(frozen=True)
 class _DeclaredAttribute:
-    """An attribute that is a metric, as it was read."""
+    """An attribute that is a metric, while it is checked."""
 
     path: str
     given: Mapping[str, object]
@@ -86,7 +86,7 @@ class MetricAttributes(Asking):
     entities: Mapping[str, EntitySettings]
 
     def check(self) -> None:
-        """Report unknown metrics, metrics without the ids, wrong shows, and names that an attribute has."""
+        """Report unknown metrics, metrics without the ids, wrong shows, and names that another attribute has."""
         for settings in self.entities.values():
             taken = {one.casefold() for one in (*settings.attributes, *ENTITY_COLUMNS)}
             for name, one in settings.metrics.items():
@@ -102,7 +102,7 @@ class MetricAttributes(Asking):
                     self.check_unit(d, one.metric, (), one.where)
 
     def check_ids(self, d: _DeclaredAttribute, settings: EntitySettings, one: MetricAttribute) -> None:
-        """Report a metric that does not store the ids, with those that do and the line to add."""
+        """Report a metric that does not store the ids, with the metrics that do and a line to paste."""
         catalog, wanted = self.catalog, set(settings.dimension)
         if wanted & set(catalog.queryable_dims(one.metric)):
             return
@@ -140,7 +140,7 @@ def _check_attributes(settings: EntitySettings, problems: Problems) -> None:
 def _with_source(
     settings: EntitySettings, table: SectionTable, sources: Mapping[str, SourceSettings], problems: Problems
 ) -> EntitySettings:
-    """With the source, which may be left out where there is only one."""
+    """The settings with their source. The source may be omitted if there is only one."""
     from msgspec.structs import replace
 
     if settings.table is None or "source" in table.bad:

@@ -1,4 +1,4 @@
-"""The keys of a metric of users or accounts that may be left out: their relations always have the same columns."""
+"""Default keys of a metric of users or accounts: its relations always have the same columns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ ENTITIES = "entities"
 
 
 def with_entity(keys: object, of_entities: Container[str]) -> object:
-    """The keys of a metric of users or accounts with those that may be left out: a level counts the states of the
-    history by the times between which they are valid, other metrics read what is there now."""
+    """The keys of a metric of users or accounts, completed with defaults.
+
+    A level counts the states in the history by the time span in which they are valid. Other metrics read the current
+    state."""
     name = keys.get("source") if isinstance(keys, Mapping) else None
     if not isinstance(keys, Mapping) or not isinstance(name, str) or name not in of_entities:
         return keys

@@ -32,7 +32,7 @@ from tallybook.core import (
 
 @dataclass(frozen=True)
 class DeclaredRule:
-    """A rule that is being read: its valid values, its keys as given, and the keys with a problem."""
+    """A rule while it is read: its valid values, its keys as given, and the keys with a problem."""
 
     rule: Rule
     path: str
@@ -47,14 +47,14 @@ def read_acting(
     entities: Mapping[str, EntitySettings],
     problems: Problems,
 ) -> dict[str, Any]:
-    """The rules and messages, checked."""
+    """Read and check the rules and messages."""
     messages = read_messages(raw, problems)
     rules = EntityRules(catalog, metrics, problems, entities, messages).checked(read_rules(raw, problems))
     return {"rules": rules, "messages": messages}
 
 
 def read_rules(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredRule]:
-    """Every `[rules.NAME]`, not yet checked against attributes and metrics."""
+    """Read every `[rules.NAME]`. Attributes and metrics are not checked yet."""
     found = {}
     for name, keys in named_tables(raw, "rules", problems):
         table = read_section(keys, RULE_KEYS, f"rules.{name}", problems)
@@ -63,7 +63,7 @@ def read_rules(raw: Mapping[str, object], problems: Problems) -> dict[str, Decla
 
 
 def read_messages(raw: Mapping[str, object], problems: Problems) -> dict[str, InAppMessage]:
-    """Every `[messages.NAME]`."""
+    """Read every `[messages.NAME]`."""
     found = {}
     for name, keys in named_tables(raw, "messages", problems):
         table = read_section(keys, MESSAGE_KEYS, f"messages.{name}", problems)
@@ -82,7 +82,7 @@ class EntityRules(Asking):
     messages: Mapping[str, InAppMessage]
 
     def checked(self, declared: Mapping[str, DeclaredRule]) -> dict[str, Rule]:
-        """The rules. Reports unknown names, types that do not compare, and what is missing."""
+        """The rules. Reports unknown names, types that cannot be compared, and missing keys."""
         for d in declared.values():
             if "for" in d.bad:
                 continue
@@ -98,7 +98,7 @@ class EntityRules(Asking):
         return {name: d.rule for name, d in declared.items()}
 
     def check_subject(self, d: DeclaredRule) -> bool:
-        """Whether what the rule is for is declared."""
+        """Whether the subject of the rule is declared. Reports it if not."""
         kind = d.rule.kind
         if kind == SUBJECT_BOOK or kind in self.entities:
             return True
@@ -109,7 +109,7 @@ class EntityRules(Asking):
         return False
 
     def columns(self, kind: str) -> dict[str, ConditionColumn]:
-        """The names that a condition may have. The types of attributes are not known before their first values."""
+        """The names that a condition may use. The types of attributes are unknown before their first values."""
         if kind == SUBJECT_BOOK:
             return {name: ConditionColumn(sql="x", type=NUMBER_VALUE) for name in self.metrics}
         own = self.entities[kind]
@@ -146,8 +146,8 @@ class EntityRules(Asking):
         return True
 
     def is_perhaps_pushed(self, d: DeclaredRule, name: str, columns: Mapping[str, object]) -> bool:
-        """Whether a name may be an attribute that is pushed: nothing that is declared is called alike. `check` looks
-        into the book too."""
+        """Whether a name may be a pushed attribute: no declared name is similar. `check` also looks it up in the
+        book."""
         return d.rule.kind != SUBJECT_BOOK and closest_key(name, columns) is None
 
     def check_zone(self, d: DeclaredRule) -> None:
@@ -177,7 +177,7 @@ class EntityRules(Asking):
                     self.check_field(d, "then", field, f"field {{{field}}} of [messages.{name}]")
 
     def check_claims(self, declared: Mapping[str, DeclaredRule]) -> None:
-        """Report what two actions, or an action and a delivery, would write, each over the other."""
+        """Report values that two actions, or an action and a delivery, would both write."""
         taken = dict(claims_of_deliveries(self.catalog))
         for d in declared.values():
             for what in claims_of_rule(d.rule):
@@ -198,7 +198,7 @@ class EntityRules(Asking):
 
 
 def fields_of(message: InAppMessage) -> Iterator[str]:
-    """The attributes in the texts of a message."""
+    """The attributes used in the texts of a message."""
     for text in (message.title, message.text, message.link or "", message.link_text):
         yield from template_fields(text)
 

@@ -1,4 +1,4 @@
-"""The keys of a metric of an event that may be left out, because every event has the same columns or declares them."""
+"""Default keys of a metric of an event: every event has the same columns, or declares them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tallybook.core import EVERY_DAY, FLOW, LEVEL, SERIES_COLUMN, EventDeclarati
 
 
 def with_event(keys: object, events: EventSettings) -> object:
-    """The keys of a metric of an event, with those that may be left out.
+    """The keys of a metric of an event, completed with defaults.
 
-    A level, and a flow of a daily aggregate, counts the value received last of each day and series. A level from
-    intervals counts each of its events."""
+    A level, and a flow of a daily aggregate, counts the value received last for each day and series. A level over
+    intervals counts every event."""
     if not isinstance(keys, Mapping) or "event" not in keys:
         return keys
     declared = events.of(str(keys["event"]))
@@ -39,7 +39,7 @@ def _series(declared: EventDeclaration) -> tuple[str, ...]:
 
 
 def with_expectations(metric: Metric, events: EventSettings) -> Metric:
-    """A metric of daily values of an event, with the days on which it expects one."""
+    """A metric with the days on which its event's daily values are expected."""
     if metric.event is None or not metric.keeps_latest:
         return metric
     declared = events.of(metric.event)
@@ -48,7 +48,7 @@ def with_expectations(metric: Metric, events: EventSettings) -> Metric:
 
 
 def refuse_contradictions(name: str, keys: object, events: EventSettings, problems: Problems) -> None:
-    """Report keys of a metric that say something else than its event."""
+    """Report keys of a metric that contradict the declaration of its event."""
     if not isinstance(keys, Mapping) or not isinstance(keys.get("event"), str):
         return
     declared = events.of(keys["event"])

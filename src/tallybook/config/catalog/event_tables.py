@@ -1,4 +1,4 @@
-"""`[events]` and `[events.NAME]`: limits of events, and the days, properties and types of each."""
+"""Reads `[events]` and `[events.NAME]`: limits on events, and the expected days, properties and types of each event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS = frozenset(field.name for field in fields(EventLimits))
 
 
 def read_events(raw: Mapping[str, object], problems: Problems) -> EventSettings:
-    """`[events]`, with every `[events.NAME]` below it."""
+    """Read `[events]` with every `[events.NAME]` in it."""
     tables = raw.get("events", {})
     if not isinstance(tables, Mapping):
         problems.add("events", "is not a table", seen=type(tables).__name__, expected="[events] or [events.NAME]")

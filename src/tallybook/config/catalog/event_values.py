@@ -1,4 +1,4 @@
-"""Readers of values of `[events]` and `[events.NAME]`. Each returns the value, or raises `Wrong`."""
+"""Readers of values in `[events]` and `[events.NAME]`. Each returns the value, or raises `Wrong`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXPECTED = {"daily": EVERY_DAY, "weekdays": WORKDAYS, "none": ()}
 
 
 def read_weekdays(value: object) -> tuple[int, ...]:
-    """The weekdays on which a value should come: daily, weekdays, none, or a list of weekdays."""
+    """The weekdays on which a value is expected: daily, weekdays, none, or a list of weekdays."""
     expected = f"{', '.join(EXPECTED)}, or a list of weekdays"
     if isinstance(value, str):
         if value in EXPECTED:
@@ -34,13 +34,13 @@ def read_weekdays(value: object) -> tuple[int, ...]:
 
 
 def _weekday(word: object) -> int | None:
-    """Of "mon" or "monday" 0."""
+    """The number of a weekday: 0 for "mon" or "monday"."""
     text = word.strip().casefold() if isinstance(word, str) else ""
     return next((i for i, name in enumerate(WEEKDAYS) if len(text) >= 2 and name.startswith(text)), None)
 
 
 def read_words_list(value: object) -> tuple[str, ...]:
-    """A list of texts, each once."""
+    """A list of texts without repetitions."""
     if isinstance(value, str):
         raise Wrong("is not a list", expected="a list of names", instead=[value])
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one.strip() for one in value):
@@ -49,7 +49,7 @@ def read_words_list(value: object) -> tuple[str, ...]:
 
 
 def read_properties(value: object) -> dict[str, object]:
-    """A table of properties, whose values are checked one by one."""
+    """A table of properties. Its values are checked later, one by one."""
     if not isinstance(value, Mapping):
         raise Wrong("is not a table", expected="a table of properties")
     return {str(name): one for name, one in value.items()}

@@ -29,7 +29,7 @@ class Goals(Asking):
     declared: Mapping[str, DeclaredGoal]
 
     def check(self) -> dict[str, Goal]:
-        """All goals, with targets by the first days of their periods."""
+        """Check all goals and return them with targets by the first day of each period."""
         for d in self.declared.values():
             self.check_keys(d)
             if d.goal.metric:
@@ -72,7 +72,7 @@ class Goals(Asking):
         return targets
 
     def first_day(self, d: DeclaredGoal, written: str) -> date | None:
-        """The first day of a written period; None, and a problem, for an invalid one."""
+        """The first day of a period as written. Reports an invalid one, and returns None for it."""
         scope, periods = d.goal.scope, self.catalog.book.periods()
         named = periods.start_named(written, scope)
         if named is not None:
@@ -105,7 +105,7 @@ class Goals(Asking):
 
 
 def _day(written: str, scope: str) -> date | None:
-    """The day of a written period; its first day where only the month or year is given."""
+    """The day that is written; the first day if only the month or year is given."""
     form, rest = SHORT.get(scope, ("", ""))
     text = written.strip()
     if re.fullmatch(form or "(?!)", text):

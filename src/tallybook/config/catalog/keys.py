@@ -1,4 +1,4 @@
-"""All keys of the file, with the reader and an example of each."""
+"""All keys of the file, each with its reader and an example."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ from tallybook.core import (
 
 
 class Key(NamedTuple):
-    """One key: the reader of its value (raises Wrong), an example of its right side, the name of its field."""
+    """One key: the reader of its value (raises Wrong), an example of its right side, and the name of its field."""
 
     read: Callable[[Any], Any]
     example: str
@@ -254,7 +254,7 @@ METRIC_KEYS = {
     "alerts": Key(read_flag, "false"),
 }
 DELIVERY_KEYS = {
-    # Of every destination; the others are options of its own.
+    # Keys of every destination. A destination's own keys are its options.
     "to": Key(read_destination, '"xlsx"'),
     "path": Key(read_text, '"reports/board.xlsx"'),
     "metrics": Key(names_of("metrics", '["revenue"]'), '["signups", "revenue"]'),

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Lexis:
-    """How a dialect writes strings, quoted names and comments."""
+    """The syntax of strings, quoted names and comments in a dialect."""
 
     quotes: str = "'\""
     escaped: str = ""
     """Quotes within which a backslash escapes the next character."""
     brackets: bool = False
-    """[name] is a quoted name."""
+    """Whether [name] is a quoted name."""
     dollars: str = ""
     """A pattern of the delimiters that begin and end a string: $$ or $tag$."""
     prefixed: str = ""
@@ -26,15 +26,15 @@ class Lexis:
     lines: str = "--"
     """A pattern of the start of a comment that ends with the line."""
     nested: bool | None = False
-    """Whether a block comment may contain another. None: it depends on the version, so such text is refused."""
+    """Whether a block comment may contain another one. None: it depends on the version, so such text is refused."""
     triple: bool = False
-    """Strings in three quotes."""
+    """Whether strings in three quotes exist."""
     q_quotes: bool = False
-    """Oracle's q'[text]'."""
+    """Whether Oracle's q'[text]' exists."""
     executes: bool = False
-    """/*! … */ is not a comment: the server runs its content."""
+    """Whether the server runs the content of /*! … */, so that it is not a comment."""
     batches: bool = False
-    """Statements need no semicolon between them."""
+    """Whether statements need no semicolon between them."""
 
 
 _TAGGED = r"\$(?:[^\W\d]\w*)?\$"
@@ -60,7 +60,7 @@ class UnclosedText(Exception):
 
 
 class ExecutedComment(UnclosedText):
-    """A text has a comment whose content the server runs."""
+    """A text contains a comment whose content the server runs."""
 
     def __init__(self) -> None:
         super().__init__("has a comment that the server executes (/*! … */)")
@@ -79,7 +79,7 @@ class Bare(NamedTuple):
 
     @property
     def balanced(self) -> bool:
-        """Whether every bracket has its counterpart."""
+        """Whether all brackets are balanced."""
         depth = 0
         for sign in re.findall(r"[()]", self.text):
             depth += 1 if sign == "(" else -1
@@ -89,7 +89,7 @@ class Bare(NamedTuple):
 
 
 def lexis_of(dialect: str) -> Lexis:
-    """The lexical rules of a dialect. An unknown dialect has quotes of every sort."""
+    """The lexical rules of a dialect. For an unknown dialect, quotes of every sort."""
     return _BY_DIALECT.get(dialect, Lexis(quotes="'\"`"))
 
 
@@ -104,7 +104,7 @@ class _Scan:
     text: str
     lexis: Lexis
     executes: bool
-    """/*! … */ is not a comment: the server runs its content."""
+    """Whether the server runs the content of /*! … */, so that it is not a comment."""
 
     def bare(self) -> Bare:
         kept, at, commented = [], 0, False
@@ -121,7 +121,7 @@ class _Scan:
         return Bare("".join(kept), commented)
 
     def _comment(self, at: int) -> int | None:
-        """The end of the comment that begins at `at`; None where none begins."""
+        """The end of the comment that begins at `at`; None if no comment begins there."""
         if re.compile(self.lexis.lines).match(self.text, at):
             end = self.text.find("\n", at)
             return len(self.text) if end < 0 else end
@@ -148,7 +148,7 @@ class _Scan:
         raise UnclosedText("has a comment that is not closed")
 
     def _quoted(self, at: int) -> int | None:
-        """The end of the string or quoted name that begins at `at`; None where none begins."""
+        """The end of the string or quoted name that begins at `at`; None if none begins there."""
         sign, before = self.text[at], self.text[at - 1 : at]
         if sign == "$" and self.lexis.dollars and not re.match(r"[\w$]", before):
             found = re.compile(self.lexis.dollars).match(self.text, at)
@@ -171,7 +171,9 @@ class _Scan:
         return end + len(mark)
 
     def _closed(self, mark: str, at: int, *, escaped: bool) -> int:
-        """The end of the first `mark` from `at`. A doubled quote ends one string and begins another, with the same
+        """The end of the first `mark` from `at` on.
+
+        A doubled quote counts as the end of one string and the beginning of another; together they have the same
         end."""
         while at < len(self.text):
             if escaped and self.text[at] == "\\":

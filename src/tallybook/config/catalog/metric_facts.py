@@ -1,4 +1,4 @@
-"""Checks of a metric by its facts: its SQL, joins, columns and measure."""
+"""Checks of the facts of a metric: its SQL, joins, columns and measure."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ ANY_DIALECT = ["postgres", "mysql", "sqlite", "duckdb"]
 
 @dataclass
 class MetricChecks:
-    """The declared metrics and the sources they can use, with the problems so far."""
+    """The declared metrics, the sources that they can use, and the problems found so far."""
 
     declared: dict[str, DeclaredMetric]
     sources: Sequence[str]
     dialects: Mapping[str, str]
     problems: Problems
     own: frozenset[str] = frozenset([EVENTS])
-    """Sources that are in the book itself: a metric reads them only where it names them."""
+    """Sources inside the book itself. A metric reads them only if it names them."""
 
     def report(self, d: DeclaredMetric, key: str, message: str, **details: str) -> None:
         """Report a problem of one key."""
@@ -55,13 +55,13 @@ class MetricChecks:
         return f"{key} = {shorten_toml(d.given[key])}" if key in d.given else "nothing"
 
     def report_wrong_value(self, d: DeclaredMetric, key: str, text: str, wrong: Wrong | None) -> None:
-        """Report a value that was read as invalid."""
+        """Report a value that is invalid for a reason already found."""
         if wrong:
             d.bad.add(key)
             self.problems.found.append(wrong_value(d.path, key, text, wrong, METRIC_KEYS[key]))
 
     def refuse_keys(self, d: DeclaredMetric, allowed: frozenset[str], what: str, why: Mapping[str, str]) -> None:
-        """Report keys that this shape of metric does not have."""
+        """Report keys that are not allowed for this kind of metric."""
         for key in METRIC_KEYS:
             if key not in d.given or key in allowed or key in d.bad:
                 continue
@@ -73,7 +73,7 @@ class FactChecks(MetricChecks):
     """Checks of the facts of one metric."""
 
     def dialects_of(self, d: DeclaredMetric) -> list[str]:
-        """The dialect of its source; all common ones where the source is unknown."""
+        """The dialect of the metric's source; several common dialects if the source is unknown."""
         known = self.dialects.get(d.metric.source or "")
         return [known] if known is not None else ANY_DIALECT
 
@@ -89,7 +89,7 @@ class FactChecks(MetricChecks):
         self.check_joins(d)
 
     def check_joins(self, d: DeclaredMetric) -> None:
-        """Report names used twice, and qualified columns of tables that are not joined."""
+        """Report table names used twice, and qualified columns of tables that are not joined."""
         names = [schema_and_table(d.metric.table or "")[1]]
         for join in d.metric.join if "join" not in d.bad else ():
             if join.name.casefold() in (n.casefold() for n in names):
@@ -121,7 +121,7 @@ class FactChecks(MetricChecks):
             self.report(d, key, message, seen=self.written(d, key), expected=", ".join(names), hint=hint)
 
     def check_sql(self, d: DeclaredMetric, text: str, dialects: Sequence[str]) -> None:
-        """Report a query that writes, cuts rows off or has wrong placeholders."""
+        """Report a query that writes, limits its rows or has wrong placeholders."""
         timed = d.metric.time is not None or bool(d.bad & {"time", "kind"})
         wrong = (
             wrong_placeholder(text, timed=timed)
@@ -133,7 +133,7 @@ class FactChecks(MetricChecks):
             self.check_columns(d, text, dialects[0])
 
     def parse(self, d: DeclaredMetric, dialects: Sequence[str]) -> None:
-        """Parse the measure. For an unknown dialect, one that can parse it is enough."""
+        """Parse the measure. If the dialect is unknown, it is enough that one common dialect can parse it."""
         failure = MeasureError("the measure is nested too deeply")
         for dialect in reversed(dialects):
             if wrong := wrong_measure(d.metric.measure or "", dialect):
@@ -152,7 +152,7 @@ class FactChecks(MetricChecks):
         self.report(d, "measure", failure.message, seen=seen, expected=expected, hint=failure.hint, paste=paste)
 
     def check_by_time(self, d: DeclaredMetric) -> None:
-        """Report first and last values of facts without a time."""
+        """Report `first` and `last` in a measure whose facts have no usable time."""
         words = [slot.agg for slot in d.metric.parsed.slots if slot.agg in BY_TIME] if d.metric.parsed else []
         if not words or "time" in d.bad:
             return
@@ -166,7 +166,7 @@ class FactChecks(MetricChecks):
         self.report(d, "measure", f"{words[0]}(x) orders values by time: {why}", seen=seen, expected=expected)
 
     def check_columns(self, d: DeclaredMetric, text: str, dialect: str) -> None:
-        """Report columns that the query does not return, where its columns are known."""
+        """Report columns that the query does not return, if its columns are known."""
         given = output_columns(text, dialect)
         if given is None:
             return

@@ -40,13 +40,13 @@ class FormulaChecks(FactChecks):
             self.unreadable_formula(d, text, error)
             return
         if FACT_KEYS & d.given.keys() and not any(o.metric in self.declared for o in parsed.operands):
-            self.no_facts(d)  # min(amount) without a table parses as the minimum of a metric's daily values
+            self.no_facts(d)  # without a table, min(amount) parses as the minimum of a metric's daily values
             return
         d.metric = replace(d.metric, parsed=parsed)
         self.refuse_keys(d, DERIVED_KEYS, "a derived metric", WHY_NOT_DERIVED)
 
     def unreadable_formula(self, d: DeclaredMetric, text: str, error: Exception) -> None:
-        """Report a formula that cannot be parsed; one that is a valid aggregate lacks its table."""
+        """Report a formula that cannot be parsed. If it is a valid aggregate, report the missing table instead."""
         if reads_as_aggregate(text, self.dialects_of(d)) or FACT_KEYS & d.given.keys():
             self.no_facts(d)
             return
@@ -84,7 +84,7 @@ class FormulaChecks(FactChecks):
         )
 
     def check_cycles(self) -> None:
-        """Report cycles of metrics, each once."""
+        """Report cycles of metrics, each cycle once."""
         reported: set[str] = set()
         for name in self.declared:
             cycle = self.cycle_from(name)

@@ -30,7 +30,7 @@ _DAYS = {"day": 1, "week": 7}
 
 
 def read_once(value: object) -> OncePer | str:
-    """How often a rule may fire for one entity."""
+    """How often a rule may fire for one entity, such as "per month"."""
     text = " ".join(value.lower().split()) if isinstance(value, str) else ""
     if text in (EVER, EVERY_TIME):
         return text
@@ -45,7 +45,7 @@ def read_once(value: object) -> OncePer | str:
 
 
 def read_holdout(value: object) -> float:
-    """A share as "10 %"."""
+    """A share such as "10 %", as a fraction."""
     found = re.fullmatch(r"(\d{1,2}(?:\.\d+)?) ?%", value.strip()) if isinstance(value, str) else None
     if found is None:
         raise Wrong("is not a share below 100 %", expected='a share such as "10 %"')
@@ -61,7 +61,7 @@ def read_whole_number(value: object) -> int:
 
 
 def read_link(value: object) -> str:
-    """The address of a page: https, http, or a path of the own site. No script."""
+    """The address of a page: https, http, mailto or a path on the same site. Scripts are refused."""
     text = read_text(value)
     if not re.fullmatch(r"(https?://|mailto:|/(?![/\\]))[^\s<>\"'\\]*", text):
         raise Wrong("is not the address of a page", expected='"https://…", or a path such as "/billing"')
@@ -69,7 +69,7 @@ def read_link(value: object) -> str:
 
 
 def read_sent_value(value: object) -> bool | int | float | str:
-    """A value that an attribute gets: a flag, a number or a text."""
+    """The value that an attribute is set to: a flag, a number or a text."""
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, str) and value.strip():
@@ -101,11 +101,11 @@ ACTIONS: dict[str, tuple[dict[str, Callable[[object], Any]], tuple[str, ...]]] =
     TO_TABLE: ({"url": read_text, "table": read_own_table, "leave": choice_of(ROW_LEAVES)}, ("url", "table")),
     TO_MESSAGE: ({"message": read_text}, ("message",)),
 }
-"""By `to`: the readers of the other keys, and which of them are needed."""
+"""For each `to`: the readers of its other keys, and the required keys."""
 
 
 def read_actions(value: object) -> tuple[RuleAction, ...]:
-    """One action, or a list of them."""
+    """One action, or a list of actions."""
     several = value if isinstance(value, list | tuple) else [value]
     return tuple(_action(one) for one in several)
 

@@ -9,23 +9,23 @@ from typing import NamedTuple
 from tallybook.core import FLOW, LEVEL, MAX_DIMENSIONS, THEN_WORDS, UNIQUES, Metric
 
 EVENTS = "events"
-"""The source of usage events. It is there where a metric names an event, and needs no declaration."""
+"""The source of usage events. It needs no declaration: it exists if a metric reads an event."""
 
 
 @dataclass
 class DeclaredMetric:
-    """A metric that is being read: its valid values, its keys as given, and the keys with a problem."""
+    """A metric while it is read: its valid values, its keys as given, and the keys with a problem."""
 
     metric: Metric
     path: str
     given: Mapping[str, object]
     bad: set[str]
     refused: bool = False
-    """It cannot be checked further: its kind is unknown."""
+    """It cannot be checked further, because its kind is unknown."""
 
     @property
     def shape(self) -> str:
-        """Where its values come from: facts, function, or derived (other metrics)."""
+        """The origin of its values: facts, function, or derived (other metrics)."""
         if {"table", "sql", "event"} & self.mentioned:
             return "facts"
         return "function" if "function" in self.mentioned else "derived"
@@ -41,14 +41,14 @@ class DeclaredMetric:
         return self.metric.kind == LEVEL
 
     def has(self, *keys: str) -> bool:
-        """Whether one of the keys was given."""
+        """Whether at least one of the keys was given."""
         return any(key in self.given for key in keys)
 
 
 class KeyRule(NamedTuple):
-    """A combination of keys that is invalid. Reported at `key`, unless one of the keys in `looks_at` is itself wrong.
+    """An invalid combination of keys. It is reported at `key`, unless a key in `looks_at` is itself invalid.
 
-    {series} in `expected` and `paste` is replaced by the columns of series and by."""
+    `expected` and `paste` may contain {series}, which is replaced by the columns of series and by."""
 
     key: str
     looks_at: tuple[str, ...]
@@ -68,7 +68,7 @@ def _rows_by_day(d: DeclaredMetric) -> bool:
 
 
 def _latest_level(d: DeclaredMetric) -> bool:
-    """Whether it is a level of which only the row received last counts of a day and series."""
+    """Whether it is a level that counts only the row received last for each day and series."""
     return _rows_by_day(d) and d.has("received")
 
 
@@ -368,7 +368,7 @@ _FUNCTIONS = ("function", "measure", "kind", "source", "by", "over_time", "max_s
 FUNCTION_KEYS = frozenset((*_FUNCTIONS, "unit_from", "minor_units", *_TITLES))
 DERIVED_KEYS = frozenset(("measure", *_TITLES))
 FACT_KEYS = frozenset(("time", "from", "until", "where", "by", "stored", "series", "source", "carry"))
-"""Keys that suggest facts, where table and sql are both missing."""
+"""Keys that suggest facts when both table and sql are missing."""
 WHY_NOT_DERIVED = {
     "by": "it has the dimensions that all of its metrics have",
     "where": "filter its metrics, or query with --where",

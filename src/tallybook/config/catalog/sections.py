@@ -25,7 +25,7 @@ SECTIONS = (
     "messages",
 )
 SINGLE = ("book", "schedule", "alerts", "serve", "accounts", "users")
-"""Sections with one table, without names."""
+"""Sections that are one table without a name."""
 
 
 def check_sections(raw: Mapping[str, object], problems: Problems) -> None:

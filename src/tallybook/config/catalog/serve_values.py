@@ -12,12 +12,12 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](
 
 
 UNIX_PROXY = "unix"
-"""Among `proxies`: whoever connects to a Unix socket."""
+"""The entry of `proxies` for connections over a Unix socket."""
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
 def read_header(value: object) -> str:
-    """The name of a header."""
+    """The name of a header, in lower case."""
     if not isinstance(value, str) or not _HEADER.fullmatch(value.strip()):
         raise Wrong("is not the name of a header", expected='a name such as "X-Forwarded-User"')
     return value.strip().lower()
@@ -40,7 +40,7 @@ def read_origins(value: object) -> tuple[str, ...]:
 
 
 def read_networks(value: object) -> tuple[str, ...]:
-    """A list of addresses or networks, and `unix`."""
+    """A list of IP addresses or networks, and `unix`."""
     found = []
     for text in _texts(value, 'a list such as ["10.0.0.0/8", "192.168.1.7"]'):
         if text.strip() == UNIX_PROXY:
@@ -56,8 +56,8 @@ def read_networks(value: object) -> tuple[str, ...]:
 
 
 def read_identity_secrets(value: object) -> tuple[str, ...]:
-    """A list of secrets, none of which can be guessed; a variable with an empty value is none. Errors do not repeat
-    them."""
+    """A list of secrets of at least MIN_IDENTITY_SECRET characters. Empty texts (unset variables) are skipped. Errors
+    do not repeat them."""
     value = [value] if isinstance(value, str) else value
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
         raise Wrong("is not a list of texts", expected='a list such as ["${TALLYBOOK_IDENTITY_SECRET}"]')

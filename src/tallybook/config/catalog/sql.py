@@ -1,7 +1,6 @@
-"""Checks of `sql`, `where` and `fresh` that need no database: each is one statement that only reads.
+"""Checks of `sql`, `where` and `fresh` that need no database: each must be one statement that only reads.
 
-The database checks the rest.
-"""
+The database checks the rest."""
 
 from __future__ import annotations
 
@@ -23,13 +22,13 @@ _BOUNDS = "add the bounds of the requested days with {{from}} and {{to}}: called
 
 
 def wrong_in_all(check: Callable[[str, str], Wrong | None], text: str, dialects: Sequence[str]) -> Wrong | None:
-    """The mistake of a text, if it is one in all of these dialects."""
+    """The problem of a text, if it has one in every given dialect."""
     mistakes = [check(text, dialect) for dialect in dialects]
     return mistakes[0] if all(mistakes) else None
 
 
 def wrong_where(text: str, dialect: str) -> Wrong | None:
-    """Why a text cannot be a condition in brackets; None if it can."""
+    """Why a text cannot be a condition in parentheses; None if it can."""
     try:
         found = bare(text, dialect)
     except UnclosedText as unreadable:
@@ -46,18 +45,18 @@ def wrong_where(text: str, dialect: str) -> Wrong | None:
 
 
 def wrong_measure(text: str, dialect: str) -> str:
-    """Why a text cannot be a measure, whatever it parses as; '' if it can."""
+    """Why a text cannot be a measure, even if it parses as one; '' if it can."""
     try:
         bare(text, dialect)
     except ExecutedComment as wrong:
-        return str(wrong)  # the parser leaves it out
+        return str(wrong)  # the parser skips the comment
     except UnclosedText:
-        return ""  # the parser says so in its own words
+        return ""  # the parser reports it
     return ""
 
 
 def wrong_placeholder(text: str, *, timed: bool) -> Wrong | None:
-    """Why the placeholders of a query are wrong; None if they are right."""
+    """The problem with the placeholders of a query; None if they are correct."""
     for name in _PLACEHOLDER.findall(text):
         if name not in ("from", "to"):
             meant = closest_key(name, ("from", "to"))
@@ -70,8 +69,9 @@ def wrong_placeholder(text: str, *, timed: bool) -> Wrong | None:
 
 
 def wrong_query(text: str, dialect: str) -> Wrong | None:
-    """Why a text is not one query that only reads; None if it is. Uses its words and, where sqlglot parses it, its
-    meaning."""
+    """Why a text is not one query that only reads; None if it is.
+
+    Checks its words and, if sqlglot can parse it, its statements."""
     try:
         found = bare(text, dialect)
     except UnclosedText as unreadable:
@@ -150,7 +150,7 @@ _LOCKS = re.compile(r"\bfor\s+(?:no\s+key\s+update|update|key\s+share|share)\b|\
 
 
 def _writing_word(found: Bare, dialect: str) -> str | None:
-    """The first unquoted word that a reading query of this dialect cannot contain."""
+    """The first unquoted word that a query of this dialect cannot contain if it only reads."""
     if locks := _LOCKS.search(found.text.lower()):
         return " ".join(locks[0].split())
     words = _BATCH_WORDS if lexis_of(dialect).batches else {"into"}
@@ -158,14 +158,14 @@ def _writing_word(found: Bare, dialect: str) -> str | None:
 
 
 def _wrong_with(found: Bare) -> Wrong | None:
-    """WITH … INSERT that sqlglot cannot parse."""
+    """The problem of a WITH … INSERT that sqlglot cannot parse; None if there is none."""
     outer = _without_brackets(found.text)
     writes = re.search(r"\b(insert|update|delete|merge)\s+\w", outer, re.IGNORECASE)
     return Wrong(f"writes ({writes[1].upper()})", expected="a query that only reads") if writes else None
 
 
 def _without_brackets(text: str) -> str:
-    """The text outside of brackets."""
+    """The text outside of parentheses."""
     while (shorter := re.sub(r"\([^()]*\)", " ", text)) != text:
         text = shorter
     return text
@@ -173,7 +173,7 @@ def _without_brackets(text: str) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _statements(text: str, dialect: str) -> list[exp.Expression] | None:
-    """The statements that sqlglot parses; None where it cannot, though the database perhaps can."""
+    """The statements that sqlglot parses; None if it cannot parse them. The database might."""
     from sqlglot import parse
     from sqlglot.errors import SqlglotError
 
@@ -196,7 +196,8 @@ def _wrong_write(statement: exp.Expression) -> Wrong | None:
 
 
 def wrong_cut(text: str, dialect: str, *, timed: bool) -> Wrong | None:
-    """Reports a LIMIT of the outer select, and window functions where days are read one by one."""
+    """The problem of a LIMIT in the outer select, or of window functions in facts read day by day; None if there is
+    none."""
     from sqlglot import expressions as exp
 
     statements = _statements(text, dialect)
@@ -223,7 +224,7 @@ def _outer_limit(statement: exp.Expression) -> bool:
 
 
 def output_columns(text: str, dialect: str) -> list[str] | None:
-    """The names of the columns that a query returns; None where they are unknown (`*`, unnamed expressions)."""
+    """The column names that a query returns; None if they are unknown (`*`, unnamed expressions)."""
     from sqlglot import expressions as exp
 
     statements = _statements(text, dialect)
@@ -239,7 +240,7 @@ def output_columns(text: str, dialect: str) -> list[str] | None:
 
 
 def reads_as_aggregate(text: str, dialects: Sequence[str]) -> bool:
-    """Whether a formula is a measure of facts in one of the dialects."""
+    """Whether a formula is a valid measure of facts in one of the dialects."""
     for dialect in dialects:
         try:
             parse_measure(text, dialect)

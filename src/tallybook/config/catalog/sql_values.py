@@ -1,5 +1,4 @@
-"""Readers of names of columns, tables and functions, of joins and of queries. Each returns the value, or raises
-`Wrong`."""
+"""Readers of names (columns, tables, functions), joins and queries. Each returns the value, or raises `Wrong`."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def read_column(value: object) -> str:
-    """The name of a column, without its table."""
+    """A column name without its table."""
     name = read_text(value)
     if re.search(r"[()\[\]{}'\";:,=\n]|\s[aA][sS]\s", name):
         expected = "the name of a column; compute it in `sql` and give it a name there"
@@ -31,7 +30,7 @@ def read_column(value: object) -> str:
 
 
 def read_qualified(value: object) -> str:
-    """A column, qualified with a table where it is of a joined one."""
+    """A column name, qualified with its table if the table is joined."""
     return value if isinstance(value, str) and re.fullmatch(r"\w+\.\w+", value) else read_column(value)
 
 
@@ -55,7 +54,7 @@ def _item(value: object) -> str:
 
 
 def read_columns(value: object) -> tuple[str, ...]:
-    """A list of columns, each once."""
+    """A list of columns without repetitions."""
     if isinstance(value, str):
         meant = [v.strip() for v in value.split(",")]
         raise Wrong("is not a list", expected="a list of columns", instead=meant)
@@ -71,7 +70,7 @@ def read_columns(value: object) -> tuple[str, ...]:
 
 
 def read_received(value: object) -> str | tuple[str, ...]:
-    """A column, or several where later ones order rows that are equal in the ones before."""
+    """A column, or several: later columns order rows that are equal in the earlier ones."""
     if isinstance(value, str):
         return read_column(value)
     names = read_columns(value)
@@ -118,7 +117,7 @@ def _join(text: str) -> Join:
 
 
 def _pair(equal: tuple[str, str], name: str, text: str) -> tuple[str, str]:
-    """(column of the joined table, the other side). The table name before the dot tells them apart."""
+    """(column of the joined table, other side). The table name before the dot identifies the joined table's side."""
     sides = [_unquoted(side) for side in equal]
     is_joined = [side.rpartition(".")[0].casefold() == name.casefold() for side in sides]
     if is_joined[0] == is_joined[1]:
@@ -135,7 +134,7 @@ def _unquoted(name: str) -> str:
 
 
 def read_query(value: object) -> str:
-    """A query, without a semicolon at its end."""
+    """A query without a trailing semicolon."""
     text = re.sub(r"[\s;]+\Z", "", read_text(value)) or read_text("")
     # A comment at the end must not comment out the SQL that is added after it.
     return f"{text}\n" if re.search(r"(--|#)[^\n]*\Z", text) else text
@@ -160,7 +159,7 @@ def read_function(value: object) -> str:
 
 
 def read_event(value: object) -> str:
-    """The name of an event as that of its relation."""
+    """The name of an event, in the form of a table name."""
     return written_table(read_text(value))
 
 

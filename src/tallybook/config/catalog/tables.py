@@ -1,4 +1,4 @@
-"""Reads the tables of the toml key by key; each value that cannot be read is a problem."""
+"""Reads the tables of the TOML key by key. A value that cannot be read is reported as a problem."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ from tallybook.core import (
 )
 
 DEFAULT_DIALECT = "postgres"
-"""The dialect of `fresh` for a source of an unknown kind."""
+"""The dialect of `fresh` for a source of unknown kind."""
 
 
 @dataclass
 class SectionTable:
-    """One table of the toml: its valid values by field, its keys as given, and the keys with a problem."""
+    """One table of the TOML: its valid values by field, its keys as given, and the keys with a problem."""
 
     path: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class SectionTable:
 
 
 def read_section(raw: object, keys: Mapping[str, Key], path: str, problems: Problems) -> SectionTable:
-    """Read the valid values of a table. Everything else is a problem, unless it already is one."""
+    """Read the valid values of a table. Report everything else, unless it was reported before."""
     table = SectionTable(path)
     if not isinstance(raw, Mapping):
         seen = type(raw).__name__ if _secret(keys) else shorten_toml(raw)
@@ -97,7 +97,7 @@ def _read_value(table: SectionTable, key: str, value: object, how: Key, problems
 
 
 def wrong_value(path: str, key: str, value: object, wrong: Wrong, how: Key) -> Problem:
-    """The problem of a value that could not be read."""
+    """The problem report for a value that could not be read."""
     instead = toml(wrong.instead) if wrong.instead is not None else ""
     return Problem(
         path=f"{path}.{key}",
@@ -110,9 +110,9 @@ def wrong_value(path: str, key: str, value: object, wrong: Wrong, how: Key) -> P
 
 
 def _unknown(key: str, value: object, keys: Mapping[str, Key], path: str, problems: Problems) -> str:
-    """Report an unknown key. Returns the key that was meant, so that it is not reported as missing too.
+    """Report an unknown key. Returns the key that was probably meant, so that it is not also reported as missing.
 
-    In tables with secrets, a misspelled key may hide one: then its value is not repeated."""
+    In tables with secrets, a misspelled key may contain one. Then the report does not repeat its value."""
     meant = closest_key(key, keys)
     hidden = _secret(keys) and ("url" in keys or "://" in str(value))
     problems.add(
@@ -136,7 +136,7 @@ def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapp
 
 
 def named_tables(raw: Mapping[str, object], section: str, problems: Problems) -> list[tuple[str, object]]:
-    """(name, keys) of every table of a section. Reports invalid names."""
+    """(name, keys) of every table in a section. Reports invalid names."""
     tables = _tables(raw, section, problems)
     for name in tables:
         _check_name(name, section, problems)
@@ -145,7 +145,7 @@ def named_tables(raw: Mapping[str, object], section: str, problems: Problems) ->
 
 
 def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
-    """`[book]`, with defaults for missing keys."""
+    """Read `[book]`. Missing keys get defaults."""
     table = read_section(raw.get("book", {}), BOOK_KEYS, "book", problems)
     book = BookSettings(**table.values)
     if "ledger" not in {*table.given, *table.bad}:
@@ -165,7 +165,7 @@ def _check_without_ledger(book: BookSettings, problems: Problems) -> None:
 
 
 def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSettings:
-    """`[schedule]`; without it, nothing is due."""
+    """Read `[schedule]`. Without it, no run is scheduled."""
     table = read_section(raw.get("schedule", {}), SCHEDULE_KEYS, "schedule", problems)
     if "at" in table.given and "cron" in table.given:
         seen = f"at = {shorten_toml(table.given['at'])} and cron = {shorten_toml(table.given['cron'])}"
@@ -176,7 +176,7 @@ def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSett
 
 
 def read_serve(raw: Mapping[str, object], problems: Problems) -> ServeSettings:
-    """`[serve]`; without it `tallybook serve` takes no events."""
+    """Read `[serve]`. Without it, `tallybook serve` accepts no events."""
     table = read_section(raw.get("serve", {}), SERVE_KEYS, "serve", problems)
     known = {*table.given, *table.bad}
     for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
@@ -189,7 +189,7 @@ def read_serve(raw: Mapping[str, object], problems: Problems) -> ServeSettings:
 
 
 def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:
-    """`[alerts]`; without it, no alerts are sent."""
+    """Read `[alerts]`. Without it, no alerts are sent."""
     table = read_section(raw.get("alerts", {}), ALERT_KEYS, "alerts", problems)
     settings = AlertSettings(**table.values)
     known = {*table.given, *table.bad}
@@ -206,7 +206,7 @@ def read_sources(
     problems: Problems,
     every_kind: Callable[[], Iterable[SourceKind]] = tuple,
 ) -> dict[str, SourceSettings]:
-    """Every `[sources.NAME]`; the url is empty where it is missing."""
+    """Read every `[sources.NAME]`. A missing url becomes an empty text."""
     sources = {}
     for name, keys in _tables(raw, "sources", problems).items():
         path = f"sources.{name}"
@@ -244,7 +244,7 @@ def _option_key(option: Option) -> Key:
 
 
 def _known_to_any(keys: object) -> object:
-    """The keys without those of unknown sources: their own keys are known only when the url is right."""
+    """The keys without unknown ones. A source's own keys are known only once its url is correct."""
     if not isinstance(keys, Mapping):
         return keys
     return {key: value for key, value in keys.items() if key in SOURCE_KEYS or closest_key(key, SOURCE_KEYS)}
@@ -253,7 +253,7 @@ def _known_to_any(keys: object) -> object:
 def _without_others(
     keys: object, known: set[str], path: str, problems: Problems, every_kind: Callable[[], Iterable[SourceKind]]
 ) -> object:
-    """The keys without those of other kinds of sources, which are reported."""
+    """The keys without those of other kinds of sources, which it reports."""
     if not isinstance(keys, Mapping) or keys.keys() <= known:
         return keys
     owners = {option.name: kind for kind in every_kind() for option in kind.options}
@@ -307,7 +307,7 @@ def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
 def read_metrics(
     raw: Mapping[str, object], events: EventSettings, problems: Problems, of_entities: Container[str] = ()
 ) -> dict[str, DeclaredMetric]:
-    """Every `[metrics.NAME]`, not yet checked against its source and other metrics. `of_entities`: the sources of users
+    """Read every `[metrics.NAME]`. Sources and other metrics are not checked yet. `of_entities`: the sources of users
     and accounts."""
     declared = {}
     for name, written in named_tables(raw, "metrics", problems):
@@ -330,7 +330,7 @@ def _check_reserved(name: str, problems: Problems) -> None:
 
 @dataclass(frozen=True)
 class DeclaredDelivery:
-    """A delivery that is being read: its valid values, its keys as given, and the keys with a problem."""
+    """A delivery while it is read: its valid values, its keys as given, and the keys with a problem."""
 
     delivery: Delivery
     path: str
@@ -339,13 +339,14 @@ class DeclaredDelivery:
 
 
 def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredDelivery]:
-    """Every `[deliveries.NAME]`, not yet checked against the metrics."""
+    """Read every `[deliveries.NAME]`. Metrics are not checked yet."""
     tables = named_tables(raw, "deliveries", problems)
     return {name: _read_delivery(name, keys, f"deliveries.{name}", problems) for name, keys in tables}
 
 
 def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> DeclaredDelivery:
-    """A delivery with the common keys and those of its destination; for an unknown destination, those of all."""
+    """A delivery with the common keys and the keys of its destination. For an unknown destination, all keys are
+    accepted."""
     kind = delivery_kind(raw.get("to")) if isinstance(raw, Mapping) else None
     own = {option.name: _option_key(option) for one in ([kind] if kind else _delivered()) for option in one.options}
     foreign: set[str] = set()
@@ -361,7 +362,7 @@ def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> Dec
 
 
 def _is_unusable(to: object) -> bool:
-    """Whether a destination is installed and cannot be imported, so that its own keys are unknown."""
+    """Whether a destination is installed but cannot be imported, so that its own keys are unknown."""
     return isinstance(to, str) and to in DESTINATIONS and known_destination(to) is None
 
 
@@ -377,18 +378,18 @@ def delivery_kind(to: object) -> DestinationKind | None:
 
 @dataclass(frozen=True)
 class DeclaredGoal:
-    """A goal that is being read: its valid values, its keys as given, and the keys with a problem."""
+    """A goal while it is read: its valid values, its keys as given, and the keys with a problem."""
 
     goal: Goal
     path: str
     given: Mapping[str, object]
     bad: set[str]
     targets: Mapping[str, Decimal]
-    """Targets by period as written."""
+    """Targets by period, as written."""
 
 
 def read_goals(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredGoal]:
-    """Every `[goals.NAME]`, with the periods of its targets as written."""
+    """Read every `[goals.NAME]`. The periods of targets stay as written."""
     declared = {}
     for name, keys in named_tables(raw, "goals", problems):
         table = read_section(keys, GOAL_KEYS, f"goals.{name}", problems)

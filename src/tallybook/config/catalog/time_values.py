@@ -13,7 +13,7 @@ _A_DAY = 'a day such as "2023-01-31"'
 
 
 def read_day(value: object) -> date:
-    """A day."""
+    """A calendar day."""
     if isinstance(value, datetime):
         raise Wrong("is an instant, not a day", expected="a day", instead=value.date().isoformat())
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
@@ -33,7 +33,7 @@ def read_day(value: object) -> date:
 
 
 def _end_of_month(text: str) -> str | None:
-    """The last day of the month for its 30th or 31st, where it has none."""
+    """The last day of the month, if the text is a 29th, 30th or 31st that the month does not have."""
     year, month, day = map(int, text.strip().split("-"))
     if not (year and 1 <= month <= 12 and 28 < day <= 31):
         return None
@@ -41,7 +41,7 @@ def _end_of_month(text: str) -> str | None:
 
 
 def _other_day(meant: Sequence[date]) -> str:
-    """What to write if a date such as 08/01/2026 has its day first."""
+    """A hint with the other reading of a date such as 08/01/2026, if its day comes first."""
     if len(meant) < 2:
         return ""
     from tallybook.core import day_in_words
@@ -62,7 +62,7 @@ _MAX_SPAN_SECONDS = 36_500 * 86_400
 
 
 def span_from(low: int, unit: str) -> Callable[[object], float]:
-    """Returns a reader of a span as seconds. `unit`: the probable unit of a bare number."""
+    """Create a reader of a span in seconds. `unit`: the probable unit of a bare number."""
 
     def read(value: object) -> float:
         found = _SPAN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
@@ -123,7 +123,7 @@ def read_quiet(value: object) -> tuple[int, int]:
 
 
 def whole_days_from(low: int, high: int) -> Callable[[object], int]:
-    """Returns a reader of a number of whole days in a range."""
+    """Create a reader of a number of whole days in a range."""
 
     def read(value: object) -> int:
         days = read_whole_days(value)
@@ -135,7 +135,7 @@ def whole_days_from(low: int, high: int) -> Callable[[object], int]:
 
 
 def read_time_of_day(value: object) -> str:
-    """A time of every day, as a cron expression."""
+    """A time of every day, converted to a cron expression."""
     if isinstance(value, time):
         value = value.isoformat(timespec="minutes")
     found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -160,7 +160,7 @@ _DAYS_OF = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
 def read_history(value: object) -> int:
-    """A span such as "2y" or "18 months" as days."""
+    """A span such as "2y" or "18 months", in days."""
     found = _HISTORY.fullmatch(str(value))
     if found is None or not isinstance(value, str):
         raise Wrong("is not a span of time", expected='a number with d, w, m or y, such as "2y"')
@@ -172,7 +172,7 @@ _MIN_KEPT_DAYS, _MAX_KEPT_DAYS = 31, 36_600
 
 
 def read_kept_days(value: object) -> int:
-    """A span such as "36 months" as days, never fewer than it has in any calendar."""
+    """A span such as "36 months" in days, with the longest length of each unit: 31 days a month, 366 a year."""
     found = _HISTORY.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise Wrong("is not a span of time", expected='a number of days, weeks, months or years, such as "36 months"')

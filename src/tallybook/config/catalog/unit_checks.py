@@ -1,4 +1,4 @@
-"""Checks of units: where the unit of each row is, amounts in cents, and formulas that add different units."""
+"""Checks of units: the column with the unit of each row, amounts in cents, and formulas that add different units."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class UnitChecks(FormulaChecks):
     """Checks of the units of metrics and of formulas."""
 
     def check_units(self) -> None:
-        """Check the units of all metrics, and make the columns with units dimensions of their metrics."""
+        """Check the units of all metrics. Columns with units become dimensions of their metrics."""
         for d in self.declared.values():
             self.check_amount(d)
             if "unit_from" in d.bad or "by" in d.bad:
@@ -72,7 +72,7 @@ class UnitChecks(FormulaChecks):
             self.check_formula_units(d)
 
     def check_amount(self, d: DeclaredMetric) -> None:
-        """Report minor_units of a measure that does not grow with its amounts."""
+        """Report `minor_units` for a measure that does not scale with its amounts."""
         parsed = d.metric.parsed
         if not d.metric.minor_units or parsed is None or parsed.operands or {"minor_units", "measure"} & d.bad:
             return
@@ -95,7 +95,7 @@ class UnitChecks(FormulaChecks):
             self.report(d, "measure", message, seen=self.written(d, "measure"), expected=expected)
 
     def unit_of(self, name: str) -> str | None:
-        """The unit of a metric, declared or that of its formula; None where it is not known."""
+        """The declared unit of a metric, or the unit of its formula; None if unknown."""
         d = self.declared.get(name)
         if d is None:
             return None

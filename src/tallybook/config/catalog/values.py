@@ -22,11 +22,11 @@ from tallybook.core import (
 )
 
 MAX_TOP = 1000
-"""Series that a view or a question may ask for."""
+"""Maximum number of series that a view or a question may ask for."""
 
 
 class Wrong(Exception):
-    """An invalid value: why, what is expected, and the value that was probably meant."""
+    """An invalid value: the reason, what is expected, and the value that was probably meant."""
 
     def __init__(self, why: str, *, expected: str = "", instead: object = None, hint: str = "") -> None:
         super().__init__(why)
@@ -34,7 +34,7 @@ class Wrong(Exception):
 
 
 def read_text(value: object) -> str:
-    """A text that is not empty, without leading or trailing blanks."""
+    """A nonempty text, without leading or trailing blanks."""
     if not isinstance(value, str):
         raise Wrong("is not a text", expected="a text in quotes", instead=_quoted(value))
     if not value.strip():
@@ -45,7 +45,7 @@ def read_text(value: object) -> str:
 
 
 def read_words(value: object) -> str:
-    """A text that may be empty."""
+    """A text, possibly empty."""
     return read_text(value) if not isinstance(value, str) or value.strip() else ""
 
 
@@ -62,7 +62,7 @@ def read_flag(value: object) -> bool:
 
 
 def whole_number(low: int, high: int) -> Callable[[object], int]:
-    """Returns a reader of a whole number in a range."""
+    """Create a reader of a whole number in a range."""
 
     def read(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -75,7 +75,7 @@ def whole_number(low: int, high: int) -> Callable[[object], int]:
 
 
 def choice_of(choices: Sequence[str]) -> Callable[[object], str]:
-    """Returns a reader of one of several words."""
+    """Create a reader that accepts one of several words."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in choices:
@@ -101,7 +101,8 @@ def _delivers(name: str) -> bool:
 
 
 def separator_of(choices: Sequence[str]) -> Callable[[object], str]:
-    """Returns a reader of one of a few characters. Messages show them as TOML strings, so that a tab is visible."""
+    """Create a reader that accepts one of a few characters. Messages show them as TOML strings, so that a tab is
+    visible."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in choices:
@@ -114,11 +115,11 @@ def separator_of(choices: Sequence[str]) -> Callable[[object], str]:
 
 
 LARGEST = 10**27
-"""Upper limit for the numbers of a metric."""
+"""Upper limit for numbers in declarations."""
 
 
 def names_of(what: str, listed: str) -> Callable[[object], tuple[str, ...]]:
-    """Returns a reader of a list of texts, each once."""
+    """Create a reader of a list of texts without repetitions."""
 
     def read(value: object) -> tuple[str, ...]:
         if isinstance(value, str):
@@ -159,7 +160,7 @@ def read_filters(value: object) -> tuple[str, ...]:
 
 
 def read_document(value: object) -> str:
-    """The id of a spreadsheet, given as an id or as its URL."""
+    """The id of a spreadsheet. The value is the id or the URL."""
     document = spreadsheet_id(read_text(value))
     if document is None:
         raise Wrong(
@@ -170,7 +171,7 @@ def read_document(value: object) -> str:
 
 
 def read_id(value: object) -> str:
-    """An id."""
+    """An id of 4 to 64 letters, digits, dots, hyphens and underscores."""
     text = read_text(value)
     if not re.fullmatch(r"[\w.-]{4,64}", text, re.ASCII):
         raise Wrong("is not a valid id", expected="4 to 64 letters, digits, - and _")
@@ -194,7 +195,7 @@ def read_addresses(value: object) -> tuple[str, ...]:
 
 
 def choices_of(choices: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
-    """Returns a reader of a list of allowed words, each once."""
+    """Create a reader of a list of allowed words without repetitions."""
 
     def read(value: object) -> tuple[str, ...]:
         words = names_of("words", toml(list(choices[:2])))(value)
@@ -209,7 +210,7 @@ def choices_of(choices: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
 
 
 def number_from(low: int, high: int) -> Callable[[object], float]:
-    """Returns a reader of a number in a range."""
+    """Create a reader of a number in a range."""
 
     def read(value: object) -> float:
         number = float(read_number(value))
@@ -221,7 +222,7 @@ def number_from(low: int, high: int) -> Callable[[object], float]:
 
 
 def read_share_or_number(value: object) -> float:
-    """A share as "1%", which is below 1; or a whole number from 1 on."""
+    """A share such as "1%" as a fraction below 1, or a whole number from 1."""
     expected = 'a share as "1%", or a number of events as 100'
     if isinstance(value, str) and value.strip().endswith("%"):
         try:
@@ -237,7 +238,7 @@ def read_share_or_number(value: object) -> float:
 
 
 def read_number(value: object) -> Decimal:
-    """A number as a decimal, with the digits as written."""
+    """A number as a decimal that keeps the digits as written."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         meant = value.strip() if isinstance(value, str) else ""
         bare = re.fullmatch(r"-?\d{1,27}(\.\d+)?", meant)
@@ -249,7 +250,7 @@ def read_number(value: object) -> Decimal:
 
 
 def read_targets(value: object) -> dict[str, Decimal]:
-    """Targets by period as written. The valid periods depend on the scope of the goal."""
+    """Targets by period, as written. The scope of the goal decides which periods are valid."""
     if not isinstance(value, Mapping):
         raise Wrong("is not a table of periods", expected="a number for each period, or `target` for all of them")
     if not value:
@@ -266,14 +267,14 @@ def read_targets(value: object) -> dict[str, Decimal]:
 
 
 def read_views(value: object) -> tuple[object, ...]:
-    """The views of a board; each is read as a table of its own."""
+    """The views of a board. Each is read later as a table of its own."""
     if not isinstance(value, list | tuple) or not value:
         raise Wrong("is not a list of views", expected='tables with metrics: [{ metrics = ["revenue"] }]')
     return tuple(value)
 
 
 def read_board_series(value: object) -> tuple[object, ...]:
-    """The series of a view; each is read as a table of its own."""
+    """The series of a view. Each is read later as a table of its own."""
     if not isinstance(value, list | tuple) or not 0 < len(value) <= len(SERIES_LETTERS):
         expected = f'1 to {len(SERIES_LETTERS)} tables: [{{ metric = "revenue" }}, {{ metric = "signups" }}]'
         raise Wrong("is not a list of series", expected=expected)
@@ -281,7 +282,7 @@ def read_board_series(value: object) -> tuple[object, ...]:
 
 
 def read_top(value: object) -> int:
-    """A number of series, or "all"."""
+    """A number of series, or "all" (`EVERY_SERIES`)."""
     if value == "all":
         return EVERY_SERIES
     try:
@@ -291,7 +292,7 @@ def read_top(value: object) -> int:
 
 
 def read_tab(value: object) -> str:
-    """The name of a sheet that every spreadsheet program accepts."""
+    """The name of a sheet that is valid in every spreadsheet program."""
     name = read_text(value)
     proper = re.sub(r"[\[\]:*?/\\]", " ", name).strip("' ")[:31]
     if name != proper or name.casefold() == "history":
@@ -322,7 +323,7 @@ def read_schema(value: object) -> str:
 
 
 def read_bytes(value: object) -> int:
-    """A number of bytes: "2 GB", "500 MB"."""
+    """A number of bytes, written like "2 GB" or "500 MB"."""
     found = re.fullmatch(r"(\d{1,6}) ?(B|kB|MB|GB|TB)", value) if isinstance(value, str) else None
     if found is None:
         raise Wrong("is not a number of bytes", expected="a number and B, kB, MB, GB or TB")

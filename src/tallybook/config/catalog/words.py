@@ -1,4 +1,4 @@
-"""Corrections of unknown keys and words, and values as they are written in the file."""
+"""Corrections of unknown keys and words, and values in TOML syntax."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SYNONYMS = {
 
 
 def closest_key(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The word of `valid` that `word` probably means: a synonym of other tools, or a similar word."""
+    """The word in `valid` that `word` probably means: a synonym from other tools, or a similar word."""
     folded = {v.casefold(): v for v in valid}
     if not isinstance(word, str):
         return None
@@ -56,7 +56,7 @@ def closest_key(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str 
 
 
 def toml(value: object) -> str:
-    """A value as it is written in a toml file."""
+    """A value in TOML syntax."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -70,6 +70,6 @@ def toml(value: object) -> str:
 
 
 def shorten_toml(value: object) -> str:
-    """A value as it is written in a toml file, cut to 100 characters."""
+    """A value in TOML syntax, cut to 100 characters."""
     written = toml(value)
     return written if len(written) <= 100 else written[:97] + "…"

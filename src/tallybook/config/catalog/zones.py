@@ -1,4 +1,4 @@
-"""Names of time zones: which ones are accepted, and which one a name of another kind means."""
+"""Names of time zones: which are accepted, and which zone another name probably means."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tallybook.config.catalog.words import closest_key
 from tallybook.core import Catalog, calendar
 
 _LOCAL = ("localtime", "posixrules", "Factory", "posix", "right")
-"""Names that mean another zone, or none, on another machine."""
+"""Names that mean another zone, or no zone, on another machine."""
 _ABBREVIATIONS = {
     "America/New_York": "EST EDT ET EASTERN",
     "America/Chicago": "CST CDT CT CENTRAL",
@@ -44,7 +44,7 @@ _ABBREVIATIONS = {
 _ZONE_OF = {word: zone for zone, words in _ABBREVIATIONS.items() for word in words.split()}
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s*([+-])\s*(\d{1,2})(?::?(00|30|45))?", re.IGNORECASE)
 _WITHOUT_SUMMER_TIME = {"EST": "America/New_York", "MST": "America/Denver"}
-"""Names of the database that are a fixed distance from UTC, with the zone that people often mean by them."""
+"""Zones of the database with a fixed UTC offset, and the zone that people often mean by these names."""
 _FIXED = re.compile(r"Etc/GMT([+-])(\d{1,2})")
 
 
@@ -66,7 +66,7 @@ def _known_zone(name: str) -> str | None:
 
 
 def zone_meant(name: str) -> tuple[str | None, str]:
-    """(the zone that a name of another kind probably means, what to consider)."""
+    """(the zone that another name probably means, a hint)."""
     if offset := _OFFSET.fullmatch(name):
         return _zone_of_offset(offset)
     bare = re.sub(r"\b(standard|daylight|summer)?\s*time$", "", name.strip().lower()).strip()
@@ -89,7 +89,7 @@ def _zone_of_offset(offset: re.Match[str]) -> tuple[str | None, str]:
 
 
 def _distance(sign: str, hours: int) -> str:
-    """Of a zone that is `sign` `hours` from UTC, as its clocks show it."""
+    """The UTC offset of a zone in words."""
     return f"{hours} hour{'s' * (hours != 1)} {'ahead of' if sign == '+' else 'behind'} UTC"
 
 
@@ -107,7 +107,7 @@ def _closest_zone(name: str) -> str | None:
 
 
 def zone_doubts(catalog: Catalog) -> dict[str, list[str]]:
-    """By place in the file: zones without summer time whose names are often used for a zone with it."""
+    """Zones without daylight saving time whose names often mean a zone with it: remarks by place in the file."""
     named = {"book.timezone": catalog.book.timezone}
     named |= {f"metrics.{one.name}.stored_zone": one.stored_zone or "" for one in catalog.metrics.values()}
     return {place: [why] for place, zone in named.items() if (why := _why_doubtful(place.rpartition(".")[2], zone))}

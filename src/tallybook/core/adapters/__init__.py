@@ -1,1 +1,1 @@
-"""What adapters say about themselves, and the registries with one line for each of them."""
+"""Descriptors of adapters, and the registries with one line for each adapter."""

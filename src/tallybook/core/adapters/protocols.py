@@ -1,7 +1,7 @@
-"""What wire protocols say about themselves, and which there are.
+"""Descriptors and registry of wire protocols.
 
-A protocol is one module and one line of `PROTOCOLS`; another package adds one by an entry point in the group
-`tallybook.protocols`, its name the name of the kind, its value "module:Class"."""
+A protocol is one module and one line of `PROTOCOLS`. Another package adds one by an entry point in the group
+`tallybook.protocols`: its name is the name of the kind, its value "module:Class"."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tallybook.core.adapters.registry import Option, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolKind:
-    """What a protocol says about itself.
+    """The descriptor of a protocol.
 
-    `paths`: those of its requests. `prefix`: the same paths are below it too, and every other path below it is answered
-    with the protocol's own 404. `methods`: those that its paths take. `headers`: those that decoding depends on, in
-    lower case; one that ends with `*` stands for all that begin so. `key_headers`: those that may have the key, beside
-    `Authorization`. `finds_repeats`: equal events without an id that come again soon are a request that was sent
-    again."""
+    `paths`: the paths of its requests. `prefix`: the same paths are also available below it, and the protocol itself
+    answers 404 for every other path below it. `methods`: the allowed HTTP methods. `headers`: the headers that
+    decoding depends on, in lower case; a trailing `*` matches every header with that beginning. `key_headers`:
+    headers that may contain the key, besides `Authorization`. `finds_repeats`: equal events without an id that
+    arrive again within a short time are treated as a retried request."""
 
     name: str
     title: str

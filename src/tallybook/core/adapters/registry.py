@@ -37,7 +37,7 @@ class Option:
 
 
 class Kind(Protocol):
-    """The part that all descriptors have: a name in the registry, and the adapter's own keys."""
+    """The fields that all descriptors have: a name in the registry, and the adapter's own keys."""
 
     @property
     def name(self) -> str: ...
@@ -58,7 +58,7 @@ class Registry(Generic[K]):
     group: str
     builtin: Mapping[str, str]
     methods: tuple[str, ...] = ()
-    """Methods that every adapter has. One of another package without them is refused."""
+    """Methods that every adapter has. An adapter of another package that lacks one is refused."""
     _classes: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -123,7 +123,7 @@ class Registry(Generic[K]):
 
 
 class AdapterError(DeclarationError):
-    """An adapter that is registered cannot be imported, or has no descriptor."""
+    """An adapter is registered but cannot be imported, or has no valid descriptor."""
 
 
 def _import_adapter(group: str, name: str, place: str) -> Any:
@@ -144,7 +144,7 @@ def _import_adapter(group: str, name: str, place: str) -> Any:
 
 
 def _missing_module(missing: str, module: str) -> str:
-    """What to do about a module that an adapter cannot import. `module`: that of its entry point."""
+    """The remedy for a module that an adapter cannot import. `module`: the module of its entry point."""
     if module == missing or module.startswith(f"{missing}."):
         return (
             f"the installed package has no module {missing}: correct its entry point, or the list of files that its "
@@ -155,7 +155,8 @@ def _missing_module(missing: str, module: str) -> str:
 
 
 def _check_descriptor(kind: Any, name: str, has: str) -> None:
-    """Raise AdapterError where the descriptor of an installed adapter has another name, or a field is no tuple."""
+    """Raise AdapterError if the descriptor of an installed adapter has another name, or if a tuple field is no
+    tuple."""
     for one in fields(kind) if is_dataclass(kind) else ():
         value = getattr(kind, one.name)
         if str(one.type).startswith("tuple[") and value is not None and not isinstance(value, tuple):

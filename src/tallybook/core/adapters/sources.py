@@ -123,7 +123,7 @@ class SourceKind:
         return f"pip install 'tallybook[{self.extra}]'" if self.extra else f"pip install {self.package or 'tallybook'}"
 
     def option(self, name: str) -> Option | None:
-        """The option with this name; None where there is none."""
+        """The option with this name; None if there is none."""
         return next((option for option in self.options if option.name == name), None)
 
 
@@ -170,7 +170,7 @@ def scheme_of(url: str) -> str:
 
 
 def kind_of(url: str) -> SourceKind | None:
-    """The descriptor of the source for a URL or a scheme; None where there is no such source.
+    """The descriptor of the source for a URL or a scheme; None if there is none.
 
     Raises AdapterError if the adapter is registered but cannot be imported."""
     scheme = scheme_of(url) or url

@@ -6,8 +6,8 @@ import msgspec
 
 ALERT_KINDS = ("failed", "late", "source", "stopped", "unusual", "revised", "delivery", "rejected", "silent", "unused")
 """What an alert can be about: a failed metric or run, a late metric, a source that is unreachable or stale, a metric
-without new facts, an unusual value, unusually large revisions, a failed delivery; of usage events, many rejected ones,
-a key that went silent, an event that feeds no metric."""
+without new facts, an unusual value, unusually large revisions, a failed delivery. For usage events: many rejected
+events, a key that went silent, an event that feeds no metric."""
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +24,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Days of history that a value is compared with."""
     heartbeat: str = ""
     rejected: float = 0.01
-    """The share of a key's events of 24 hours that may be rejected; a number of events from 1 on."""
+    """Allowed share of a key's events of the last 24 hours that are rejected. A value of 1 or more is a number of
+    events."""
 
     def __repr__(self) -> str:
         return f"AlertSettings({len(self.to)} addresses)"

@@ -38,7 +38,7 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Days for which every version is kept. Of older versions, one a month is kept."""
 
     def periods(self, week_starts: str | None = None) -> BookCalendar:
-        """The periods of every scope; `week_starts` replaces that of the book for the scope week."""
+        """The periods of every scope. `week_starts` replaces the book's first day of the week, for the scope week."""
         own = WEEKDAYS.index(self.week_starts)
         month, weeks = MONTH_NAMES.index(self.fiscal_year_starts) + 1, WEEK_PATTERNS.get(self.calendar, ())
         fiscal = FiscalYear(first_month=month, weeks=weeks, week_start=own, named=self.fiscal_year_named)
@@ -53,44 +53,44 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     listen: str | None = None
     insecure: bool = False
-    """Whether it may listen where others can reach it, although it has no TLS."""
+    """Whether it may listen on an address that other machines can reach, although it has no TLS."""
     durable: str | None = None
-    """Where requests are kept until they are compacted, `disk` or `ledger`; by default on the disk where the book has a
+    """Where requests are kept until they are compacted: `disk` or `ledger`. The default is `disk` if the book has a
     folder."""
     backlog: int = 2_000_000_000
-    """Bytes of events that may wait to be compacted. With more, events get 503."""
+    """Bytes of events that may wait for compaction. Above this limit, new events are answered 503."""
     reserve: int = 1_000_000_000
-    """Free bytes on the disk. With fewer, events get 503."""
+    """Bytes that must stay free on the disk. Below this limit, new events are answered 503."""
     downtime: float = 900.0
-    """Seconds for which no server may have run on a day for it to be complete."""
+    """Maximum length in seconds of an interruption of the server; a longer one makes its day incomplete."""
     workers: int = 1
-    """Processes that take requests."""
+    """Number of processes that handle requests."""
     origins: tuple[str, ...] = ()
-    """Pages that may send events with a browser key, as https://app.acme.com."""
+    """Origins of pages that may send events with a browser key, such as https://app.acme.com."""
     identities: str = "signed"
-    """Whether pages with a browser key need a signature to name a user or an account: signed, open."""
+    """Whether pages with a browser key need a signature to identify a user or an account: signed or open."""
     identity_secrets: tuple[str, ...] = ()
-    """What signed identities may be signed with; several while one replaces another."""
+    """Secrets that may sign identities; several during a rotation."""
     proxies: tuple[str, ...] = ()
-    """Networks whose X-Forwarded-For, X-Forwarded-Proto and login header are believed; `unix` for a Unix socket, where
-    only the login header needs it."""
+    """Networks of trusted proxies: their X-Forwarded-For, X-Forwarded-Proto and login header are believed. `unix` means
+    a Unix socket; only the login header needs it."""
     login_header: str | None = None
-    """The header in which a proxy names the person who signed in there."""
+    """The header in which a proxy sends the name of the signed-in person."""
     frames: tuple[str, ...] = ()
     """Origins of pages that may show shared pages in an <iframe>."""
     local: bool = True
-    """Whether requests from this machine to a loopback address may read without a key."""
+    """Whether requests from this machine to a loopback address may read data without a key."""
     reads: int = 100
-    """Requests a second that each reader may make to one worker."""
+    """Requests per second that each reader may send to one worker."""
     max_rows: int = 200_000
-    """Rows of an answer over HTTP."""
+    """Maximum rows of an answer over HTTP."""
     audit: float = 90 * 86400.0
-    """Seconds for which it is kept who asked what; 0: it is not."""
+    """Seconds for which the request log (who asked what) is kept; 0: nothing is logged."""
     contact: str | None = None
-    """Whom to ask about a shared link that is no longer valid."""
+    """The contact shown for a shared link that is no longer valid."""
     certificate: str | None = None
     private_key: str | None = None
-    """Paths of PEM files, for TLS of its own. Relative ones begin at the project folder."""
+    """Paths of PEM files for the server's own TLS. Relative paths start at the project folder."""
     access_log: bool = True
 
 

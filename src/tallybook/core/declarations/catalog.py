@@ -52,7 +52,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     alerts: AlertSettings = AlertSettings()
     serve: ServeSettings = ServeSettings()
     entities: dict[str, EntitySettings] = {}
-    """Those of `accounts` and `users` that are declared."""
+    """The declared ones of `accounts` and `users`."""
     events: EventSettings = EventSettings()
     rules: dict[str, Rule] = {}
     messages: dict[str, InAppMessage] = {}
@@ -69,13 +69,13 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(names)
 
     def unit_dims(self, name: str) -> tuple[str, ...]:
-        """The dimensions that hold the units of `name`, or of the metrics it is computed from."""
+        """The dimensions that contain the units of `name`, or of the metrics it is computed from."""
         units = [self.metrics[operand].unit_from for operand in self.operands(name)]
         return tuple(dict.fromkeys(unit for unit in units if unit))
 
     def queryable_dims(self, name: str) -> tuple[str, ...]:
-        """The dimensions by which `name` can be split or filtered; for a derived metric, those that all operands
-        have."""
+        """The dimensions by which `name` can be split or filtered. For a derived metric: the dimensions that all
+        operands have."""
         metric = self.metrics[name]
         if not metric.derived:
             return (*metric.by, *(d for d in metric.series_dims if d not in metric.by))

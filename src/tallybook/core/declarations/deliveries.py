@@ -28,7 +28,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     totals: bool = False
     fill: bool = False
     options: dict[str, Any] = {}
-    """The given keys of the destination's own, as its options read them: plain values."""
+    """Values of the destination's own keys, as its options read them. Keys that are not given are absent."""
 
     def __repr__(self) -> str:
         return f"Delivery({self.name!r}, to={self.to!r})"  # its options may be secret

@@ -10,13 +10,13 @@ class MetricAttribute(msgspec.Struct, frozen=True, kw_only=True):
 
     metric: str
     last: str | None = None
-    """A span such as "7 days". Without it: all days, of a level the last one."""
+    """A span such as "7 days". Without it: all days of a flow, and the last day of a level."""
     show: str | None = None
     where: tuple[str, ...] = ()
 
 
 class EntitySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[accounts]` or `[users]`. Without a `table` nothing is read; then attributes are pushed or imported."""
+    """`[accounts]` or `[users]`. Without a `table` nothing is read: attributes are only pushed or imported."""
 
     kind: str
     """accounts or users."""
@@ -29,12 +29,12 @@ class EntitySettings(msgspec.Struct, frozen=True, kw_only=True):
     changed: str | None = None
     """A column with the instant of the last change of a row."""
     account: str | None = None
-    """Of users: the column with the id of the account."""
+    """For users: the column with the id of the account."""
     dimension: tuple[str, ...] = ()
-    """Names of dimensions of metrics that contain the id."""
+    """Names of metric dimensions that contain the id."""
     groups: str | None = None
-    """The group type that other protocols have for an account."""
+    """The group type that other protocols use for accounts."""
     metrics: dict[str, MetricAttribute] = {}
     """Attributes that are metrics, by name."""
     history: int | None = None
-    """Days for which changes are kept; None: always."""
+    """Days for which changes are kept; None: forever."""

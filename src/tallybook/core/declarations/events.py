@@ -1,4 +1,4 @@
-"""`[events]` and `[events.NAME]`: how usage events are taken, and what is declared of each."""
+"""`[events]` and `[events.NAME]`: limits and rules for receiving usage events, and the declaration of each event."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ EVERY_DAY = (0, 1, 2, 3, 4, 5, 6)
 WORKDAYS = (0, 1, 2, 3, 4)
 STRICT, WARN, OFF = "strict", "warn", "off"
 SCHEMA_MODES = (STRICT, WARN, OFF)
-"""What happens to an event that is not as declared: it is rejected, it is stored and counted, nothing."""
+"""Treatment of an event that does not match its declaration: strict rejects it, warn stores and counts it, off stores
+it without a check."""
 NAIVE_TIMES = ("refuse", "utc", "book")
-"""What a time without a zone means."""
+"""Treatment of times without a zone: refuse them, or read them in UTC or in the zone of the book."""
 
 
 class EventLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of requests and events; each is a key of `[events]`."""
+    """Limits on requests and events; each is a key of `[events]`."""
 
     max_body: int = 5_000_000
-    """Bytes of a request as it is sent."""
+    """Bytes of the request body as it is sent."""
     max_unpacked: int = 20_000_000
     max_ratio: int = 100
-    """Unpacked bytes for each byte sent."""
+    """Maximum ratio of unpacked bytes to sent bytes."""
     max_batch: int = 10_000
-    """Events of a request."""
+    """Events per request."""
     max_event: int = 1_000_000
     """Bytes of an event."""
     max_properties: int = 500
     max_depth: int = 5
     max_name: int = 2_000
-    """Characters of the name of an event."""
+    """Characters of an event name."""
     max_key: int = 1_024
     max_text: int = 10_000
     max_id: int = 512
@@ -43,68 +44,68 @@ class EventDeclaration(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     daily_aggregate: bool | None = None
-    """Whether an event is the value of a day, which a later one replaces. None: each metric declares it."""
+    """Whether an event is the value of a day, which a later event replaces. None: each metric declares it."""
     series: tuple[str, ...] = ()
-    """The columns by which one value of a day replaces another."""
+    """The columns that identify a daily value: a new value replaces an earlier one with equal columns."""
     expect: tuple[int, ...] | None = None
-    """Weekdays on which a value should come, Monday is 0. None: every day of a daily aggregate."""
+    """Weekdays on which a value is expected; 0 is Monday. None: every day, for a daily aggregate."""
     expect_keys: tuple[str, ...] = ()
-    """A day is whole when each of these keys sent something for it."""
+    """Keys that must each send something for a day to count as complete."""
     schema: str = WARN
     required: tuple[str, ...] = ()
-    """Properties that each event has."""
+    """Properties that every event must have."""
     types: dict[str, str] = {}
     """Types of properties, by case-folded name."""
     allowed: dict[str, tuple[str, ...]] = {}
-    """Texts that a property may have, by case-folded name."""
+    """Allowed texts of a property, by its case-folded name."""
     spelled: dict[str, str] = {}
-    """How declared properties are written, by case-folded name."""
+    """The declared spelling of each property, by its case-folded name."""
 
 
 class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[events]`. Spans are seconds."""
+    """`[events]`. Durations are in seconds."""
 
     dedup: float = 30 * 86400.0
-    """An id of a key is stored once within this time of its receipt."""
+    """Time after receipt in which another event with the same id and key counts as a duplicate."""
     future: float = 86400.0
-    """An event may be this far ahead of its receipt."""
+    """Maximum time by which an event's time may be after its receipt."""
     retry_window: float = 600.0
-    """Equal events with a time and without an id are one event within this time of receipt."""
+    """Time after receipt in which an equal event with a time and without an id counts as a duplicate."""
     naive: str = "refuse"
     protocols: tuple[str, ...] | None = None
-    """Names of the wire protocols that are taken; None: all that are there."""
+    """Names of the accepted wire protocols; None: all available ones."""
     groups: str | None = None
-    """`groups` of `[accounts]`: the group type of other protocols that is the account."""
+    """`groups` of `[accounts]`: the group type that identifies the account in other protocols."""
     daily: tuple[str, ...] = ()
-    """Events of which metrics take the latest value of a day."""
+    """Names of events for which metrics use the latest value of each day."""
     max_events: int = 2_000
-    """Names of events."""
+    """Maximum number of different event names."""
     keep: int | None = None
-    """Days for which events are kept; None: for ever."""
+    """Days for which events are kept; None: forever."""
     limits: EventLimits = EventLimits()
     declared: dict[str, EventDeclaration] = {}
-    """By name of the event."""
+    """Declared events by name."""
     downtime: float = 900.0
-    """`downtime` of `[serve]`: so long no server may have run for a day to be complete."""
+    """`downtime` of `[serve]`: a longer interruption of the server makes its day incomplete."""
 
     def is_daily(self, event: str) -> bool:
-        """Whether an event is the value of a day, so that an equal one is a value that was received again."""
+        """Whether an event is the value of a day, so that an equal event is the same value received again."""
         return event in self.daily or bool(self.of(event).daily_aggregate)
 
     def of(self, event: str) -> EventDeclaration:
-        """What is declared of an event; defaults where nothing is."""
+        """The declaration of an event; the defaults if it is not declared."""
         return self.declared.get(event) or EventDeclaration(name=event)
 
 
 class EventRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What events may be: `[events]` of a book, and its zone."""
+    """The rules for events of one book: its `[events]` and its time zone."""
 
     settings: EventSettings = EventSettings()
     zone: str = "UTC"
 
     @property
     def is_usual(self) -> bool:
-        """Whether limits and times are as without `[events]`."""
+        """Whether limits and times are the defaults."""
         usual = EventSettings()
         return (self.limits, self.settings.future, self.naive) == (usual.limits, usual.future, usual.naive)
 
@@ -114,17 +115,17 @@ class EventRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def future(self) -> timedelta:
-        """An event may be this far ahead of its receipt."""
+        """Maximum time by which an event's time may be after its receipt."""
         return timedelta(seconds=self.settings.future)
 
     @property
     def keep(self) -> timedelta | None:
-        """An event may be this old when it is received."""
+        """Maximum age of an event when it is received; None without a limit."""
         return None if self.settings.keep is None else timedelta(days=self.settings.keep)
 
     @property
     def naive(self) -> str:
-        """What a time without a zone means."""
+        """Treatment of times without a zone: one of `NAIVE_TIMES`."""
         return self.settings.naive
 
 

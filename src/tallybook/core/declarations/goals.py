@@ -14,7 +14,7 @@ GOAL_SCOPES = ("week", "month", "quarter", "year")
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
     """`[goals.NAME]`: the value that a metric should reach, or not exceed, in every week, month, quarter or year.
 
-    Either `target` is for every period, or `targets` has one for each period, by its first day."""
+    Either `target` applies to every period, or `targets` gives one value per period, by its first day."""
 
     name: str
     metric: str = ""
@@ -28,5 +28,5 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None = None
 
     def target_of(self, start: date) -> Decimal | None:
-        """The target of the period that begins on `start`; None where none is declared."""
+        """The target of the period that begins on `start`; None if it has none."""
         return self.target if self.target is not None else self.targets.get(start)

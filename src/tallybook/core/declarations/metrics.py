@@ -18,7 +18,7 @@ FLOW, LEVEL, UNIQUES = "flow", "level", "uniques"
 KINDS = (FLOW, LEVEL, UNIQUES)
 STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "date", "yyyymmdd")
 IMPORTED = "imported"
-"""Takes the place of a declaration for a metric whose values were imported."""
+"""Replaces the declaration in the definition of a metric whose values were imported."""
 FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*(?:@day)?(?:\[[^\]]*\])?)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
 """`plan=pro`, `plan!=pro`, `plan=` (null)."""
 
@@ -45,10 +45,10 @@ class Join(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """One declared metric. It has facts (`table` or `sql`), or a `function`, or neither: then it is derived.
+    """One declared metric. It has facts (`table` or `sql`), or a `function`; with neither it is derived from other
+    metrics.
 
-    `carry` and `lookback` are days; `snapshot_grace` is seconds.
-    """
+    `carry` and `lookback` are days; `snapshot_grace` is seconds."""
 
     name: str
     kind: str = FLOW
@@ -80,7 +80,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     changed_stored: str | None = None
     """How `changed` stores time (default: as `stored`, where that fits the type of its column)."""
     history: str | None = None
-    """imported: periods before the first collected day are answered from imported values."""
+    """"imported": imported values answer for periods before the first collected day."""
     carry: int = 0
     over_time: str | None = None
     unit: str | None = None
@@ -95,26 +95,26 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     group: str = ""
     """The heading under which pages list it."""
     pinned: bool = False
-    """Whether it is one of the headline numbers of the overview."""
+    """Whether the overview shows it among the headline numbers."""
     better: str = ""
-    """Which direction is good, higher or lower; without it no change is good or bad."""
+    """The good direction, higher or lower. Empty: no change is good or bad."""
     max_series: int = 100_000
     renamed_from: str | None = None
     snapshot_grace: float = 12 * 3600.0
     start: date | None = None
     lookback: int | None = None
     expect: tuple[int, ...] | None = None
-    """Of daily values of an event: the weekdays on which one should come. Others are no gaps."""
+    """For daily values of an event: the weekdays on which a value is expected. Other days are not gaps."""
     expect_keys: tuple[str, ...] = ()
-    """A day is whole when each of these keys sent something for its event."""
+    """Keys that must each send something for its event for a day to count as complete."""
     alerts: bool = True
-    """Whether its values and revisions are watched."""
+    """Whether alerts watch its values and revisions."""
     policies: str = ""
-    """Where row-level policies of the server apply: a name of the session, because another session sees other rows."""
+    """The session's name where row-level policies of the server apply: another session sees other rows."""
     source_options: dict[str, Any] = {}
-    """The options of its source that change its numbers."""
+    """The options of its source that change the numbers of the metric."""
     parsed: Measure | None = None
-    """The parsed measure; set by `config/catalog`. A derived metric has operands, which are other metrics."""
+    """The parsed measure; set by `config/catalog`. The operands of a derived metric are other metrics."""
     function_hash: str | None = None
     """A hash of the source text of a Python metric."""
 
@@ -125,7 +125,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def interval(self) -> bool:
-        """Whether its facts have a begin and an end (`from`, `until`)."""
+        """Whether its facts have a beginning and an end (`from`, `until`)."""
         return self.from_ is not None
 
     @property
@@ -167,12 +167,13 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def latest_series(self) -> tuple[str, ...]:
-        """The columns by which one row of a day replaces another; with `per`, entities have rows of their own."""
+        """The columns that identify a row of a day: a later row with equal columns replaces it. With `per` they include
+        the entity."""
         return (*self.series, *([self.per] if self.per else [])) if self.keeps_latest else ()
 
     @property
     def second(self) -> Then | None:
-        """The second step, which aggregates the values of all entities; None where there is one step."""
+        """The second step, which aggregates the values of all entities; None for a measure of one step."""
         return parse_then(self.then) if self.per and self.then else None
 
     @property
@@ -189,14 +190,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def counts_things(self) -> bool:
-        """Whether every value is a number of things: one count, and nothing around it."""
+        """Whether every value is a number of things: the measure is one count and nothing else."""
         slots = self.parsed.slots if self.parsed else ()
         is_one_count = len(slots) == 1 and slots[0].agg in ("count", "count_distinct") and self.second is None
         return is_one_count and bool(re.fullmatch(r"(?is)count\s*\([^()]*\)", (self.measure or "").strip()))
 
     @property
     def adds_up(self) -> bool:
-        """Whether finished daily values of several series, or of several days of a flow, may be added.
+        """Whether finished daily values of several series may be added; for a flow also those of several days.
 
         Counts and sums add up. Distinct counts, averages and percentiles do not."""
         if self.function is not None:
@@ -207,14 +208,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def default_show(self) -> str:
-        """How days become one number of a wider scope when the question gives no `show`."""
+        """How days are combined into one number of a wider scope when the question gives no `show`."""
         if self.over_time:
             return self.over_time
         return "last" if self.kind == LEVEL else "total"
 
     @property
     def shows(self) -> tuple[str, ...]:
-        """The shows that have a right answer. A derived metric has none: each of its operands has its own."""
+        """The shows that have a correct answer. A derived metric has none: each of its operands has its own."""
         if self.derived:
             return ()
         if self.kind == LEVEL:
@@ -223,14 +224,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(show for show in SHOWS if show != "change" and (show != "average" or averaged))
 
     def fingerprint(self, zone: str, forms: dict[str, str]) -> str:
-        """The definition: a hash of what the numbers mean, whatever their title or order.
+        """The definition: a hash of what the numbers mean. It ignores the title and the order of dimensions.
 
         `forms` is what the source reported: how times are stored and which sums are exact."""
         meaning = self.meaning(zone, forms)
         return hashlib.blake2b(msgspec.json.encode(meaning, order="sorted"), digest_size=6).hexdigest()
 
     def meaning(self, zone: str, forms: dict[str, str]) -> dict[str, object]:
-        """Everything that the definition hashes. Names and encodings of it never change."""
+        """The values that the definition hashes. Their names and encodings never change."""
         parsed = self.parsed
         steps = {"per": [self.per, self.then]} if self.per else {}
         seen: dict[str, object] = {"policies": self.policies} if self.policies else {}

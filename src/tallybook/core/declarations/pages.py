@@ -1,4 +1,4 @@
-"""What only pages show: boards and notes."""
+"""Declarations that only pages show: boards and notes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tallybook.core.errors import QueryError
 
 LINE, BAR, STACKED, AREA, NUMBER, TABLE = "line", "bar", "stacked", "area", "number", "table"
 CHART_FORMS = (LINE, BAR, STACKED, AREA, NUMBER, TABLE)
-"""How the answer to a question is drawn."""
+"""Chart forms for the answer to a question."""
 HIGHER, LOWER = "higher", "lower"
-"""Which direction of a metric is good."""
+"""The good direction of a metric."""
 EVENT_MEASURES = ("count", "sum", "avg", "distinct", "min", "max", "median", "p50", "p75", "p90", "p95", "p99")
-"""What can be asked of a usage event. All but `count` name properties."""
+"""Measures of a usage event. All except `count` need a property."""
 SERIES_LETTERS = "ABCD"
-"""What a formula calls the series of a view, in their order."""
+"""The names of a view's series in its formula, in order."""
 EVERY_SERIES = 0
 
 
@@ -28,7 +28,7 @@ SEGMENT_HINT = '--segment "paid: plan=pro", several conditions with commas'
 
 
 class SegmentText(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment as it is written: `paid: plan=pro, country=DE`. `words` are what joins its conditions."""
+    """A segment as it is written: `paid: plan=pro, country=DE`. `words`: the words between its conditions."""
 
     name: str
     conditions: tuple[str, ...]
@@ -36,7 +36,7 @@ class SegmentText(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split_segment(text: str) -> SegmentText:
-    """The parts of a segment. Raises QueryError with the form there is; the conditions are not read."""
+    """Split the text of a segment. Does not read its conditions. Raises QueryError with the expected form."""
     name, colon, conditions = (part.strip() for part in text.partition(":"))
     if not colon or not name or "=" in name:
         raise _wrong_segment(f"the segment {text[:200]!r} has no name", SEGMENT_HINT)
@@ -55,7 +55,7 @@ def _wrong_segment(message: str, hint: str) -> QueryError:
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """`[[notes]]`: what happened on a day. Charts of these metrics, or of all, mark it."""
+    """`[[notes]]`: an event on a day, marked in the charts of these metrics, or of all."""
 
     day: date
     text: str
@@ -69,7 +69,7 @@ class BoardSeries(msgspec.Struct, frozen=True, kw_only=True):
     event: str = ""
     measure: str = EVENT_MEASURES[0]
     of: str = ""
-    """The property that is measured."""
+    """The property to measure."""
     where: tuple[str, ...] = ()
     show: str | None = None
 
@@ -80,7 +80,7 @@ class BoardSeries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoardView(msgspec.Struct, frozen=True, kw_only=True):
-    """One question of a board, and how its answer is drawn. Without `scope`, range and `where`, as the board says."""
+    """One question of a board, and how its answer is drawn. Missing `scope`, range and `where` come from the board."""
 
     metrics: tuple[str, ...] = ()
     series: tuple[BoardSeries, ...] = ()
@@ -91,24 +91,24 @@ class BoardView(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
-    """Named conditions, as "paid: plan=pro": a series for each."""
+    """Named conditions, such as "paid: plan=pro", each shown as a series."""
     show: str | None = None
     last: str | None = None
     from_: str | None = None
     to: str | None = None
     compare: str | None = None
     top: int | None = None
-    """How many series; `EVERY_SERIES` for all of them."""
+    """Maximum number of series; `EVERY_SERIES` shows all."""
     chart: str = LINE
 
     @property
     def name(self) -> str:
-        """What it is called without a title."""
+        """The name used when there is no title."""
         return ", ".join(self.metrics or dict.fromkeys(one.name for one in self.series))
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """`[boards.NAME]`: several questions on one page. `every`: seconds after which the page looks for new numbers."""
+    """`[boards.NAME]`: several questions on one page. `every`: seconds after which the page checks for new numbers."""
 
     name: str
     title: str | None = None

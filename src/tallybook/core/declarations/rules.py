@@ -1,4 +1,4 @@
-"""`[rules.NAME]` and `[messages.NAME]`: what is done when a user, an account or the book meets a condition."""
+"""`[rules.NAME]` and `[messages.NAME]`: actions for when a user, an account or the book meets a condition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tallybook.core.entities import ACCOUNTS, USERS
 ACCOUNT, USER, SUBJECT_BOOK = "account", "user", "book"
 RULE_SUBJECTS = (ACCOUNT, USER, SUBJECT_BOOK)
 SUBJECT_KINDS = {ACCOUNT: ACCOUNTS, USER: USERS, SUBJECT_BOOK: SUBJECT_BOOK}
-"""By `for` of a rule, the kind of entities that it is about."""
+"""The kind of entities for each value of `for` in a rule."""
 BOOK_ENTITY = "book"
 """The only entity of rules for the book."""
 EVER, EVERY_TIME = "ever", "every time"
@@ -25,12 +25,12 @@ MESSAGE_SHOWS = (SHOW_ONCE, UNTIL_DISMISSED, SHOW_ALWAYS)
 TO_MESSAGE, TO_PX, TO_TABLE = "message", "gainsight_px", "table"
 KEEP_ROW, MARK_ROW, DELETE_ROW = "keep", "mark", "delete"
 ROW_LEAVES = (KEEP_ROW, MARK_ROW, DELETE_ROW)
-"""What becomes of the row of an entity that leaves."""
+"""Treatment of the table row of an entity that leaves."""
 DEFAULT_MOST_AT_ONCE = 1000
 
 
 class RuleAction(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of `then`: where to, on which edge, and what the receiver needs. Its options may be secret."""
+    """One entry of `then`: the receiver, the edge (enter or leave), and the receiver's options, which may be secret."""
 
     to: str
     on: str = ENTER
@@ -38,7 +38,7 @@ class RuleAction(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_leave(self) -> bool:
-        """Whether it does something for entities that leave."""
+        """Whether it acts when an entity leaves."""
         own = self.options.get("leave")
         return (
             self.on == LEAVE
@@ -58,50 +58,52 @@ class OncePer(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """`[rules.NAME]`: a condition over attributes and metrics, and what is done when an entity enters it."""
+    """`[rules.NAME]`: a condition over attributes and metrics, and the actions when an entity enters it."""
 
     name: str
     for_: str = ACCOUNT
     when: str = ""
     leave: str | None = None
-    """The condition of leaving; without it an entity leaves when `when` is no longer true."""
+    """The condition for leaving. Without it, an entity leaves when `when` is no longer true."""
     hold: float = 0
     """Seconds for which `when` must be true before the rule fires."""
     once: OncePer | str = EVERY_TIME
     priority: int | None = None
-    """Of several rules with a priority that fire for one entity at once, the one with the highest fires."""
+    """When several rules with a priority fire for one entity at the same time, only the one with the highest priority
+    acts."""
     quiet: tuple[int, int] | None = None
-    """(first minute, end minute) of the day between which nothing is done; it is done afterwards."""
+    """(first minute, end minute) of the day in which no action is taken. Actions wait until it ends."""
     quiet_zone: str | None = None
-    """An attribute with the time zone of the entity; else it is the zone of the book."""
+    """The attribute with the time zone of the entity. Without it: the zone of the book."""
     cool_down: float = 0
-    """Seconds since the last firing for the same entity, over all rules, in which this rule does not fire."""
+    """Seconds after any rule fired for an entity during which this rule does not fire for it."""
     most_at_once: int = DEFAULT_MOST_AT_ONCE
     backfill: bool = False
     holdout: float = 0
-    """The share of entities for which nothing is done."""
+    """The share of entities for which no action is taken."""
     draft: bool = False
     then: tuple[RuleAction, ...] = ()
 
     @property
     def kind(self) -> str:
-        """The kind of entities that it is about: accounts, users or book."""
+        """The kind of entities that the rule selects: accounts, users or book."""
         return SUBJECT_KINDS[self.for_]
 
     @property
     def definition(self) -> str:
-        """A hash of what decides who is inside. A rule with another definition is a new rule."""
+        """A hash of the conditions. A rule with another definition counts as a new rule."""
         parts = [self.for_, self.when, self.leave, float(self.hold)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
     def has_leave_actions(self) -> bool:
-        """Whether leaving is recorded: something is done then, or a message is no longer shown."""
+        """Whether leaving is recorded, because it triggers an action or hides a message."""
         return any(one.has_leave for one in self.then)
 
 
 class InAppMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """`[messages.NAME]`: what the product's front end shows. `{name}` in its texts is an attribute of the entity."""
+    """`[messages.NAME]`: a message in the product's front end. `{name}` in its texts inserts an attribute of the
+    entity."""
 
     name: str
     kind: str = "banner"

@@ -1,4 +1,4 @@
-"""A metric as a book stores it: with its definition, and with what is needed to read its parts years later."""
+"""A metric as a book stores it: with its definition, and everything needed to read its parts years later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallybook.core.measure.model import Measure
 
 ADDS, DAY = "adds", "day"
 AS_STORED = "as stored"
-"""The form of a dimension that MySQL does not send as it is stored: FLOAT and BIT."""
+"""The form of a dimension whose values MySQL sends in another form than the stored one: FLOAT and BIT."""
 STORED_BITS = {"true": "1", "false": "0"}
 
 
@@ -22,14 +22,14 @@ class BoundSlot(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     """integer, decimal or float."""
     ids: str = ""
-    """How ids are stored: "int" as they are; "hash" as 64 bits of the MD5 of their exact text; "value" where the values
-    themselves are the ids; "time" where the id is the instant of a first or last value."""
+    """How ids are stored. "int": unchanged. "hash": 64 bits of the MD5 of their exact text. "value": the values
+    themselves are the ids. "time": the id is the instant of a first or last value."""
     k: float = 0.0
-    """The K of Σ(x−K) and Σ(x−K)² in definitions of the time before each part had its own."""
+    """The K of Σ(x−K) and Σ(x−K)² in old definitions, from before each part had its own K."""
 
 
 class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric with its definition: all that a book needs to read its points, now and years later."""
+    """A metric with its definition: everything that a book needs to read its points, now and years later."""
 
     metric: Metric
     definition: str
@@ -39,9 +39,9 @@ class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
     forms: dict[str, str]
     slots: tuple[BoundSlot, ...]
     checked: bool = False
-    """Its parts leave out rows without a day or a number. Parts of the time before that rule may include them."""
+    """Whether its parts leave out rows without a day or a number. Older parts may include them."""
     imported: str = ""
-    """For imported finished values: ADDS where several may be added, else DAY."""
+    """For imported finished values: ADDS if several may be added, else DAY."""
 
     @property
     def measure(self) -> Measure:
@@ -54,12 +54,12 @@ class StoredDefinition(msgspec.Struct, frozen=True, kw_only=True):
         return f"d{self.metric.dims.index(dimension) + 1}"
 
     def label(self, dimension: str, value: str | None) -> str | None:
-        """A value of `--where` as the points contain it: the values of a BIT column of MySQL are 0 and 1."""
+        """A value of `--where` in the form that the points contain: the values of a BIT column of MySQL are 0 and 1."""
         as_stored = self.forms.get(f"dim.{dimension}") == AS_STORED
         return STORED_BITS.get(value.casefold(), value) if as_stored and value is not None else value
 
     def empty(self) -> OperandValue:
-        """The value of the measure over no rows: 0 where 0 is defined, else None."""
+        """The value of the measure over no rows: 0 if the measure defines that, else None."""
         if (second := self.metric.second) is not None:
             return Decimal(0) if second.zero else None
         leaves: list[OperandValue] = [

@@ -1,4 +1,4 @@
-"""Names of tables as they are declared: `orders`, `shop.orders`, `"name.with.dots"`."""
+"""Names of tables in declarations: `orders`, `shop.orders`, `"name.with.dots"`."""
 
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ def percentile_fraction(named: re.Match[str]) -> float:
 
 
 def cut_aggregate(text: str, tokens: list[Token], at: int) -> tuple[Slot, int] | None:
-    """The slot of the aggregate call at token `at`, and the index of its last token; None where none begins."""
+    """The slot of the aggregate call at token `at`, and the index of its last token; None if no aggregate begins
+    there."""
     name = tokens[at].text.lower()
     if not opens_bracket(tokens, at + 1) or is_quoted(text, tokens[at]):
         return None

@@ -1,4 +1,4 @@
-"""Formulas of several series, which call the series A, B, C and D: `B / A`."""
+"""Formulas of several series, which are named A, B, C and D: `B / A`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALLOWED = re.compile(r"[A-Da-d0-9.+\-−*/×÷() ]*")
 
 
 def parsed_formula(text: str, letters: Sequence[str]) -> Measure:
-    """The formula, whose operands are the letters. Raises QueryError with what there is."""
+    """Parse a formula whose operands are letters. Raises QueryError with the allowed letters and operators."""
     plain = text.upper().replace("−", "-").replace("×", "*").replace("÷", "/")
     used = set(re.findall(r"[A-D]", plain))
     hint = f"use the letters {', '.join(letters)} with + - * / ( )"

@@ -1,4 +1,4 @@
-"""What a measure consists of, as plain values: slots (its aggregates) and a shell (the expression around them)."""
+"""The parts of a measure as plain values: slots (its aggregates) and a shell (the expression around them)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 ADDITIVE, IDS, BUCKETS = "additive", "ids", "buckets"
 INTEGER, DECIMAL, FLOAT = "integer", "decimal", "float"
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
-"""How the days of a period become one number."""
+"""Ways of combining the days of a period into one number."""
 
 Tree = list[Any]
 """A shell: ["slot", 0], ["num", "1.5"], ["null"], [operator, tree, …]; rendered by `render`."""
@@ -44,7 +44,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Then(msgspec.Struct, frozen=True, kw_only=True):
-    """The second of two steps: the aggregate of the values of all entities."""
+    """The second step of a measure: the aggregate of the values of all entities."""
 
     agg: str
     q: float | None = None
@@ -73,9 +73,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def linear(self) -> bool:
-        """Whether it is a sum of counts, sums and distinct counts, each times a number.
-
-        Then the mean of its daily values is meaningful."""
+        """Whether it is a sum of counts, sums and distinct counts, each times a number. Its mean of daily values is
+        then meaningful."""
         return linear(self.shell, lambda index: self.slots[index].zero)
 
 
@@ -98,9 +97,9 @@ AGGREGATES = {
     "quantile_disc": BUCKETS,
 }
 SPREADS = ("stddev_samp", "stddev_pop", "var_samp", "var_pop")
-"""Aggregates of squares: each part stores its own K."""
+"""Aggregates of squares. Each part stores its own K."""
 BY_TIME = ("first", "last")
-"""Aggregates that take the value of the first or last fact."""
+"""Aggregates that return the value of the first or last fact."""
 SPELLINGS = {
     "count": "count",
     "sum": "sum",
@@ -126,7 +125,7 @@ SPELLINGS = {
 
 
 def linear(tree: Tree, leaf: Callable[[int], bool]) -> bool:
-    """Whether a shell is a sum of leaves, each times a number, and `leaf` is true for each of them."""
+    """Whether a shell is a sum of leaves, each times a number, and `leaf` is true for every leaf."""
     match tree:
         case ["slot", index]:
             return leaf(index)

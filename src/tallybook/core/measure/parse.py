@@ -35,7 +35,7 @@ Cut = Callable[[str, "list[Token]", int], "tuple[Leaf, int] | None"]
 
 
 def _parse(text: str, dialect: str, cut: Cut, supported: str) -> Measure:
-    """Replace the leaves of the text by placeholders, and read the rest as the shell."""
+    """Replace the leaves in the text by placeholders, and read the rest as the shell."""
     tokens = tokenize_sql(text, dialect)
     leaves: list[Leaf] = []
     rest, position, after = "", 0, 0

@@ -21,8 +21,8 @@ SHELL_WORDS = "+ - * / %, case, coalesce, nullif, round, abs, least, greatest, c
 
 @dataclass(frozen=True)
 class Casts:
-    """How a dialect casts. `truncates`: casts to integers cut decimals off. `scale`: decimals of DECIMAL without
-    digits."""
+    """Cast rules of a dialect. `truncates`: a cast to integer cuts the decimals off. `scale`: the decimals of DECIMAL
+    without digits."""
 
     truncates: bool = False
     scale: int | None = None
@@ -95,7 +95,7 @@ class ShellReader:
         raise self.refuse(node)
 
     def case(self, node: Expr) -> Tree:
-        """The tree of a CASE, with a subject or without."""
+        """The tree of a CASE, with or without a subject."""
         from sqlglot import expressions as exp
 
         subject = node.this

@@ -1,4 +1,4 @@
-"""The tokens of an SQL expression, and how brackets and arguments are found among them."""
+"""The tokens of an SQL expression, with functions that find brackets and arguments in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def normalize_sql(text: str, dialect: str) -> str:
-    """The words of an SQL text, separated by one space, unquoted ones in lower case, without comments."""
+    """An SQL text as words separated by one space, without comments. Unquoted words are in lower case."""
     words = []
     for token in tokenize_sql(text, dialect):
         raw = text[token.start : token.end + 1]
@@ -20,7 +20,7 @@ def normalize_sql(text: str, dialect: str) -> str:
 
 
 def tokenize_sql(text: str, dialect: str) -> list[Token]:
-    """The tokens of an SQL text. Raises MeasureError for text that has none."""
+    """The tokens of an SQL text. Raises MeasureError for text that cannot be tokenized."""
     from sqlglot import tokenize
     from sqlglot.errors import TokenError
 
@@ -62,7 +62,7 @@ def closing_bracket(tokens: list[Token], at: int, text: str) -> int:
 
 
 def is_balanced(text: str) -> bool:
-    """Whether every bracket of `text` is closed."""
+    """Whether all brackets of `text` are balanced."""
     depth = 0
     for letter in text:
         depth += (letter == "(") - (letter == ")")

@@ -18,9 +18,9 @@ _MINOR_UNITS |= {"PYG": 0, "TND": 3, "UGX": 0, "VND": 0, "XAF": 0, "XOF": 0}
 
 
 class NumberFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """How a number is written for people: with `least` to `most` decimals, rounded half up.
+    """The format of a number for people: with `least` to `most` decimals, rounded half up.
 
-    A number other than zero is never written as zero, unless the format was declared (`asked`)."""
+    A nonzero number is never written as zero, unless the format was declared (`asked`)."""
 
     least: int = 0
     most: int = 0
@@ -32,7 +32,7 @@ class NumberFormat(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool = False
 
     def text(self, value: Number | None) -> str:
-        """The number as text, `–` for None."""
+        """The number as text; `–` for None."""
         if value is None:
             return GAP
         number = self._scaled(value)
@@ -72,12 +72,12 @@ class NumberFormat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def number_format(column: Column, values: Iterable[Number | None] = ()) -> NumberFormat:
-    """How the numbers of a column are written for people, the same way for all of `values`.
+    """The number format of a column, the same for all of `values`.
 
-    A declared `format` decides: "integer", "money", "percent" (0.12 is 12.0%), or an Excel pattern such as
-    '0.00', '#,##0.0%', '0.0,,"M"'. Without one, integers have no decimals, currencies have the decimals of the
-    currency, other exact decimals up to 4, floats 2 or as many as the smallest value needs for two
-    digits. The unit follows the number unless the pattern contains text."""
+    A declared `format` decides: "integer", "money", "percent" (0.12 is 12.0%), or an Excel pattern such as '0.00',
+    '#,##0.0%', '0.0,,"M"'. Without one, integers have no decimals, currencies have the decimals of the currency,
+    other exact numbers up to 4 decimals, and floats 2, or more if the smallest value needs them to show two digits.
+    The unit follows the number unless the pattern contains text."""
     asked = parse_format(column.format, column.unit) if column.format else None
     if asked is not None:
         return asked
@@ -168,7 +168,7 @@ def _minor_units(unit: str | None) -> int:
 
 
 def _decimals_of(column: Column, values: list[Number]) -> int:
-    """Number of decimals: up to 4 for exact values, else 2, more only for small values."""
+    """The number of decimals: up to 4 for exact values, else 2, and more only for small values."""
     exact = [v if isinstance(v, Decimal) else Decimal(repr(v)) for v in values]
     most = max(map(decimals_in, exact), default=0)
     if column.type == "decimal" and most <= 4:

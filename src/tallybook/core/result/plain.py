@@ -1,4 +1,4 @@
-"""Values for programs: numbers with every digit, for JSON, CSV and Arrow."""
+"""Values for programs: numbers with all their digits, for JSON, CSV and Arrow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def plain_number(value: Number) -> str:
     if isinstance(value, int):
         return str(value)
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
-    # format() and not normalize(): that one rounds to the caller's decimal context.
+    # format() is used because normalize() rounds to the caller's decimal context.
     text = format(exact, "f")
     if isinstance(value, Decimal) and "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -28,12 +28,12 @@ def plain_number(value: Number) -> str:
 
 
 def as_json(value: Any, exact: bool = False) -> str:
-    """JSON on one line, its numbers as in `Result.to_json`."""
+    """JSON on one line, with numbers as in `Result.to_json`."""
     return msgspec.json.encode(raw(value, exact)).decode()
 
 
 def to_plain(value: Any, exact: bool) -> Any:
-    """A value as a JSON reader returns it."""
+    """A value in the form that a JSON reader returns."""
     if isinstance(value, Decimal):
         text = plain_number(value)
         return text if exact else float(text) if "." in text else int(text)
@@ -62,7 +62,7 @@ def _mapped(value: Any, exact: bool, each: Callable[[Any, bool], Any]) -> Any:
     return value
 
 
-# The last four are the full-width forms, which run in spreadsheets set to Japanese.
+# The last four are the full-width forms, which spreadsheets run in a Japanese locale.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -72,12 +72,12 @@ def looks_like_a_formula(text: str) -> bool:
 
 
 def unguarded_text(text: str) -> str:
-    """A field of a CSV file without the single quote that `csv_text` wrote before what looks like a formula."""
+    """A field of a CSV file without the single quote that `csv_text` writes before text that looks like a formula."""
     return text[1:] if text.startswith("'") and looks_like_a_formula(text) else text
 
 
 def csv_text(text: str, guard: bool) -> str:
-    """A text as a CSV field, in quotes where it needs them. `guard`: keep spreadsheets from running it."""
+    """A text as a CSV field, in quotes if it needs them. `guard`: prevent spreadsheets from running it."""
     if guard and looks_like_a_formula(text):
         text = "'" + text
     if text and text == text.strip() and not any(c in text for c in ',;"\t\r\n'):
@@ -98,7 +98,7 @@ def csv_field(value: Any, guard: bool, decimal: str = ".") -> str:
 
 
 def arrow_type(kind: Type, values: list[Any]) -> str:
-    """The type of a column of Arrow for the values of a column; wider than usual where a value needs it."""
+    """The Arrow type of a column with these values; wider than usual if a value needs it."""
     known = [value for value in values if value is not None]
     if kind == "integer":
         if all(-(2**63) <= value < 2**63 for value in known):

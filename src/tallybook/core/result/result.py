@@ -1,7 +1,7 @@
 """The answer to a query, and its output formats.
 
-Nothing here computes a metric. A `Result` takes plain values and returns them in output formats. `number_format`
-decides how people see a number, for tables, pages and workbooks alike."""
+Nothing here computes a metric. A `Result` takes plain values and returns them in output formats. Tables, pages and
+workbooks all format numbers with `number_format`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     explain: str
     version: int
     calendar: BookCalendar = PLAIN
-    """The periods of every scope. A fiscal one gives rows a label."""
+    """The periods of every scope. A fiscal calendar adds labels to the rows."""
     sql: str | None = None
     warnings: list[str] = []
     """Probable mistakes in the question, as sentences."""
@@ -91,7 +91,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return known and all(column.name != "label" for column in self.columns)
 
     def period_text(self, day: date | None) -> str:
-        """The period that begins on `day`, as people call it."""
+        """The name of the period that begins on `day`, for people."""
         return self.calendar.label(day, self.scope) or period_label(day, self.scope)
 
     @property
@@ -101,7 +101,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_others(self) -> bool:
-        """Whether a row is of all series except the top ones."""
+        """Whether a row combines all series except the top ones."""
         return any(row.get("others") for row in self.data)
 
     def rows(self) -> list[Row]:
@@ -112,7 +112,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.data)
 
     def __bool__(self) -> bool:
-        """True, also without rows: there is an answer."""
+        """True, even without rows: there is an answer."""
         return True
 
     def __iter__(self) -> Iterator[Row]:
@@ -245,7 +245,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return VegaLiteChart(chart(self.to_dict(), title=title))
 
     def plot(self, title: str | None = None) -> VegaLiteChart:
-        """The same as `chart`, by its name in pandas and polars."""
+        """The same as `chart`, under the name that pandas and polars use."""
         return self.chart(title)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
@@ -321,14 +321,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _copy_notes(row: Row) -> Row:
-    """The row with copies of its notes: the result may be shared, and callers change the rows."""
+    """The row with copied notes, because the result may be shared and callers may change the rows."""
     if "notes" in row:
         row["notes"] = {metric: dict(note) for metric, note in row["notes"].items()}
     return row
 
 
 def _column_facts(column: Column) -> dict[str, str | None]:
-    """The JSON shape of a column: five keys always, `title` and `format` where declared."""
+    """The JSON shape of a column: five keys always, and `title`, `format` and `unit_from` if declared."""
     facts = {
         "name": column.name,
         "role": column.role,
@@ -341,7 +341,7 @@ def _column_facts(column: Column) -> dict[str, str | None]:
 
 
 def _installed(module: str, package: str) -> Any:
-    """The module. Raises TallybookError with the command that installs it."""
+    """Import an optional module. Raises TallybookError with the command that installs it."""
     import importlib
 
     try:

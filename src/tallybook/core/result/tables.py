@@ -30,9 +30,9 @@ def period_label(day: date | None, scope: str) -> str:
 def table_layout(
     result: Result, max_rows: int | None, *, short: bool = True
 ) -> tuple[list[str], list[list[str]], list[str]]:
-    """Header, rows and the lines below them, as text that is safe to print.
+    """The header, the rows and the lines below the table, as text that is safe to print.
 
-    `short`: cut long dimension values where they stay different."""
+    `short`: cut long dimension values, except where a cut would make two of them equal."""
     data = result.data[:max_rows]
     header = [_heading(column, result.scope) for column in result.columns]
     columns = [_shown_column(result, column, data, short=short) for column in result.columns]
@@ -63,7 +63,7 @@ def _shown_column(result: Result, column: Column, data: list[Row], *, short: boo
 
 
 def _without_unit(how: NumberFormat, column: Column) -> NumberFormat:
-    """The format without the unit, for a table whose header has it."""
+    """The format without the unit, for a table whose header shows it."""
     if how.percent or how.after != unit_text(column.unit):
         return how
     return msgspec.structs.replace(how, after="")
@@ -98,7 +98,8 @@ def _marks(row: Row, metric: str) -> str:
 
 
 def is_approximate(row: Row, metric: str) -> bool:
-    """Whether a value is approximate: in a row with errors, the values that have one; else, as the row says."""
+    """Whether a value is approximate. In a row with error bounds: whether this value has one. Else: the flag of the
+    row."""
     if not row["approximate"]:
         return False
     has_errors = any(note.get("error") for note in (row.get("notes") or {}).values())
@@ -140,7 +141,7 @@ def _why_remarks(result: Result) -> Iterator[str]:
 
 
 def _known_remarks(result: Result, metric: str) -> Iterator[str]:
-    """Notes on known values. Differences between the facts and the book are in the explanation instead."""
+    """Notes on known values. Differences between the facts and the book appear in the explanation instead."""
     periods: dict[str, list[str]] = {}
     for row in result.data:
         note = _note(row, metric)
@@ -151,7 +152,7 @@ def _known_remarks(result: Result, metric: str) -> Iterator[str]:
 
 
 def why_null(row: Row, metric: str) -> str:
-    """Why a value is unknown, with its bounds where they are known; '' without a reason."""
+    """Why a value is unknown, with its bounds if known; '' without a reason."""
     note = _note(row, metric)
     why, bounds = str(note.get("why") or ""), note.get("bounds")
     if not isinstance(bounds, list | tuple) or len(bounds) != 2:

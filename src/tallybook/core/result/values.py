@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column of a result. `show` is how days became the period (total, last, average, …)."""
+    """One column of a result. `show` is how days were combined into the period (total, last, average, …)."""
 
     name: str
     role: Role
@@ -28,11 +28,11 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None = None
     format: str | None = None
     scale: int | None = None
-    """Digits after the point that people are shown at least, where they are declared."""
+    """Minimum number of digits after the point in output for people, if declared."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The column as JSON has it, for functions that take either."""
+        """The column in its JSON form, for functions that accept either."""
         return {
             "name": self.name,
             "type": self.type,
@@ -56,7 +56,8 @@ NOT_FINITE = "the result is not a finite number"
 
 
 def tidy_row(row: Row, metrics: list[Column]) -> Row:
-    """The row with its metric values as the types of their columns; NaN and infinity become None with a reason."""
+    """The row with each metric value converted to the type of its column. NaN and infinity become None with a
+    reason."""
     for column in metrics:
         value = row[column.name]
         if value is None or (type(value) is int and column.type == "integer"):
