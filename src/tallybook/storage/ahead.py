@@ -1,5 +1,7 @@
-"""Instants that a clock which was ahead wrote into the ledger. Compared with now they would last until then: an item of
-the outbox would wait, and a rule would stay silent."""
+"""Corrects instants in the ledger that were written by a clock that ran ahead.
+
+Without a correction they would apply until the real time catches up: an item of the outbox would wait, and a rule
+would not fire."""
 
 from __future__ import annotations
 
@@ -16,16 +18,18 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""Clocks of several hosts differ by so much at most."""
+"""Allowed difference between the clocks of several hosts."""
 LONGEST_PAUSE = timedelta(hours=25)
-"""A receiver is asked again after a day at most."""
+"""The longest pause before a receiver is contacted again: a day, plus a margin of an hour."""
 CONFIRMED_WITHIN = timedelta(days=31)
-"""How long before now other days must be known for a clock to be believed."""
+"""The period before now in which other days must be recorded before a clock is trusted."""
 
 
 def is_clock_confirmed(ledger: SqlLedger, now: datetime) -> bool:
-    """Whether runs and commits of events are of two earlier days of the last month. By a clock that jumped ahead there
-    are none: what is deleted because of its age waits until the clock was there on two days."""
+    """Whether the runs and event commits of the last month include two earlier days.
+
+    A clock that jumped ahead has none. Deletion by age therefore waits until the clock has been recorded on two
+    days."""
     days: set[str] = set()
     since = stamp_of(now - CONFIRMED_WITHIN)
     with ledger._reading() as db:
@@ -42,7 +46,8 @@ def is_clock_confirmed(ledger: SqlLedger, now: datetime) -> bool:
 
 
 def correct_outbox(db: Transaction, delivery: str, now: datetime) -> None:
-    """Let items of a delivery, and its receiver, wait no longer than from now on."""
+    """Shorten waits of a delivery's items, and of its receiver, that lie in the future because of a clock that was
+    ahead."""
     stamp, latest = stamp_of(now), stamp_of(now + MAX_CLOCK_SKEW)
     db.execute(
         "UPDATE outbox SET next = ?, at = ? WHERE delivery = ? AND state IN (?, ?) AND next > ? AND at > ?",
@@ -55,11 +60,11 @@ def correct_outbox(db: Transaction, delivery: str, now: datetime) -> None:
 
 
 def firings_until(ledger: SqlLedger, firings: Sequence[Firing], now: datetime, zone: str) -> list[Firing]:
-    """The firings as caps count them. One of after now was made before the evaluation that followed it, which is as
-    late as it can be. Where that one is of after now too, or there is none, it is one of now. What waits for the end of
-    quiet hours is looked at now.
+    """The firings with corrected instants, for counting against caps.
 
-    Nothing is written: it may be this clock that is wrong."""
+    A firing after `now` was made at the latest just before the next evaluation, so it gets the instant of that
+    evaluation. If there is none before `now`, it gets `now`. A due instant after `now`, at the end of quiet hours,
+    becomes `now`. Nothing is written, because this process's own clock may be the wrong one."""
     stamp, latest = stamp_of(now), stamp_of(now + MAX_CLOCK_SKEW)
     if all(one.at <= latest for one in firings):
         return list(firings)

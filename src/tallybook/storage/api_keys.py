@@ -1,4 +1,4 @@
-"""API keys in the ledger, and the requests that they claimed."""
+"""API keys in the ledger, and the requests that were sent with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEY = "name, hash, scopes, events, accounts, limits, created, expires, revoked,
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
-    """A key as the ledger keeps it: its text is not there, only a hash."""
+    """A key as the ledger stores it: with a hash instead of its text."""
 
     name: str
     hash: str
@@ -24,24 +24,25 @@ class ApiKey:
     expires: str | None = None
     revoked: str | None = None
     seen: str | None = None
-    """When it was last used, to the minute or so."""
+    """When it was last used, accurate to about a minute."""
     events: tuple[str, ...] = ()
-    """The only events that it may send or read; all of them where it is empty."""
+    """The only events that it may send or read; empty: all events."""
     accounts: tuple[str, ...] = ()
     rate: int | None = None
-    """Events a second that it may send to one worker."""
+    """Maximum events per second that it may send to one worker."""
     metrics: tuple[str, ...] = ()
-    """The only metrics that it may read; all of them where it is empty."""
+    """The only metrics that it may read; empty: all metrics."""
     where: tuple[str, ...] = ()
-    """Filters of every answer that it reads, as `plan=pro`."""
+    """Filters applied to every answer that it reads, such as `plan=pro`."""
     secret: str | None = field(default=None, repr=False)
-    """The text of a share key, with which links are signed. A link shows no more than the ledger contains."""
+    """The text of a share key, with which links are signed. It is stored because a link gives no more access than the
+    ledger."""
     invited: str | None = None
-    """Of an invitation that nobody claimed yet: until when it can be."""
+    """For an invitation that has not been claimed: the instant until which it can be claimed."""
 
     @property
     def bounds(self) -> dict[str, list[str]]:
-        """What the decoding of its requests depends on."""
+        """The restrictions that affect the decoding of its requests."""
         return {"events": list(self.events), "accounts": list(self.accounts)}
 
     def is_valid(self, now: datetime) -> bool:
@@ -55,17 +56,17 @@ class ApiKeyTables:
         self.ledger = ledger
 
     def close(self) -> None:
-        """Close what the calling thread has open."""
+        """Close the connections of the calling thread."""
         self.ledger.close()
 
     def api_keys(self) -> list[ApiKey]:
-        """Every key, also those that are revoked, by name."""
+        """Every key, including revoked ones, by name."""
         with self.ledger._reading() as db:
             asked = f"SELECT {_KEY} FROM keys ORDER BY name"
             return [_key(*row) for row in db.execute(asked).fetchall()]
 
     def add_key(self, key: ApiKey) -> bool:
-        """Keep a new key; False where there is one of this name already."""
+        """Store a new key. Returns False if a key with this name exists."""
         texts = [json.dumps(one) if one else "" for one in (key.events, key.accounts, _limits(key))]
         with self.ledger._writing() as db:
             if db.execute("SELECT 1 FROM keys WHERE name = ?", [key.name]).fetchone():
@@ -78,8 +79,9 @@ class ApiKeyTables:
         return True
 
     def claim_requests(self, claims: Sequence[tuple[str, str, str]], *, now: datetime, since: datetime) -> list[bool]:
-        """For each (key, Idempotency-Key, hash of the body): whether it is the body with which it came first since
-        then."""
+        """For each (key, Idempotency-Key, hash of the body): whether the body equals that of the first such request.
+
+        Requests before `since` are deleted first."""
         same = []
         with self.ledger._writing() as db:
             db.execute("DELETE FROM request_claims WHERE at < ?", [stamp_of(since)])
@@ -100,7 +102,7 @@ class ApiKeyTables:
                 db.execute(asked, [stamp_of(at), name, stamp_of(at)])
 
     def replace_key(self, name: str, hash_: str, *, secret: str | None = None) -> bool:
-        """Give a key that is not revoked another text; False where there is none."""
+        """Replace the text of a key that is not revoked. Returns False if there is no such key."""
         with self.ledger._writing() as db:
             asked = f"SELECT {_KEY} FROM keys WHERE name = ? AND revoked IS NULL"
             if (row := db.execute(asked, [name]).fetchone()) is None:
@@ -111,7 +113,8 @@ class ApiKeyTables:
         return True
 
     def claim_invitation(self, hash_: str, new: str, *, now: datetime) -> ApiKey | None:
-        """Make an invitation a key with another text, once; None where it is none, is used, revoked or too old."""
+        """Convert an invitation to a key with a new text, once. None if it is not an invitation, or is used, revoked or
+        expired."""
         with self.ledger._writing() as db:
             row = db.execute(f"SELECT {_KEY} FROM keys WHERE hash = ?", [hash_]).fetchone()
             key = _key(*row) if row is not None else None
@@ -123,14 +126,14 @@ class ApiKeyTables:
             return claimed if changed.rowcount == 1 else None
 
     def revoke_key(self, name: str, *, now: datetime) -> bool:
-        """Revoke a key for good; False where there is no such key."""
+        """Revoke a key permanently. Returns False if there is no such key."""
         with self.ledger._writing() as db:
             asked = "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE name = ?"
             return db.execute(asked, [stamp_of(now), name]).rowcount == 1
 
 
 def _limits(key: ApiKey) -> dict[str, object]:
-    """What the column `limits` has of a key."""
+    """The fields of a key that are stored in the column `limits`."""
     kept = {
         "rate": key.rate,
         "metrics": list(key.metrics),

@@ -1,4 +1,4 @@
-"""A folder whose ledger is lost, renamed, so that a new book may begin in its place."""
+"""Renames the folder of a book whose ledger is lost, so that a new book can start in its place."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tallybook.storage.places import BookLocation, find_store, open_store
 
 
 def set_aside(place: BookLocation, today: date) -> Path:
-    """Rename the folder of a book whose ledger is missing, empty or damaged, and make a new book. Returns the new name
-    of the old folder. Raises QueryError when the ledger can be read, or when there is no folder."""
+    """Rename the folder of a book whose ledger is missing, empty or damaged, and create a new book.
+
+    Returns the new name of the old folder. Raises QueryError if the ledger can be read, or if there is no folder."""
     if place.folder is None:
         raise QueryError("the points of this book are in its ledger: there is no folder to set aside")
     if not _is_lost(place):
@@ -28,7 +29,7 @@ def set_aside(place: BookLocation, today: date) -> Path:
 
 
 def _is_lost(place: BookLocation) -> bool:
-    """Raises QueryError when there is no book."""
+    """Whether the ledger of the book is lost. Raises QueryError if there is no book."""
     try:
         found = find_store(place)
         if found is None:
@@ -53,7 +54,7 @@ def _rename(folder: Path, aside: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EBUSY, errno.EXDEV, errno.EACCES):
             raise
-        # The folder is a volume of its own: what is in it goes into a folder within it.
+        # The folder is a mount point and cannot be renamed: move its content into a folder inside it.
         within = folder / aside.name
         make_folder(within, 0o700)
         for path in [path for path in folder.iterdir() if path != within and path.name != "lost+found"]:

@@ -1,4 +1,4 @@
-"""Who asked what of a book without a folder: lines in its ledger."""
+"""The request log of a book without a folder: lines in its ledger that say who asked what."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _AT_ONCE = 500
 
 
 class AuditLines:
-    """The table of lines in a ledger. Every method is one transaction."""
+    """The table of log lines in a ledger. Every method is one transaction."""
 
     def __init__(self, ledger: SqlLedger) -> None:
         self.ledger = ledger
 
     def add(self, lines: Iterable[tuple[str, str, str]]) -> None:
-        """Keep lines: (instant, id, text). The same id of an instant is kept once."""
+        """Store lines: (instant, id, text). A repeated (instant, id) is stored once."""
         rows = list(lines)
         with self.ledger._writing() as db:
             for start in range(0, len(rows), _AT_ONCE):
@@ -28,13 +28,13 @@ class AuditLines:
                 db.execute(f"INSERT INTO audit_lines (at, id, line) VALUES {marks} ON CONFLICT DO NOTHING", values)
 
     def between(self, first: date, last: date) -> list[str]:
-        """The lines of some days, in UTC, oldest first."""
+        """The lines of the given days in UTC, oldest first."""
         asked = "SELECT line FROM audit_lines WHERE at >= ? AND at < ? ORDER BY at, id"
         with self.ledger._reading() as db:
             return [row[0] for row in db.execute(asked, [_begin(first), _begin(last + ONE_DAY)]).fetchall()]
 
     def prune(self, before: date) -> None:
-        """Delete the lines of days before a day."""
+        """Delete the lines of the days before `before`."""
         with self.ledger._writing() as db:
             db.execute("DELETE FROM audit_lines WHERE at < ?", [_begin(before)])
 

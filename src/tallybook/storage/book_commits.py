@@ -1,4 +1,5 @@
-"""The numbers that say whether a book changed: its version, and the commits of events and of users and accounts."""
+"""The numbers that show whether a book has changed: its version, and the commits of events and of users and
+accounts."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from tallybook.storage.sql_ledger import SqlLedger
 
 
 class BookCommits(NamedTuple):
-    """How far a book is. The answer to a question changes only with one of them, the declarations or the day."""
+    """The state of a book. The answer to a question changes only with one of these values, the declarations or the
+    day."""
 
     version: int = 0
     events: int = 0
     entities: int = 0
     days: str = ""
-    """Changes when a day of an event is closed or opened, and when a server starts: both explain gaps."""
+    """A text that changes when a day of an event is closed or opened, and when a server starts. Both explain gaps."""
 
 
 def commits_of(ledger: SqlLedger) -> BookCommits:

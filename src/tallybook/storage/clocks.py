@@ -1,10 +1,9 @@
-"""Days that were collected under a clock that was ahead, once the clock says that it cannot have been so late.
+"""Finds days that were collected while a clock was ahead, once the real time shows it.
 
-A source without a clock of its own is known until the caller's clock. Where that was ahead, days were read that had not
-ended, and were covered. The run's instant then lies after now. When it really took place is not known; it was after the
-runs before it. So of what it collected, days that ended before the latest instant known to be true are right. The
-others are taken back: nobody knows what they held when they were read.
-"""
+A source without its own clock counts as known up to the caller's clock. If that clock was ahead, days that had not
+ended were read and marked as covered. The run's instant then lies after now. Its real time is unknown, except that
+it was after the runs before it. So its days that ended before the latest instant known to be true are correct. The
+other days are taken back, because it is unknown what they contained when they were read."""
 
 from __future__ import annotations
 
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
 MAX_NAMED_METRICS = 4
 Own = tuple[str, str]
-"""(metric, definition)"""
+"""(metric, definition)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakenBack:
-    """The days of each metric and definition that cannot be known, and by which runs they were collected."""
+    """The days of each metric and definition that are not reliable, and the runs that collected them."""
 
     days: Mapping[Own, frozenset[date]] = field(default_factory=dict)
     runs: Mapping[int, datetime] = field(default_factory=dict)
-    """Their instants, which lie after now."""
+    """The instants of the runs, which lie after now."""
 
     def __bool__(self) -> bool:
         return bool(self.days)
@@ -49,7 +48,7 @@ class TakenBack:
         return replace(known, coverage=coverage, hidden=hidden)
 
     def in_words(self) -> list[str]:
-        """Sentences for people about these days; empty when there are none."""
+        """Sentences about these days for people; empty if there are none."""
         if not self.days:
             return []
         names = sorted({metric for metric, _ in self.days})
@@ -66,7 +65,7 @@ class TakenBack:
 
 
 def taken_back(ledger: Ledger, *, now: datetime, zone: str) -> TakenBack:
-    """The covered days that the clock says cannot have been known."""
+    """The covered days that cannot have been known, according to the clock."""
     ahead = {(one.run, one.source): one for one in ledger.ahead(now)}
     if not any(one.until > now for one in ahead.values()):
         return TakenBack()
@@ -83,7 +82,7 @@ def taken_back(ledger: Ledger, *, now: datetime, zone: str) -> TakenBack:
 
 
 def true_start(ledger: Ledger, run: Mapping[str, Any], now: datetime) -> datetime:
-    """When a run began; by a clock that was ahead, the latest instant before it that can be true."""
+    """The start of a run. If its clock was ahead, the latest possible true instant before it."""
     began = datetime.fromisoformat(run["started"])
     if began <= now:
         return began
@@ -91,12 +90,12 @@ def true_start(ledger: Ledger, run: Mapping[str, Any], now: datetime) -> datetim
 
 
 def last_true_before(ahead: Iterable[Ahead], source: str, now: datetime) -> datetime | None:
-    """The latest instant that can be true before a clock was first ahead for a source; None when it never was."""
+    """The latest possible true instant before a clock was first ahead for a source; None if no clock was ahead."""
     return min((one.last_true for one in ahead if one.source in (source, None) and one.until > now), default=None)
 
 
 def _sources(ledger: Ledger, metrics: Iterable[str]) -> dict[Own, str]:
-    """The source of each definition; of imported ones none."""
+    """The source of each definition; empty for imported ones."""
     found: dict[Own, str] = {}
     for several in ledger.snapshot(metrics).definitions.values():
         for one in several:

@@ -1,8 +1,6 @@
-"""A whole book from one place to another: every row of the ledger and every file of every version, each held against
-the original afterwards.
+"""Copies a book to another place: every row of the ledger and every file of every version, all verified afterwards.
 
-The target becomes a book in one transaction at the end; what was interrupted before is none, and may be done again.
-"""
+The target becomes a book in one transaction at the end. An interrupted copy is not a book, and can be started again."""
 
 from __future__ import annotations
 
@@ -29,8 +27,8 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
-    """What was copied: the current version, how many files with how many bytes, and how many files of older versions
-    were missing in the original already."""
+    """The result of a copy: the current version, the number and bytes of copied files, and the number of files of older
+    versions that were already missing in the original."""
 
     version: int
     files: int
@@ -39,11 +37,11 @@ class Copied:
 
 
 def copy_book(source: Store, place: BookLocation, *, alone: bool) -> Copied:
-    """Copy a book into an empty place. `alone`: nobody may write to the original meanwhile; else the copy is the book
-    as it was at one moment.
+    """Copy a book into an empty place.
 
-    Raises BookError when there is a book already, when a file of today is missing or not what was written, and when
-    the copy is not what was copied; Busy when somebody wrote again and again."""
+    `alone`: nobody may write to the original meanwhile. Otherwise the copy is a snapshot of the book at one moment.
+    Raises BookError when the place already has a book, when a current file is missing or damaged, and when the copy
+    differs from the original. Raises Busy when the book was written to during every attempt."""
     for _ in range(ATTEMPTS):
         with suppress(Conflict, FileNotFoundError):
             return _copied(source, place, alone=alone)
@@ -51,7 +49,7 @@ def copy_book(source: Store, place: BookLocation, *, alone: bool) -> Copied:
 
 
 def copy_points(source: Store, place: BookLocation) -> Copied:
-    """Copy the files of a book to another place that the same ledger keeps, or names, from now on."""
+    """Copy the files of a book to another place for the same ledger."""
     files, missing = _existing_files(source, source.ledger.export())
     if place.folder is not None:
         _into_folder(source, files, place.folder, place.access)
@@ -96,15 +94,14 @@ def _counted(version: int, files: Sequence[PointsFile], missing: Sequence[Points
 
 
 def _at_rest(rows: Tables) -> Tables:
-    """As they are when nobody is at work: leases are held by nobody, their numbers go on. Hosts that take events write
-    every few seconds that they are alive; a copy leaves that out."""
+    """The rows of a book at rest: no lease is taken, and no host is active. Fencing numbers of leases are kept."""
     leases = [(job, None, fence, EPOCH, EPOCH) for job, _, fence, _, _ in rows["leases"]]
     keys = [(*row[:-1], None) for row in rows["keys"]]
     return {**rows, "leases": leases, "event_hosts": [], "keys": keys}
 
 
 def _with_hashes(rows: Tables, files: Sequence[PointsFile]) -> Tables:
-    """With the hashes that files of an old book lack."""
+    """The rows with hashes added for files of old books that lack them."""
     known = {file.path: file.sha256 for file in files}
     names = COLUMNS["files"]
 
@@ -119,7 +116,7 @@ def _with_hashes(rows: Tables, files: Sequence[PointsFile]) -> Tables:
 
 
 def _existing_files(source: Store, rows: Tables) -> tuple[list[PointsFile], list[PointsFile]]:
-    """(the files of every version, with their hashes; those of older versions that cannot be read)."""
+    """(the files of every version, with their hashes; the unreadable files of older versions)."""
     named = [dict(zip(COLUMNS["files"], row, strict=True)) for row in rows["files"]]
     of_events = _event_files(source, rows)
     files = [_file(one) for one in named] + of_events
@@ -151,8 +148,8 @@ def _file(named: Mapping[str, Any]) -> PointsFile:
 
 
 def _event_files(source: Store, rows: Tables) -> list[PointsFile]:
-    """The current files of events and of their ids, of changes of attributes, and of states of rules: they are copied
-    as points files are."""
+    """The current files of events and of their ids, of attribute changes, and of rule states. They are copied like
+    points files."""
     named = {table: [dict(zip(COLUMNS[table], row, strict=True)) for row in rows[table]] for table in SOLE_COPIES}
     found = [
         sole_copy(
@@ -166,13 +163,13 @@ def _event_files(source: Store, rows: Tables) -> list[PointsFile]:
 
 
 def _with_its_hash(source: Store, file: PointsFile) -> PointsFile:
-    """A file that was written before the ledger had its hash."""
+    """The file with its size and hash, for files written before the ledger recorded hashes."""
     path = source.folder / file.path
     return replace(file, bytes=path.stat().st_size, sha256=hash_of(path))
 
 
 def _into_folder(source: Store, files: Sequence[PointsFile], folder: Path, access: str) -> None:
-    """Copy files; those that are there already, of a copy that was interrupted, stay."""
+    """Copy files into a folder. Files that an interrupted copy already wrote are kept."""
     target = FolderFiles(folder, access)
     for file in files:
         path = target.place(file)
@@ -196,7 +193,8 @@ def _copy_file(source: Store, target: FolderFiles, file: PointsFile) -> None:
 
 
 def _checked(source: Store, file: PointsFile) -> Iterator[bytes]:
-    """The bytes of a file. Raises BookError at their end when they are not those that were written."""
+    """The bytes of a file, in pieces. Raises BookError after the last piece if they are not the bytes that were
+    written."""
     seen = hashlib.sha256()
     for piece in pieces_of(source.path(file)):
         seen.update(piece)
@@ -209,7 +207,7 @@ def _checked(source: Store, file: PointsFile) -> Iterator[bytes]:
 
 
 def _hold_files(target: Store, files: Sequence[PointsFile]) -> None:
-    """Raises BookError unless every file is in the target, byte for byte."""
+    """Raise BookError unless the target contains every file, byte for byte."""
     for file in files:
         with on_disk(Path(file.path), "read"):
             kept = target.files.kept_hash(file)

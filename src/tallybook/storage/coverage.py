@@ -1,8 +1,7 @@
-"""The covered days of a ledger, as stretches: who reads them, and what a commit does to them.
+"""The covered days of a ledger as stretches: reading them, and changing them in a commit.
 
-A row is one stretch of days that one run collected last, that came into the book with one version (`added`) and left
-it with another, if any (`removed`). At each version the rows of a metric and definition have no day in common.
-"""
+A row is one stretch of days that one run last collected. It became part of the book with one version (`added`) and
+left it with another, if any (`removed`). At each version, the rows of a metric and definition do not overlap."""
 
 from __future__ import annotations
 
@@ -15,12 +14,12 @@ from tallybook.core import days, merge_stretches, subtract_stretches
 from tallybook.storage.ledger import Covered, CoveredDay, Stretch
 
 Own = tuple[str, str]
-"""(metric, definition)"""
+"""(metric, definition)."""
 _ROW = "first_day, last_day, run, instant, added, removed"
 
 
 class CoverageTransaction(Protocol):
-    """What is needed of one: see `storage.transaction.Transaction`."""
+    """The methods needed from a transaction: see `storage.transaction.Transaction`."""
 
     def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Any: ...
 
@@ -47,8 +46,9 @@ def stretches_of(
     wanted: list[str] | None,
     island: str,
 ) -> dict[Own, tuple[Stretch, ...]]:
-    """The covered days of some metrics in the rows that meet `at`, neighbours folded by the ledger itself: two numbers
-    instead of a row for each day of a book that grows daily."""
+    """The covered days of some metrics, in the rows that meet the condition `at`.
+
+    The ledger merges adjacent stretches itself. Stretches without gaps need two numbers, instead of one row per day."""
     whole: dict[Own, tuple[Stretch, ...]] = {}
     broken: list[str] = []
     for metric, definition, number, instants, first, last in db.execute(
@@ -66,7 +66,7 @@ def stretches_of(
 
 
 def _broken(db: CoverageTransaction, where: str, metrics: list[str], island: str) -> dict[Own, tuple[Stretch, ...]]:
-    """Of metrics with gaps, or with instants, which takes the ledger ten times as long."""
+    """The covered days of metrics with gaps or instants. This query takes the ledger ten times as long."""
     earlier = "sum(day_count) OVER (PARTITION BY metric, definition, instant ORDER BY first_day) - day_count"
     found: dict[Own, list[Stretch]] = {}
     for metric, definition, instant, first, last in db.execute(
@@ -100,8 +100,10 @@ def covered_days(db: CoverageTransaction, metric: str, first: date, last: date) 
 
 
 def cover(db: CoverageTransaction, covered: Covered, version: int, run: int | None) -> None:
-    """Days that are covered already keep the version that covered them; a snapshot seen again replaces the old one,
-    which older versions still show."""
+    """Mark days as covered by a version.
+
+    Days that are already covered keep the version that first covered them. A new snapshot of a day replaces the old
+    one, which older versions still contain."""
     own, kept = (covered.metric, covered.definition), []
     for row, inside in _current(db, own, covered.stretches):
         if row.instant != covered.instant:
@@ -114,7 +116,7 @@ def cover(db: CoverageTransaction, covered: Covered, version: int, run: int | No
 
 
 def uncover(db: CoverageTransaction, covered: Covered, version: int) -> None:
-    """Days that this version does not contain any more; older versions still do."""
+    """Remove days from a version. Older versions still contain them."""
     own = (covered.metric, covered.definition)
     for row, inside in _current(db, own, covered.stretches):
         _change(db, own, row, inside, replace(row, removed=version))
@@ -123,7 +125,7 @@ def uncover(db: CoverageTransaction, covered: Covered, version: int) -> None:
 def _current(
     db: CoverageTransaction, own: Own, among: Sequence[tuple[date, date]]
 ) -> Iterator[tuple[_CoverageRow, list[tuple[date, date]]]]:
-    """The rows of the current version that have days among some stretches, each with these days."""
+    """The rows of the current version that overlap some stretches, each with the overlap."""
     if not among:
         return
     rows = db.execute(
@@ -140,7 +142,7 @@ def _current(
 def _change(
     db: CoverageTransaction, own: Own, row: _CoverageRow, inside: Sequence[tuple[date, date]], changed: _CoverageRow
 ) -> None:
-    """Let some days of a row be as in `changed`, and the others as they are."""
+    """Change some days of a row to `changed`, and keep the others."""
     if changed == row:
         return
     db.execute(

@@ -1,4 +1,4 @@
-"""Whether a book is what it says it is."""
+"""Checks the consistency of a book."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, zone: str = "UTC") -> list[str]:
-    """Every inconsistency in words, with what to do; empty when all is well."""
+    """Every inconsistency of a book as a sentence with its remedy; empty if there are none."""
     if lacking := store.ledger.lacking():
         return [f"ledger: {problem}" for problem in lacking]
     found = [f"ledger: {problem}" for problem in store.ledger.problems()]
@@ -44,7 +44,7 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, z
 
 
 def remarks(store: Store, access: str) -> list[str]:
-    """What is not wrong with a book in a folder, but worth knowing: who may read it, and files of an older ledger."""
+    """Remarks about a book in a folder that are not defects: who may read it, and files of an older ledger."""
     if not isinstance(store.files, FolderFiles):
         return []
     found = _open_to_others(store.folder, access)
@@ -52,7 +52,7 @@ def remarks(store: Store, access: str) -> list[str]:
 
 
 def _open_to_others(folder: Path, access: str) -> list[str]:
-    """Modes that give more, or less, than `access` says."""
+    """Files whose modes allow more, or less, than `access` specifies."""
     wanted = FOLDER_MODES[access]
     more, less = [], []
     for path in (folder, *sorted(folder.rglob("*"))):
@@ -113,18 +113,18 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: Points
 
 
 def _missing_older(store: Store, snapshot: VersionSnapshot) -> list[str]:
-    """Files of older versions: without them no question of today fails, only --as-of. What was given up was reported
-    then."""
+    """Missing files of older versions. Without them only questions with --as-of fail. Files that were given up as lost
+    are not reported again."""
     current = {file.id for file in snapshot.files}
     older = [file for file in store.ledger.known_files() if file.id not in current and file.sha256 != LOST]
     bad = store.problems(older)
-    # Who cleans takes files out of the ledger first; a second look tells those from the lost.
+    # Cleaning removes files from the ledger first. A second look at the ledger separates those from lost files.
     known = {file.id for file in store.ledger.known_files()} if bad else set()
     return [f"{one.message}; {one.hint}" for one in bad.values() if one.file.id in known]
 
 
 def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot: VersionSnapshot) -> list[str]:
-    """Points of days that are not covered would be numbers nobody vouches for."""
+    """Points of days that are not covered, which are numbers without a known origin."""
     found = []
     for kind in SCHEMAS:
         files = [f for f in snapshot.files if f.kind == kind]

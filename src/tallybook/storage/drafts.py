@@ -1,4 +1,4 @@
-"""Files that are written for a commit, before they are part of the book."""
+"""Files that are written for a commit and are not part of the book yet."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tallybook.core import Busy
 from tallybook.storage.ledger import Commit, Conflict, Lease, Ledger, PointsFile
 
 Unit = tuple[str, str, date, date]
-"""(kind, metric or '', first day, last day): what one file holds."""
+"""(kind, metric or '', first day, last day): the content of one file."""
 
 
 class Drafts:
-    """Files that were written for a commit, each by its unit and the files it replaces."""
+    """Files written for a commit, each by its unit and by the files that it replaces."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -27,11 +27,11 @@ class Drafts:
         return self._built[(unit, tuple(f.id for f in current))]
 
     def put(self, unit: Unit, current: Sequence[PointsFile], file: PointsFile | None) -> None:
-        """`file` is None when nothing changes."""
+        """Record a file; None if nothing changes."""
         self._built[(unit, tuple(f.id for f in current))] = file
 
     def commit(self, base: int, change: Commit, *, lease: Lease | None, run: int | None, now: datetime) -> int | None:
-        """The new version; None when somebody else committed first."""
+        """Commit the change. Returns the new version, or None if another process committed first."""
         self._named = [*change.add, *(file for file in change.rewritten.values() if file is not None)]
         try:
             return self._ledger.commit(base, change, lease=lease, run=run, now=now)
@@ -42,7 +42,8 @@ class Drafts:
             raise
 
     def unused(self) -> list[PointsFile]:
-        """Files that are certainly not part of the book. A commit that failed midway may have happened."""
+        """The files that are certainly not part of the book. Excludes files of a failed commit that may have
+        succeeded."""
         return [file for file in self._built.values() if file is not None and file not in self._named]
 
 

@@ -1,4 +1,4 @@
-"""Reads the changes of attributes: recent ones are rows of the ledger, those of closed months are files."""
+"""Reads attribute changes: recent ones are rows of the ledger, those of closed months are in files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import duckdb
 
 FOLDER = "entities"
-"""Below the folder of the book."""
+"""The folder name below the book's folder."""
 PIECE = 10_000
-"""Rows that are read at once."""
+"""Rows per read."""
 CHANGE_TYPES = {
     "id": "VARCHAR",
     "time": "VARCHAR",
@@ -40,12 +40,12 @@ CHANGE_TYPES = {
 }
 CHANGE_ORDER = "id, time, received, number, place"
 ChangeRow = tuple[Any, ...]
-"""A change in the order of `CHANGE_TYPES`."""
+"""A change as a row with the columns of `CHANGE_TYPES`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangesFile:
-    """A file of changes. `first` and `last`: the times from which its changes count."""
+    """A file of changes. `first` and `last`: the earliest and latest effective time of its changes."""
 
     path: str
     first: str
@@ -56,7 +56,7 @@ class ChangesFile:
 
     @property
     def stored(self) -> PointsFile:
-        """It as a file of the book."""
+        """The file as a file of the book."""
         first, last = date.fromisoformat(self.first[:10]), date.fromisoformat(self.last[:10])
         return PointsFile(
             path=self.path,
@@ -71,13 +71,14 @@ class ChangesFile:
 
     @property
     def label(self) -> str:
-        """The month of the receipts, as 2026-03; STATE for the states at which a history begins."""
+        """The month in which its changes were received, such as 2026-03; STATE for states at the beginning of a
+        history."""
         return Path(self.path).name.rpartition("-")[0]
 
 
 @dataclass(frozen=True)
 class HistoryMoment:
-    """What was there at one moment: the last commit, the files, and the changes that are rows of the ledger."""
+    """The changes at one moment: the number of the last commit, the files, and the changes in rows of the ledger."""
 
     number: int
     files: Sequence[ChangesFile]
@@ -93,23 +94,23 @@ class EntityHistory:
     # -- reading -----------------------------------------------------------------------------------
 
     def rows(self, kind: str, entity_id: str | None = None) -> Iterator[HistoryRow]:
-        """The changes of one entity or of all, in the order of ids; those of an entity in the order of their times."""
+        """The changes of one entity, or of all by id; those of an entity in order of time."""
         with ExitStack() as stack:
             for row in self.merged(stack, self.moment(kind, entity_id), entity_id):
                 yield history_row(row)
 
     def begins(self, kind: str) -> str | None:
-        """The stamp at which the history begins, because older changes were deleted; None where none were."""
+        """The stamp at which the history begins because older changes were deleted; None if none were deleted."""
         with self.ledger._reading() as db:
             return history_floor(db, kind)
 
     def current(self, kind: str | None = None) -> list[ChangesFile]:
-        """The files that are read today, of one kind or of both."""
+        """The current files of one kind, or of both."""
         with self.ledger._reading() as db:
             return [file for one in ENTITY_KINDS if kind in (None, one) for file in files_of(db, one)]
 
     def moment(self, kind: str, entity_id: str | None = None) -> HistoryMoment:
-        """What is there now, of one entity or of all."""
+        """The current files and rows, for one entity or for all."""
         with self.ledger._reading() as db:
             return _moment(db, kind, entity_id)
 
@@ -122,8 +123,10 @@ class EntityHistory:
         since: str = "",
         in_files: Sequence[ChangeRow] | None = None,
     ) -> list[HistoryRow]:
-        """The changes of one entity as a transaction sees them, in the order of their times. `since`: when the first of
-        them was received, so that older files need not be read; `in_files`: those of files, where they are known."""
+        """The changes of one entity as a transaction sees them, in order of time.
+
+        `since`: the receipt of the first of them, so that older files can be skipped. `in_files`: its changes in
+        files, if already known."""
         moment = _moment(db, kind, entity_id)
         if in_files is not None:
             return [history_row(row) for row in heapq.merge(in_files, moment.fresh, key=_key)]
@@ -132,7 +135,7 @@ class EntityHistory:
             return [history_row(row) for row in self.merged(stack, moment, entity_id)]
 
     def in_files(self, db: Transaction, kind: str, ids: Sequence[str], *, since: str) -> dict[str, list[ChangeRow]]:
-        """By id, the changes of several entities in files, read together, in the order of their times."""
+        """The changes of several entities in files, by id and in order of time. All are read in one query."""
         found: dict[str, list[ChangeRow]] = {id_: [] for id_ in ids}
         files = _since(files_of(db, kind), since)
         if files and ids:
@@ -143,7 +146,7 @@ class EntityHistory:
         return found
 
     def merged(self, stack: ExitStack, moment: HistoryMoment, entity_id: str | None = None) -> Iterator[ChangeRow]:
-        """The rows of files and of the ledger in one order."""
+        """The rows of the files and of the ledger, merged in order."""
         if not moment.files:
             return iter(moment.fresh)
         engine = stack.enter_context(connect())
@@ -153,7 +156,7 @@ class EntityHistory:
         return heapq.merge(_fetched(found), moment.fresh, key=_key)
 
     def relation(self, files: Sequence[ChangesFile]) -> str:
-        """Files as a relation of the engine. Raises BadFile for one that is missing."""
+        """Files as a relation of the engine. Raises BadFile if one is missing."""
         paths = ", ".join(engine_path(self.files.path(one.stored)) for one in files)
         return f"read_parquet([{paths}])"
 
@@ -162,7 +165,7 @@ FILE_COLUMNS = ("path", "first", "last", "rows", "bytes", "sha256")
 
 
 def files_of(db: Transaction, kind: str) -> list[ChangesFile]:
-    """The files of a kind that are read today."""
+    """The current files of a kind."""
     asked = (
         f"SELECT {', '.join(FILE_COLUMNS)} FROM attribute_files WHERE kind = ? AND removed IS NULL ORDER BY first, path"
     )
@@ -170,7 +173,7 @@ def files_of(db: Transaction, kind: str) -> list[ChangesFile]:
 
 
 def _since(files: Sequence[ChangesFile], since: str) -> list[ChangesFile]:
-    """The files that may have changes that were received since a stamp."""
+    """The files that can contain changes received since a stamp."""
     return [file for file in files if file.label == STATE or file.label >= since[:7]]
 
 
@@ -194,7 +197,7 @@ def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[ChangeRow]:
 
 
 def history_row(row: ChangeRow) -> HistoryRow:
-    """A change as it was read."""
+    """Decode a change from its row."""
     entity_id, time, received, _, _, origin, run, changes = row
     return HistoryRow(
         id=entity_id,

@@ -1,4 +1,4 @@
-"""Users and accounts as they were: their changes, applied again up to an instant."""
+"""Users and accounts at an earlier instant, rebuilt from their changes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tallybook.storage.transaction import Transaction
 
 
 def entities_at(rows: Iterable[HistoryRow], until: str) -> dict[str, Entity]:
-    """The entities as they were before a stamp, by id, from all their changes in the order of time.
+    """The entities as they were before a stamp, by id, from all their changes in order of time.
 
-    A change counts from the time that it has, not from its receipt: what arrived late changes the past."""
+    A change counts from its own time, not from its receipt: a change that arrives late changes the past."""
     return {row.id: entity for row, entity in entity_states(rows, until)}
 
 
 def entity_states(rows: Iterable[HistoryRow], until: str) -> Iterator[tuple[HistoryRow, Entity]]:
-    """Each change with the entity after it, as `entities_at`. An entity changes further while it is read."""
+    """Each change with the entity after it, as in `entities_at`. The yielded entity is modified by later changes."""
     found: dict[str, Entity] = {}
     added: dict[tuple[str, str, str], str] = {}
     for row in rows:
@@ -32,7 +32,7 @@ def entity_states(rows: Iterable[HistoryRow], until: str) -> Iterator[tuple[Hist
 
 
 def pushed_changes(rows: Iterable[HistoryRow], name: str) -> list[AttributeChange]:
-    """All changes of one pushed attribute of one entity that still count, from its changes in the order of time."""
+    """The changes of one pushed attribute of one entity that still count, from its changes in order of time."""
     found: list[AttributeChange] = []
     for row in rows:
         for attribute, action, value, message, time in row.changes:
@@ -47,7 +47,7 @@ def pushed_changes(rows: Iterable[HistoryRow], name: str) -> list[AttributeChang
 
 
 def state_row(entity: Entity, *, time: str, received: str) -> HistoryRow:
-    """A change that leads to the state of an entity, whatever was before it."""
+    """A change that sets an entity to a state, whatever came before."""
     state = {"record": msgspec.to_builtins(entity.record), "deleted": entity.deleted}
     origin = entity.record.source or PUSHED
     return HistoryRow(
@@ -56,14 +56,14 @@ def state_row(entity: Entity, *, time: str, received: str) -> HistoryRow:
 
 
 def history_floor(db: Transaction, kind: str) -> str | None:
-    """The stamp at which a history begins, because older changes were deleted. No change counts from before it."""
+    """The stamp at which a history begins because older changes were deleted. No change has an earlier time."""
     asked = "SELECT max(first) FROM attribute_files WHERE kind = ? AND removed IS NULL AND path LIKE ?"
     found = db.execute(asked, [kind, f"%/{STATE}-%"]).fetchone()[0]
     return None if found is None else str(found)
 
 
 def _after(entity: Entity | None, row: HistoryRow, added: dict[tuple[str, str, str], str]) -> Entity:
-    """`added`: by (id, attribute, message) of additions, when they were received."""
+    """The entity after a change. `added`: the time of receipt of each addition, by (id, attribute, message)."""
     record = entity.record if entity else EntityRecord()
     deleted = entity.deleted if entity else None
     for attribute, action, value, message, time in row.changes:
@@ -92,7 +92,7 @@ def _change(row: HistoryRow, attribute: str, action: str, value: Any, message: s
 
 
 def _is_repeated(entity_id: str, change: AttributeChange, added: dict[tuple[str, str, str], str]) -> bool:
-    """Whether an addition has the id of one before; its own is noted."""
+    """Whether an addition repeats the id of an earlier one. Records its own id."""
     if change.action != ADD or not change.id:
         return False
     key = (entity_id, change.attribute, change.id)
@@ -104,7 +104,7 @@ def _is_repeated(entity_id: str, change: AttributeChange, added: dict[tuple[str,
 
 
 def _settled_before(received: str) -> str:
-    """The stamp before which changes were one value when another was received: as in the ledger."""
+    """The stamp before which changes were already merged when a change was received, as in the ledger."""
     return stamp_of(datetime.fromisoformat(received) - SETTLED_AFTER)
 
 

@@ -1,6 +1,6 @@
-"""What the ledger knows of users and accounts: the current row of each, the types of attributes, and recent changes.
+"""The ledger's data about users and accounts: the current row of each, the types of attributes, and recent changes.
 
-Entities have a commit number of their own. The version of the book does not move with it."""
+Entities have their own commit number. It does not change the version of the book."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tallybook.storage.identity_links import canonical_ids
 from tallybook.storage.sql_ledger import SqlLedger
 
 PIECE = 10_000
-"""Rows that are read at once."""
+"""Rows per read."""
 
 
 class EntityLedger:
     """The tables of users and accounts in a ledger. Every method is one transaction."""
 
     def __init__(self, ledger: SqlLedger, files: Files | None = None) -> None:
-        """`files`: those of the book, for what changes entities."""
+        """`files`: the files of the book; required for changing entities."""
         self.ledger = ledger
         self.history = EntityHistory(ledger, files) if files is not None else None
 
@@ -45,7 +45,7 @@ class EntityLedger:
             return entity_number(db)
 
     def get(self, kind: str, entity_id: str) -> Entity | None:
-        """One entity, also a deleted one; None where there never was one. Of an id that is linked, its user."""
+        """One entity, also if deleted; None if it never existed. For a linked id, its user."""
         with self.ledger._reading() as db:
             found = entities_by_id(db, kind, [entity_id]).get(entity_id)
             if kind == USERS and (found is None or found.deleted):
@@ -54,7 +54,7 @@ class EntityLedger:
             return found
 
     def every(self, kind: str) -> tuple[int, Iterator[Entity]]:
-        """(number of the commit, all entities in the order of their ids, also deleted ones)."""
+        """(number of the commit, all entities by id, including deleted ones)."""
         with self.ledger._reading() as db:
             number = entity_number(db)
             rows = db.execute(
@@ -63,7 +63,7 @@ class EntityLedger:
         return number, (entity_of_row(*row) for row in rows)
 
     def some(self, kind: str, ids: Sequence[str]) -> list[Entity]:
-        """Those of some ids that there are, also deleted ones."""
+        """The existing entities among some ids, including deleted ones."""
         with self.ledger._reading() as db:
             found: dict[str, Entity] = {}
             for start in range(0, len(ids), LOOKUP):
@@ -71,13 +71,13 @@ class EntityLedger:
         return list(found.values())
 
     def commit_at(self, number: int) -> str | None:
-        """When a commit was made; None where there is no such commit."""
+        """The instant of a commit; None if there is no such commit."""
         with self.ledger._reading() as db:
             found = db.execute("SELECT at FROM entity_commits WHERE number = ?", [number]).fetchone()
         return found[0] if found else None
 
     def changed(self, kind: str, since: int) -> ChangedEntities:
-        """The entities that changed after a commit, also the deleted ones."""
+        """The entities that changed after a commit, including deleted ones."""
         with self.ledger._reading() as db:
             number = entity_number(db)
             at = db.execute("SELECT at FROM entity_commits WHERE number = ?", [number]).fetchone()
@@ -86,7 +86,8 @@ class EntityLedger:
         return ChangedEntities(number=number, at=at[0] if at else "", count=count, entities=entities)
 
     def _changed(self, kind: str, since: int) -> Iterator[Entity]:
-        """Read in pieces, so that a million rows need no memory. What is committed meanwhile may be among them."""
+        """The changed entities, read in pieces so that a million rows need little memory. Later commits may be
+        included."""
         chosen = "kind = ? AND version > ? AND id > ? ORDER BY id LIMIT ?"
         last: str | None = ""
         while last is not None:
@@ -104,22 +105,22 @@ class EntityLedger:
         return [id_ for id_, row in rows if record_of_row(row).source == source]
 
     def types(self, kind: str) -> dict[str, AttributeType]:
-        """The types of attributes, by their case-folded names, in the order in which they were first seen."""
+        """The types of attributes by case-folded name, in the order in which they were first seen."""
         with self.ledger._reading() as db:
             return attribute_types(db, kind)
 
     # -- writing -----------------------------------------------------------------------------------
 
     def push(self, kind: str, sent: Mapping[str, Sequence[AttributeChange]], *, now: datetime) -> EntityChanges:
-        """Apply changes of attributes by id; entities that are not there are made."""
+        """Apply attribute changes by id. Missing entities are created."""
         with self.ledger._writing() as db:
             return apply_pushed(db, kind, sent, history=self.history, now=now)
 
     def push_if(
         self, kind: str, entity_id: str, changes: Sequence[AttributeChange], *, is_there: bool, now: datetime
     ) -> bool:
-        """Apply changes to an entity that is there, or make one that is not. False where that is not so; then nothing
-        is changed."""
+        """Apply changes to an entity only if its existence matches `is_there`. Returns False, without a change, if
+        not."""
         with self.ledger._writing() as db:
             found = entities_by_id(db, kind, [entity_id]).get(entity_id)
             if (found is not None and found.deleted is None) != is_there:
@@ -137,8 +138,8 @@ class EntityLedger:
         run: int | None,
         now: datetime,
     ) -> EntityChanges:
-        """Keep the attributes of some rows of a source, by id. `times`: since when a row is as it is, by id; else it
-        counts from now on."""
+        """Store the attributes in some rows of a source, by id. `times`: the time since which a row has its values, by
+        id; the default is now."""
         with self.ledger._writing() as db:
             writing = EntityWriting(db, kind, now)
             for id_, entity in writing.read(list(rows)):
@@ -153,7 +154,7 @@ class EntityLedger:
     def delete(
         self, kind: str, ids: Iterable[str], *, origin: str, run: int | None = None, now: datetime
     ) -> EntityChanges:
-        """Mark entities as deleted. Those that are not there, or are deleted already, stay as they are."""
+        """Mark entities as deleted. Missing and already deleted ones stay unchanged."""
         with self.ledger._writing() as db:
             writing = EntityWriting(db, kind, now)
             for id_, entity in writing.read(list(ids)):
@@ -163,7 +164,7 @@ class EntityLedger:
             return writing.finish()
 
     def forget(self, kind: str, entity_id: str) -> int:
-        """Delete every trace of an entity. How many rows were deleted."""
+        """Delete all rows of an entity. Returns the number of deleted rows."""
         with self.ledger._writing() as db:
             gone = 0
             for table in ("entities", "attribute_changes"):

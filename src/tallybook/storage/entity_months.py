@@ -1,8 +1,8 @@
-"""Keeps the changes of attributes: what leaves the ledger, what is deleted, and what is forgotten.
+"""Maintains the files of attribute changes: moving rows out of the ledger, deleting old ones, and forgetting entities.
 
-A month is written once it is over, or when the ledger has many changes, and the rows leave the ledger in the same
-transaction. Where `history` limits them, older changes become one state of each entity, at the start of a month: the
-history begins there."""
+A month is written to a file when it is over, or when the ledger has too many changes. In the same transaction its
+rows leave the ledger. If `history` limits the changes, older ones become one state per entity at the start of a
+month, where the history then begins."""
 
 from __future__ import annotations
 
@@ -43,21 +43,22 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_FRESH = 100_000
-"""Changes in the ledger above which those of the open month are written to a file too."""
+"""Number of changes in the ledger above which the changes of the open month are written to a file too."""
 ATTEMPTS = 5
 STRAY_AGE = timedelta(hours=STRAY_HOURS)
 
 
 class EntityMonths:
-    """The files of changes while they are written and deleted."""
+    """Writes and deletes the files of changes."""
 
     def __init__(self, ledger: SqlLedger, files: Files) -> None:
         self.ledger, self.files = ledger, files
         self.history = EntityHistory(ledger, files)
 
     def keep_house(self, kind: str, *, days: int | None, zone: str, now: datetime) -> int:
-        """Write closed months to files, delete changes that are older than `days`, and files that nobody reads any
-        more. Safe to call again. How many files were written or deleted."""
+        """Write closed months to files, delete changes older than `days`, and delete unused files. Safe to call again.
+
+        Returns the number of files written or deleted."""
         done = 0
         with suppress(Conflict):
             done += self._write_months(kind, now)
@@ -67,20 +68,21 @@ class EntityMonths:
         return done + self._clean(now)
 
     def forget(self, kind: str, entity_id: str, *, now: datetime) -> int:
-        """Rewrite every file without an entity, and delete the old ones at once. How many changes were deleted."""
+        """Rewrite every file without an entity, and delete the old files at once. Returns the number of deleted
+        changes."""
         for _ in range(ATTEMPTS):
             with suppress(Conflict):
                 return self._without(kind, entity_id, now)
         raise Conflict(f"changes of {kind} were written again and again")
 
     def strays(self, *, before: datetime) -> list[Path]:
-        """Files that the ledger does not name and that are older than an instant: left by processes that died."""
+        """Files older than an instant that the ledger does not list: processes that died left them."""
         if not isinstance(self.files, FolderFiles):
             return []
         folder = self.files.folder
         with self.ledger._reading() as db:
             first = db.execute("SELECT at FROM entity_commits ORDER BY number LIMIT 1").fetchone()
-        # Files that were there before this ledger are those of another, perhaps, that is lost.
+        # Older files may belong to another ledger that was lost.
         since = datetime.fromisoformat(first[0]) if first else before
         every = sorted((folder / FOLDER).rglob("*.parquet"))
         found = [one for one in every if since.timestamp() <= _written(one) < before.timestamp()]
@@ -115,7 +117,7 @@ class EntityMonths:
         return written
 
     def _begin_at(self, kind: str, floor: str, now: datetime) -> int:
-        """Replace the changes before a stamp by the states that they led to."""
+        """Replace the changes before a stamp by the states that result from them."""
         moment = self.history.moment(kind)
         before = [row for row in moment.fresh if row[1] < floor]
         old = [file for file in moment.files if file.first < floor]
@@ -172,7 +174,7 @@ class EntityMonths:
         drafts: list[PointsFile],
         ends: tuple[str, str] | None = None,
     ) -> ChangesFile:
-        """A new file with the rows of a statement. It is deleted again unless it is committed."""
+        """Write the rows of a statement to a new file. The file is deleted again unless it is committed."""
         path = Path(FOLDER) / kind / f"{label}-{uuid.uuid4().hex[:12]}.parquet"
         with on_disk(path):
             written = self.files.new(path)
@@ -206,8 +208,9 @@ class EntityMonths:
         drafts: list[PointsFile],
         now: datetime,
     ) -> None:
-        """Name new files, and take old ones and rows out of the ledger, in one transaction. Raises Conflict where
-        somebody else took one of them first: an entity was forgotten, or another process wrote the same month."""
+        """Add new files to the ledger and remove old files and rows from it, in one transaction.
+
+        Raises Conflict if another process removed one of them first: it forgot an entity, or wrote the same month."""
         contents: Callable[[PointsFile], Iterable[bytes]] | None = self.files.contents
         pieces = [(one.path, contents(one.stored)) for one in made] if contents is not None else []
         with self.ledger._keeping(pieces) as db:
@@ -226,7 +229,7 @@ class EntityMonths:
 
     @contextmanager
     def _drafts(self) -> Iterator[list[PointsFile]]:
-        """Files that are written; those that are in it at the end were not committed and are deleted."""
+        """A list for written files. Files that are still in it at the end were not committed, and are deleted."""
         drafts: list[PointsFile] = []
         try:
             yield drafts
@@ -235,7 +238,7 @@ class EntityMonths:
                 self.files.delete(file)
 
     def _clean(self, now: datetime) -> int:
-        """Delete files that were replaced long enough ago, and strays."""
+        """Delete stray files, and files that were replaced long enough ago."""
         joined = "attribute_files f JOIN entity_commits c ON c.number = f.removed WHERE c.at < ?"
         with self.ledger._reading() as db:
             gone = [p for (p,) in db.execute(f"SELECT f.path FROM {joined}", [stamp_of(now - GRACE)]).fetchall()]
@@ -247,7 +250,7 @@ class EntityMonths:
         return len(gone) + len(strays)
 
     def _delete(self, paths: Sequence[str]) -> None:
-        """Take files out of the ledger, then delete them: after a crash between the two they are strays."""
+        """Remove files from the ledger, then delete them. After a crash in between they are strays."""
         if not paths:
             return
         names = "path, first, last, rows, bytes, sha256"
@@ -264,7 +267,7 @@ class EntityMonths:
 
 
 def _delete_rows(db: Transaction, kind: str, rows: Sequence[ChangeRow]) -> None:
-    """Delete changes from the ledger. Raises Conflict where one of them is gone."""
+    """Delete changes from the ledger. Raises Conflict if one of them is already gone."""
     counted = "SELECT count(*) FROM attribute_changes WHERE kind = ?"
     before = int(db.execute(counted, [kind]).fetchone()[0])
     asked = "DELETE FROM attribute_changes WHERE kind = ? AND id = ? AND number = ? AND place = ?"

@@ -1,4 +1,4 @@
-"""Users and accounts as the ledger keeps them: the row of an entity, the types of attributes, and changes."""
+"""Users and accounts as the ledger stores them: the row of an entity, the types of attributes, and changes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import msgspec
 from tallybook.core import AttributeChange, PushedAttribute
 
 DELETED, REVIVED, STATE = "deleted", "revived", "state"
-"""Actions of a change that is of the entity itself. Its attribute is empty; the value of REVIVED says whether what was
-pushed before is there again, that of STATE is the whole entity as it was."""
+"""Actions of a change of the entity itself; its attribute name is empty. The value of REVIVED says whether earlier
+pushed values are restored. The value of STATE is the whole entity."""
 HistoryChange = tuple[str, str, Any, str, str]
 """(attribute, action, value, message id, the sender's time)."""
 
 
 class StoredChange(msgspec.Struct, frozen=True, array_like=True):
-    """A change of a pushed attribute as a row keeps it."""
+    """A change of a pushed attribute, as stored in a row."""
 
     action: str
     value: Any
@@ -30,24 +30,24 @@ class StoredChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class EntityRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """All that the ledger keeps of one entity. Stamps are texts as in the ledger."""
+    """All stored data of one entity. Stamps are texts, as in the ledger."""
 
     source: str = ""
-    """Where `values` were read; empty where nothing was."""
+    """The source of `values`; empty if nothing was read."""
     values: dict[str, Any] = {}
-    """Attributes that were read."""
+    """Attributes read from the source."""
     read: tuple[str, str] = ("", "")
-    """(time, received) of what was read first."""
+    """(time, received) of the first read."""
     since: dict[str, tuple[str, str]] = {}
-    """(time, received) of attributes that were read again with another value."""
+    """(time, received) of attributes whose values changed in a later read."""
     pushed: dict[str, list[StoredChange]] = {}
     begun: str = ""
-    """When it came back after it was deleted: changes of the time before count from then on."""
+    """When the entity came back after its deletion. Changes with an earlier time count from then on."""
     other: dict[str, Any] = {}
-    """The last value of another type, by attribute."""
+    """The last value of a wrong type, by attribute."""
 
     def attribute(self, name: str) -> PushedAttribute:
-        """A pushed attribute."""
+        """A pushed attribute by name."""
         return PushedAttribute(
             changes=tuple(
                 AttributeChange(attribute=name, **{f: getattr(one, f) for f in StoredChange.__struct_fields__})
@@ -61,29 +61,30 @@ class EntityRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.pushed[name] = [StoredChange(*(getattr(one, f) for f in fields)) for one in attribute.changes]
 
     def revived(self, *, keeps_pushed: bool) -> EntityRecord:
-        """The record of an entity that was deleted and comes back: what was read is gone."""
+        """The record of a deleted entity that comes back, without the values that were read."""
         return EntityRecord(pushed=self.pushed, other=self.other) if keeps_pushed else EntityRecord()
 
     def effective(self) -> dict[str, Any]:
-        """By attribute its value: what was read, and what was pushed where nothing is read."""
+        """The value of each attribute: the read value, or else the pushed one."""
         pushed = {name: self.attribute(name).value for name in self.pushed if name not in self.values}
         return {**self.values, **{name: value for name, value in pushed.items() if value is not None}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entity:
-    """A user or an account as it is now."""
+    """A user or an account in its current state."""
 
     id: str
     record: EntityRecord
     version: int
-    """The number of the commit that changed it last."""
+    """The number of the last commit that changed it."""
     deleted: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedEntities:
-    """Entities that changed since a commit. `number` and `at` are of the last commit, `count` is of all entities."""
+    """Entities that changed since a commit. `number` and `at` describe the last commit; `count` is the number of all
+    entities."""
 
     number: int
     at: str
@@ -93,7 +94,7 @@ class ChangedEntities:
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeType:
-    """The pinned type of an attribute. `name` is its case-folded name, `spelled` how it was first written."""
+    """The pinned type of an attribute. `name`: its case-folded name. `spelled`: its first spelling."""
 
     name: str
     type: str
@@ -103,7 +104,7 @@ class AttributeType:
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryRow:
-    """Changes of one entity at one time. It counts from `time` on."""
+    """Changes of one entity at one time. They count from `time` on."""
 
     id: str
     time: str
@@ -115,9 +116,10 @@ class HistoryRow:
 
 @dataclass(kw_only=True)
 class EntityChanges:
-    """What one commit did: its number (that of the last commit where nothing changed), and how many entities."""
+    """The result of one commit: its number (of the last commit if nothing changed), and the number of changed
+    entities."""
 
     number: int
     changed: int = 0
     conflicts: dict[str, int] = field(default_factory=dict)
-    """By attribute: values of another type than the pinned one, which are kept beside."""
+    """The number of values of a wrong type, by attribute. Such values are stored separately."""

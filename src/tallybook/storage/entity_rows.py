@@ -1,4 +1,4 @@
-"""Rows of users and accounts in the ledger, as they are read inside a transaction."""
+"""Rows of users and accounts in the ledger, read inside a transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tallybook.storage.entity_records import AttributeType, Entity, EntityRecord
 from tallybook.storage.transaction import Transaction
 
 LOOKUP = 500
-"""Ids that one statement asks for."""
+"""Ids per statement."""
 
 
 def entity_number(db: Transaction) -> int:
@@ -18,12 +18,12 @@ def entity_number(db: Transaction) -> int:
 
 
 def latest_commit(db: Transaction) -> str:
-    """When the last commit was made."""
+    """The instant of the last commit."""
     return str(db.execute("SELECT max(at) FROM entity_commits").fetchone()[0])
 
 
 def attribute_types(db: Transaction, kind: str) -> dict[str, AttributeType]:
-    """The types of attributes by their case-folded names, in the order in which they were first seen."""
+    """The types of attributes by case-folded name, in the order in which they were first seen."""
     rows = db.execute(
         "SELECT attribute, type, spelled, conflicts FROM attribute_schema WHERE kind = ? ORDER BY since, attribute",
         [kind],
@@ -35,17 +35,17 @@ def attribute_types(db: Transaction, kind: str) -> dict[str, AttributeType]:
 
 
 def entities_by_id(db: Transaction, kind: str, ids: Sequence[str]) -> dict[str, Entity]:
-    """Those of some ids that there are."""
+    """The existing entities among some ids."""
     marks = ", ".join("?" * len(ids)) or "NULL"
     asked = f"SELECT id, row, version, deleted FROM entities WHERE kind = ? AND id IN ({marks})"
     return {row[0]: entity_of_row(*row) for row in db.execute(asked, [kind, *ids]).fetchall()}
 
 
 def entity_of_row(entity_id: str, row: str, version: int, deleted: str | None) -> Entity:
-    """An entity from the columns of its row."""
+    """Build an entity from the columns of its row."""
     return Entity(id=entity_id, record=record_of_row(row), version=version, deleted=deleted)
 
 
 def record_of_row(row: str) -> EntityRecord:
-    """The record of an entity from its text."""
+    """Decode the record of an entity."""
     return json_decoder(EntityRecord).decode(row)

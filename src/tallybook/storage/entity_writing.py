@@ -1,4 +1,4 @@
-"""One commit of users and accounts while it is made: what changes is applied, noted in the history, and written."""
+"""Builds one commit of users and accounts: applies changes, records them in the history, and writes the rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 REVIVED_WITHIN = timedelta(days=7)
-"""A deleted entity that comes back within this time has its attributes again."""
+"""A deleted entity that comes back within this time keeps its pushed attributes."""
 
 
 def apply_pushed(
@@ -41,8 +41,9 @@ def apply_pushed(
     history: EntityHistory | None,
     now: datetime,
 ) -> EntityChanges:
-    """Apply changes of attributes by id, in a transaction that does more; entities that are not there are made. Those
-    of an id that is linked to a user are the user's."""
+    """Apply attribute changes by id, inside a larger transaction. Missing entities are created.
+
+    Changes of an id that is linked to a user are applied to the user."""
     writing = EntityWriting(db, kind, now, history)
     if kind == USERS:
         sent = _by_user(db, sent)
@@ -62,7 +63,7 @@ def _by_user(db: Transaction, sent: Mapping[str, Sequence[AttributeChange]]) -> 
 
 
 class EntityWriting:
-    """One commit while it is made."""
+    """One commit that is being built."""
 
     def __init__(self, db: Transaction, kind: str, now: datetime, past: EntityHistory | None = None) -> None:
         self.db, self.kind, self.now, self.stamp, self.past = db, kind, now, stamp_of(now), past
@@ -75,7 +76,7 @@ class EntityWriting:
         self.history: list[tuple[Any, ...]] = []
 
     def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Entity | None]]:
-        """(id, entity) of each id."""
+        """(id, entity or None) for each id."""
         for start in range(0, len(ids), LOOKUP):
             some = ids[start : start + LOOKUP]
             found = entities_by_id(self.db, self.kind, some)
@@ -83,7 +84,7 @@ class EntityWriting:
                 yield id_, found.get(id_)
 
     def record_of(self, entity: Entity | None) -> EntityRecord:
-        """The record to change."""
+        """The record to which changes are applied."""
         if entity is None:
             return EntityRecord()
         if not entity.deleted:
@@ -93,7 +94,7 @@ class EntityWriting:
         return record
 
     def _is_recent(self, entity: Entity) -> bool:
-        """Whether an entity was deleted so lately that it comes back with what was pushed before."""
+        """Whether an entity was deleted so recently that it comes back with its pushed attributes."""
         return entity.deleted is not None and datetime.fromisoformat(entity.deleted) >= self.now - REVIVED_WITHIN
 
     def apply(
@@ -103,7 +104,7 @@ class EntityWriting:
         sent: Sequence[AttributeChange],
         other: Mapping[str, Any] | None = None,
     ) -> None:
-        """Apply changes to an entity, or make it. With `other`, values of other types, the changes are those that were
+        """Apply changes to an entity, or create it. With `other`, values of a wrong type, the changes were already
         applied to another entity."""
         record = self.record_of(entity)
         known = dict(record.other)
@@ -116,7 +117,7 @@ class EntityWriting:
             self.note_pushed(id_, record, entity, done)
 
     def _all_typed(self, record: EntityRecord, sent: Sequence[AttributeChange]) -> list[AttributeChange]:
-        """Changes with the names and values that their types have, without those of another type."""
+        """Changes with names and values converted to their types. Changes of a wrong type are left out."""
         found = []
         for given in sent:
             name, value = self._typed(record, given.attribute, given.value)
@@ -125,7 +126,7 @@ class EntityWriting:
         return found
 
     def _push(self, entity_id: str, record: EntityRecord, sent: Sequence[AttributeChange]) -> list[AttributeChange]:
-        """Apply changes. Those that were applied: not what is known already."""
+        """Apply changes. Returns the applied ones, without changes that were already known."""
         done: list[AttributeChange] = []
         for change in sent:
             name = change.attribute
@@ -147,19 +148,19 @@ class EntityWriting:
     def _from_history(
         self, entity_id: str, record: EntityRecord, new: Sequence[AttributeChange], before: PushedAttribute
     ) -> PushedAttribute:
-        """What all changes of an attribute leave, the last of `new` among them."""
+        """The attribute that results from all its changes in the history and in `new`."""
         name = new[-1].attribute
         own = [one for one in new if one.attribute == name]
         try:
             rows = self.past.rows_within(self.db, self.kind, entity_id) if self.past else []
         except BadFile:
-            # The doctor names the file. All that is sent must not wait for it.
+            # The doctor reports the file. Incoming changes must not wait for its repair.
             rows = []
         known = pushed_changes(rows, name)
         return PushedAttribute.of([*known, *own]) if known else before.after(new[-1])
 
     def _is_noted(self, entity_id: str, record: EntityRecord, change: AttributeChange) -> bool:
-        """Whether a change that others hide is in the recent history, so that it is not noted at each repetition."""
+        """Whether a hidden change is already in the recent history, so that a repetition is not recorded again."""
         asked = "SELECT changes FROM attribute_changes WHERE kind = ? AND id = ? AND time = ? AND origin = ?"
         time = max(change.time, record.begun, self.floor)
         rows = self.db.execute(asked, [self.kind, entity_id, time, PUSHED]).fetchall()
@@ -168,14 +169,14 @@ class EntityWriting:
     def collect(
         self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str
     ) -> tuple[str, list[HistoryChange]]:
-        """Apply a row that was read. (the time from which it counts, its changes)."""
+        """Apply a row that was read. Returns (the time from which it counts, its changes)."""
         is_new = record.source != source
         if is_new:
             record.source, record.values, record.since, record.read = source, {}, {}, (time, self.stamp)
         typed = dict(self._typed(record, spelled, given) for spelled, given in values.items())
         gone = [name for name in record.values if name not in typed]
         changed = [name for name in typed if name not in record.values or record.values[name] != typed[name]] + gone
-        # What is read later counts later, also where the table was set back to an older state.
+        # A later read counts later, even if the table was reset to an older state.
         time = max([time, *(record.since.get(name, record.read)[0] for name in changed if name in record.values)])
         for name in gone:
             del record.values[name]
@@ -189,8 +190,8 @@ class EntityWriting:
         return time, [(name, UNSET if value is None else SET, value, "", time) for name, value in left.items()]
 
     def _typed(self, record: EntityRecord, spelled: str, value: Any) -> tuple[str, Any]:
-        """(the name of an attribute as it was first written, the value as its type has it; None where it has another
-        type, and then it is kept beside)."""
+        """(the first spelling of an attribute, the value converted to its type). The value is None if its type is
+        wrong; it is then stored separately."""
         folded = spelled.casefold()
         pinned = self.types.get(folded)
         if value is None:
@@ -208,14 +209,14 @@ class EntityWriting:
         return name, fitting
 
     def keep(self, entity_id: str, record: EntityRecord, deleted: str | None = None) -> None:
-        """Keep the current row of an entity."""
+        """Add the current row of an entity to the commit."""
         row = msgspec.json.encode(record).decode()
         self.rows.append((self.kind, entity_id, row, self.number, deleted))
 
     def note_pushed(
         self, entity_id: str, record: EntityRecord, before: Entity | None, done: Sequence[AttributeChange]
     ) -> None:
-        """Keep pushed changes in the history, those of one time together."""
+        """Record pushed changes in the history, grouped by time."""
         self.note_revived(entity_id, before, PUSHED, None)
         by_time: dict[tuple[str, str], list[HistoryChange]] = {}
         for one in done:
@@ -226,7 +227,7 @@ class EntityWriting:
             self.note(entity_id, self.stamp, PUSHED, None, [])
 
     def note_revived(self, entity_id: str, before: Entity | None, origin: str, run: int | None) -> None:
-        """Keep in the history that a deleted entity is there again."""
+        """Record in the history that a deleted entity exists again."""
         if before is not None and before.deleted:
             self.note(entity_id, self.stamp, origin, run, [("", REVIVED, self._is_recent(before), "", self.stamp)])
 
@@ -240,14 +241,14 @@ class EntityWriting:
         *,
         received: str = "",
     ) -> None:
-        """Keep changes in the history."""
+        """Record changes in the history."""
         body = msgspec.json.encode(changes).decode()
         place = len(self.history)
         time = max(time, self.floor)
         self.history.append((self.kind, entity_id, self.number, place, time, received or self.stamp, origin, run, body))
 
     def finish(self) -> EntityChanges:
-        """Write what was collected in this commit. Without a change there is no commit."""
+        """Write everything collected in this commit. Without changes, no commit is made."""
         new = [self.types[name] for name in self.types if name not in self.known]
         if self.rows or self.done.conflicts:
             self.db.execute("INSERT INTO entity_commits (number, at) VALUES (?, ?)", [self.number, self.stamp])

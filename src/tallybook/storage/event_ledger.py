@@ -1,6 +1,6 @@
-"""What the ledger knows of usage events: files, how far each log is consumed, types of properties, keys.
+"""The ledger's data about usage events: files, the compacted position of each log, types of properties, and API keys.
 
-Events have a commit number of their own. The version of the book does not move with it."""
+Events have their own commit number. It does not change the version of the book."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 PROPERTY_PREFIX = "properties."
-"""Before a property in the name of its column, where every event has a column of the property's name."""
+"""Prefix of a property's column name when every event has a column with the property's own name."""
 REJECTED = ""
-"""The event name of files of rejected events. No event has an empty name."""
+"""The event name used for files of rejected events. No event has an empty name."""
 _FILE = "event, path, first, last, received_first, received_last, rows, bytes, sha256"
 _RUN = "path, first, last, rows, bytes, sha256"
 
@@ -41,28 +41,28 @@ class EventFile:
     bytes: int
     sha256: str
     added: int = 0
-    """The commit that added it; 0 before that."""
+    """The commit that added it; 0 before it is committed."""
 
     @property
     def stored(self) -> PointsFile:
-        """It as a file of the book."""
+        """The file as a file of the book."""
         return _stored(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Property:
-    """The pinned type of a property. `name` is its case-folded name, `spelled` how it was first written."""
+    """The pinned type of a property. `name`: its case-folded name. `spelled`: its first spelling."""
 
     event: str
     name: str
     type: str
     spelled: str
     conflicts: int = 0
-    """Values of another type, which are in the column `rest`."""
+    """The number of values of a wrong type, which are in the column `rest`."""
 
     @property
     def column(self) -> str:
-        """Its column. Names of columns that every event has are kept for these."""
+        """The name of its column. It has a prefix if the name is one of the columns of every event."""
         return f"{PROPERTY_PREFIX}{self.spelled}" if self.name in EVENT_COLUMNS else self.spelled
 
 
@@ -76,17 +76,17 @@ class IdRun:
     rows: int
     bytes: int = 0
     sha256: str = ""
-    """Empty of files that were written before there were hashes."""
+    """The SHA-256 of the file; empty for files written before hashes existed."""
 
     @property
     def stored(self) -> PointsFile:
-        """It as a file of the book."""
+        """The file as a file of the book."""
         return _stored(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumedLog:
-    """How far a log is compacted. `before` is where it was when it was read."""
+    """The position up to which a log is compacted. `before`: the position when it was read."""
 
     host: str
     file: str
@@ -96,44 +96,44 @@ class ConsumedLog:
 
 @dataclass(kw_only=True)
 class EventCommit:
-    """What a commit of events does, all of it or nothing."""
+    """The changes of one commit of events, which is atomic."""
 
     files: Sequence[EventFile] = ()
     removed: Sequence[str] = ()
     """Paths of files that `files` replace."""
     logs: Sequence[ConsumedLog] = ()
     days: Iterable[tuple[str, date]] = ()
-    """(event, day) of every event that is new."""
+    """(event, day) of every new event."""
     pushed: Iterable[tuple[str, date, str]] = ()
-    """(event, day, name of the key) of every event that is new."""
+    """(event, day, name of the key) of every new event."""
     properties: Sequence[Property] = ()
     kept_from: date | None = None
-    """The events of the days before this one are no longer kept."""
+    """The first day whose events are kept; events of earlier days are deleted."""
     conflicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """By event and property: how many more values of another type."""
+    """The number of additional values of a wrong type, by event and property."""
     runs: Sequence[IdRun] = ()
     gone_runs: Sequence[str] = ()
     contents: Callable[[PointsFile], Iterable[bytes]] | None = None
-    """The bytes of a new file, where the ledger keeps them."""
+    """Returns the bytes of a new file, for a ledger that stores them."""
     within: Callable[[Transaction, int], None] | None = None
-    """What else happens in the transaction of the commit, which has this number."""
+    """Called in the transaction of the commit, with the commit's number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventsSnapshot:
-    """All that a reader of events needs, from one read transaction."""
+    """Everything that a reader of events needs, from one read transaction."""
 
     number: int
     files: tuple[EventFile, ...]
     properties: dict[str, tuple[Property, ...]]
-    """By event."""
+    """Properties by event."""
     sealed: dict[str, datetime]
-    """By host: all events that it received until then are compacted."""
+    """By host: the instant up to which all received events are compacted."""
     served: tuple[tuple[datetime, datetime], ...]
-    """When events could be sent to any host, in order of their beginnings."""
+    """The periods in which any host accepted events, in order of their beginnings."""
     runs: tuple[IdRun, ...]
     kept_from: date | None = None
-    """The events of the days before this one were deleted; None while none were."""
+    """The first day whose events are kept; None if none were deleted."""
 
     @property
     def events(self) -> list[str]:
@@ -141,7 +141,7 @@ class EventsSnapshot:
 
     @property
     def last_received(self) -> dict[str, str]:
-        """By event: when the last one of its files was received."""
+        """The latest receipt of an event in any file, by event name."""
         found: dict[str, str] = {}
         for file in self.files:
             found[file.event] = max(file.received_last, found.get(file.event, ""))
@@ -152,7 +152,7 @@ class EventLedger(ApiKeyTables, EventDayTables):
     """The tables of events in a ledger. Every method is one transaction."""
 
     def __init__(self, ledger: SqlLedger, files: Files | None = None) -> None:
-        """`files`: where the files of the book are, for those who read or write them."""
+        """`files`: the files of the book; required for reading or writing them."""
         super().__init__(ledger)
         self._files = files
 
@@ -162,7 +162,7 @@ class EventLedger(ApiKeyTables, EventDayTables):
         return self._files
 
     def local_path(self, file: EventFile | IdRun) -> Path:
-        """Where a file can be read on this host. Raises BadFile when it cannot."""
+        """The path at which a file can be read on this host. Raises BadFile if that is not possible."""
         if isinstance(self.files, FolderFiles):
             return self.files.place(file.stored)
         return self.files.path(file.stored)
@@ -174,8 +174,9 @@ class EventLedger(ApiKeyTables, EventDayTables):
         return datetime.fromisoformat(first[0]) if first else None
 
     def damage(self) -> BadFile | None:
-        """What is wrong with the first file of events or ids that is missing, or whose bytes are not those that were
-        written; None where all are as they were. A file is read once by each process."""
+        """The problem with the first file of events or ids that is missing or damaged; None if all are intact.
+
+        Each process reads a file only once."""
         known = self.snapshot()
         every: list[EventFile | IdRun] = [*known.files, *known.runs]
         for file in every:
@@ -218,19 +219,19 @@ class EventLedger(ApiKeyTables, EventDayTables):
             return _number(db)
 
     def consumed(self, host: str) -> dict[str, int]:
-        """How far each log of a host is compacted, by its file name."""
+        """The position up to which each log of a host is compacted, by its file name."""
         with self.ledger._reading() as db:
             return dict(db.execute("SELECT file, consumed FROM event_logs WHERE host = ?", [host]).fetchall())
 
     def numbers_of_runs(self) -> dict[int, int]:
-        """By run: the number of the last commit of events that it saw."""
+        """The number of the last commit of events that each run saw."""
         with self.ledger._reading() as db:
             return dict(db.execute("SELECT run, number FROM event_runs").fetchall())
 
     # -- writing -----------------------------------------------------------------------------------
 
     def commit(self, base: int, change: EventCommit, *, now: datetime) -> int:
-        """Commit number base → base + 1. Raises Conflict when somebody else committed, or consumed the same log."""
+        """Commit number base → base + 1. Raises Conflict if another process committed, or compacted the same log."""
         with self.ledger._keeping(_contents(change)) as db:
             if (current := _number(db)) != base:
                 raise Conflict(f"events are at commit {current}, not {base}")
@@ -262,20 +263,20 @@ class EventLedger(ApiKeyTables, EventDayTables):
         return base + 1
 
     def droppable(self, before: datetime) -> list[EventFile]:
-        """Files that were replaced by others before an instant."""
+        """Files that were replaced before an instant."""
         with self.ledger._reading() as db:
             asked = f"SELECT {_FILE} FROM event_files JOIN event_commits ON number = removed WHERE at < ? ORDER BY path"
             rows = db.execute(asked, [stamp_of(before)]).fetchall()
         return [EventFile(**dict(zip(_FILE.split(", "), row, strict=True))) for row in rows]
 
     def named_paths(self) -> set[str]:
-        """Every path that the tables of events name."""
+        """Every path in the tables of events."""
         with self.ledger._reading() as db:
             found = db.execute("SELECT path FROM event_files UNION SELECT path FROM id_runs").fetchall()
         return {path for (path,) in found}
 
     def forget_files(self, paths: Sequence[str]) -> None:
-        """Take replaced files out of the ledger before they are deleted."""
+        """Remove replaced files from the ledger, before they are deleted."""
         if paths:
             with self.ledger._writing() as db:
                 asked = "DELETE FROM event_files WHERE path = ? AND removed IS NOT NULL"
@@ -283,12 +284,13 @@ class EventLedger(ApiKeyTables, EventDayTables):
                 self.ledger._forget_contents(db, paths)
 
     def note_run(self, run: int, number: int) -> None:
-        """Record which commit of events a run saw last."""
+        """Record the last commit of events that a run saw."""
         with self.ledger._writing() as db:
             db.execute("INSERT INTO event_runs (run, number) VALUES (?, ?)", [run, number])
 
     def seal(self, host: str, until: datetime, served: tuple[datetime, datetime] | None) -> None:
-        """Record that all a host received before `until` is compacted, and since when until when it was serving."""
+        """Record that everything a host received before `until` is compacted, and the period in which it was
+        serving."""
         with self.ledger._writing() as db:
             sealed = stamp_of(until)
             if not db.execute(
@@ -308,7 +310,7 @@ def _number(db: Transaction) -> int:
 
 
 def _consume(db: Transaction, log: ConsumedLog) -> None:
-    """Move a log on. Raises Conflict unless it is where it was when it was read."""
+    """Advance the position of a log. Raises Conflict if it changed since it was read."""
     place: list[Any] = [log.host, log.file]
     known = db.execute("SELECT consumed FROM event_logs WHERE host = ? AND file = ?", place).fetchone()
     if (known[0] if known else 0) != log.before:
@@ -321,7 +323,7 @@ def _consume(db: Transaction, log: ConsumedLog) -> None:
 
 
 def _describe(db: Transaction, change: EventCommit, number: int) -> None:
-    """Types and ids of a commit."""
+    """Write the types and id files of a commit."""
     db.executemany(
         "INSERT INTO event_schema (event, property, type, since, spelled, conflicts) VALUES (?, ?, ?, ?, ?, ?)",
         [(one.event, one.name, one.type, number, one.spelled, one.conflicts) for one in change.properties],
@@ -338,7 +340,7 @@ def _describe(db: Transaction, change: EventCommit, number: int) -> None:
 
 
 def _contents(change: EventCommit) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """(path, pieces) of every new file, where the ledger keeps them."""
+    """(path, pieces) of every new file, if the ledger stores the bytes."""
     if change.contents is not None:
         every: list[EventFile | IdRun] = [*change.files, *change.runs]
         for one in every:

@@ -1,4 +1,4 @@
-"""Where the points files of a book are: in its folder, or as bytes in its ledger."""
+"""Access to the points files of a book: in its folder, or as bytes in its ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 
 
 class BadFile(BookError):
-    """A points file is missing, or its bytes are not those that were written."""
+    """A points file is missing or damaged: its bytes are not those that were written."""
 
     def __init__(self, file: PointsFile, reason: str, *, hint: str = "tallybook doctor") -> None:
         super().__init__(f"{file.path} {reason}", hint=hint)
@@ -30,41 +30,42 @@ GIVEN_UP = "was lost, and its days were collected again: what they were before c
 
 
 class Files(Protocol):
-    """What `store.folder` asks of the place where files are. Every file is written once and never changed."""
+    """The operations on files that `Store` needs. Every file is written once and never changed."""
 
     contents: Callable[[PointsFile], Iterable[bytes]] | None
-    """The bytes of a file that was kept, for a ledger that keeps them."""
+    """Returns the bytes of a written file, for a ledger that stores them."""
 
     def path(self, file: PointsFile) -> Path:
-        """Where a file can be read on this host, with the bytes that were written. Raises BadFile when it is missing
-        or has other bytes, BookError when it cannot be brought here."""
+        """The path at which a file can be read on this host, after a check of its bytes.
+
+        Raises BadFile if it is missing or damaged, BookError if it cannot be fetched to this host."""
 
     def new(self, relative: Path) -> Path:
-        """Where to write a file that will be called so in the book."""
+        """The path at which to write a file that will have this name in the book."""
 
     def keep(self, file: PointsFile, written: Path) -> None:
-        """It is written: make it last until it is committed."""
+        """Make a written file durable until it is committed."""
 
     def delete(self, file: PointsFile) -> None:
-        """It is in no version any more. One that is gone already is no error."""
+        """Delete a file that no version contains any more. A missing file is not an error."""
 
     def missing(self, files: Sequence[PointsFile]) -> list[PointsFile]:
-        """Those of them that are not there."""
+        """The files that are missing."""
 
     def kept_hash(self, file: PointsFile) -> str:
-        """The SHA-256 of the bytes that are kept, all of them read now."""
+        """The SHA-256 of the stored bytes, which are all read now."""
 
     def strays(self, known: Callable[[], Iterable[PointsFile]], *, older_than_hours: float) -> list[Path]:
-        """Files that no version names."""
+        """Files that no version contains."""
 
 
 OWNER, GROUP = "owner", "group"
-"""Who may read a book: `[book] access`."""
+"""Values of `[book] access`: who may read a book."""
 FOLDER_MODES = {OWNER: 0o700, GROUP: 0o750}
 _MARKS = ("ledger.sqlite", "ledger.txt")
-"""The files that a book's folder begins with."""
+"""Files that mark a folder as the folder of a book."""
 _verified: dict[str, tuple[str, int, int, int]] = {}
-"""{path: (hash, size, instant of the last change, inode)} of files that this process has compared with their hash."""
+"""{path: (hash, size, time of the last change, inode)} of the files that this process has compared with their hash."""
 
 
 class FolderFiles:
@@ -73,7 +74,7 @@ class FolderFiles:
     contents: Callable[[PointsFile], Iterable[bytes]] | None = None
 
     def __init__(self, folder: Path, access: str = OWNER) -> None:
-        """`access` counts where there is no book yet; else new files may be read by whom the ledger may."""
+        """`access` applies if there is no book yet. Otherwise new files have the permissions of the ledger."""
         self.folder, self.access = folder, access
 
     def path(self, file: PointsFile) -> Path:
@@ -91,7 +92,7 @@ class FolderFiles:
         return path
 
     def place(self, file: PointsFile) -> Path:
-        """Where a file is, or should be."""
+        """The path of a file, whether it exists or not."""
         return self.folder / file.path
 
     def new(self, relative: Path) -> Path:
@@ -125,13 +126,13 @@ class FolderFiles:
                     old.append(path)
             except FileNotFoundError:
                 continue
-        # Looked up last: what is committed meanwhile is known.
+        # The ledger is read last, so that files committed meanwhile are included.
         names = {file.path for file in known()}
         return [path for path in old if path.relative_to(self.folder).as_posix() not in names]
 
 
 def _verify(file: PointsFile, path: Path) -> None:
-    """Raises BadFile unless a file has the bytes that were written; they are read once by each process."""
+    """Raise BadFile unless a file has the bytes that were written. Each process reads a file only once."""
     found = path.stat()
     if found.st_size != file.bytes:
         raise BadFile(file, f"has {found.st_size} bytes, the ledger says {file.bytes}")
@@ -146,7 +147,7 @@ def _verify(file: PointsFile, path: Path) -> None:
 
 
 def _damage(path: Path) -> str:
-    """What the engine says when it reads a whole file that has no hash, because it is of an old book."""
+    """The engine's error for a file of an old book without a hash, after reading all of it; empty if it is readable."""
     import duckdb
 
     with duckdb.connect(":memory:") as engine:
@@ -158,7 +159,7 @@ def _damage(path: Path) -> str:
 
 
 def engine_path(path: Path) -> str:
-    """A path as a literal of the engine's SQL, which takes UTF-8 whatever the locale is."""
+    """A path as a literal of the engine's SQL. The engine expects UTF-8 in every locale."""
     return "'" + os.fsencode(path).decode(errors="surrogateescape").replace("'", "''") + "'"
 
 
@@ -171,7 +172,7 @@ def hash_of(path: Path) -> str:
 
 
 def pieces_of(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, a few million at a time."""
+    """The bytes of a file, in pieces of PIECE_BYTES."""
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
             yield piece
@@ -191,13 +192,13 @@ _HINTS[errno.EPERM] = _HINTS[errno.EACCES]
 
 
 def hint_for(error: OSError) -> str:
-    """What to do about an error of the disk."""
+    """The remedy for an error of the disk."""
     return _HINTS.get(error.errno or 0, "run again when this is mended: nothing is half done")
 
 
 @contextmanager
 def on_disk(path: Path, done: str = "written") -> Iterator[None]:
-    """Errors of the disk as BookError, which says what could not be `done` to `path`, and what to do."""
+    """Convert disk errors to BookError, with the path, the operation (`done`) and the remedy."""
     try:
         yield
     except FileNotFoundError:
@@ -209,7 +210,7 @@ def on_disk(path: Path, done: str = "written") -> Iterator[None]:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new folder for temporary files, deleted afterwards. Raises BookError when it cannot be made."""
+    """A new folder for temporary files, which is deleted afterwards. Raises BookError if it cannot be created."""
     with on_disk(Path(tempfile.gettempdir())):
         made = tempfile.TemporaryDirectory(prefix="tallybook-", ignore_cleanup_errors=True)
     with made as folder:
@@ -217,8 +218,9 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def folder_mode(book: Path, access: str) -> int:
-    """The mode of new folders of a book; files have the same without the right to execute. Those of a book that is
-    there follow its ledger, which keeps the mode that it has."""
+    """The mode of new folders of a book. Files have the same mode without the execute bits.
+
+    In an existing book it follows the mode of the ledger file."""
     for name in _MARKS:
         with suppress(OSError):
             mode = (book / name).stat().st_mode & 0o666
@@ -227,18 +229,18 @@ def folder_mode(book: Path, access: str) -> int:
 
 
 def make_folder(folder: Path, mode: int) -> None:
-    """Make a folder and those above it, with their names synced to disk. Existing folders are unchanged."""
+    """Create a folder and its missing parents, and sync their names to disk. Existing folders are unchanged."""
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     for made in reversed(missing):
         with suppress(FileExistsError):
             made.mkdir(mode=mode)
-            # Without the umask, and with the group that the folder above may hand on.
+            # Not limited by the umask, and with the group that the parent folder passes on.
             made.chmod(mode | made.stat().st_mode & stat.S_ISGID)
         sync(made.parent)
 
 
 def make_file(path: Path, mode: int) -> None:
-    """Make an empty file with this mode, whatever the umask; one that is there stays as it is."""
+    """Create an empty file with this mode, regardless of the umask. An existing file is unchanged."""
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
         try:
@@ -248,7 +250,7 @@ def make_file(path: Path, mode: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold what was written to a file, or the names in a folder."""
+    """Sync the content of a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

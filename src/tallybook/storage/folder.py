@@ -1,10 +1,9 @@
-"""A book in a folder: the ledger beside the points files, which are only ever written anew.
+"""A book in a folder: the ledger and the points files, which are never modified after writing.
 
 book/ledger.sqlite
 book/points/additive/2026-03-<id>.parquet          all metrics' additive parts of a month
 book/points/ids/<metric>/2026-03-<id>.parquet       a metric's ids of a month
-book/points/buckets/<metric>/2025-<id>.parquet      a closed year, folded by `compact`
-"""
+book/points/buckets/<metric>/2025-<id>.parquet      a closed year, merged by `compact`"""
 
 from __future__ import annotations
 
@@ -52,20 +51,20 @@ ATTEMPTS = 50
 
 
 class Store:
-    """A book's files and ledger. The connection that builds files is the caller's."""
+    """The files and the ledger of a book. The caller supplies the engine connection that builds files."""
 
     def __init__(self, folder: Path, ledger: SqlLedger, files: Files | None = None) -> None:
-        """The files are in `folder` unless something else says where they are."""
+        """The files are in `folder`, unless `files` gives another place."""
         self.folder = folder
         self.ledger = ledger
         self.files: Files = files or FolderFiles(folder)
         self.last_closed: Callable[[], date] | None = None
-        """The last day that is over, where somebody knows it; messages name no later one to be collected again."""
+        """Returns the last closed day, if set. Messages then suggest collecting only days up to it."""
 
     # -- reading ---------------------------------------------------------------------------------
 
     def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> VersionSnapshot:
-        """A version with its files and coverage. Raises Cleaned when files of that version are deleted."""
+        """A version with its files and coverage. Raises Cleaned if files of that version were deleted."""
         found = self.ledger.snapshot(metrics, version=version)
         for file in found.files:
             if file.format not in READABLE:
@@ -76,7 +75,7 @@ class Store:
         return found
 
     def path(self, file: PointsFile) -> Path:
-        """The path of a file with the bytes that were written. Raises BadFile, with the command that replaces it."""
+        """The path of an intact file. Raises BadFile with the command that replaces the file."""
         try:
             return self.files.path(file)
         except BadFile as bad:
@@ -84,11 +83,11 @@ class Store:
             raise BadFile(file, bad.reason, hint=hint) from None
 
     def way_out(self, file: PointsFile) -> str:
-        """What to do about a file that cannot be read."""
+        """The remedy for a file that cannot be read."""
         return way_out(self.ledger.snapshot(), file, self.last_closed and self.last_closed())
 
     def problems(self, files: Sequence[PointsFile]) -> dict[str, BadFile]:
-        """{path: why the file cannot be read}. Every file is read as a whole, once in each process."""
+        """{path: error} of the files that cannot be read. Every file is read completely, once in each process."""
         found = {}
         missing = {file.path for file in self.files.missing(files)}
         for file in files:
@@ -101,7 +100,7 @@ class Store:
         return found
 
     def losses(self, current: Sequence[PointsFile]) -> Losses:
-        """Which of these files cannot be read, found out when somebody asks."""
+        """The unreadable files among these. They are determined on first use."""
         return Losses(current, self.problems)
 
     # -- writing ---------------------------------------------------------------------------------
@@ -115,12 +114,12 @@ class Store:
         run: int | None,
         now: datetime,
     ) -> int:
-        """Replace the days that `change` covers by what stands in new_additive, new_ids and new_buckets.
+        """Replace the days that `change` covers by the rows of new_additive, new_ids and new_buckets.
 
-        Files are written and synced first; then one ledger transaction makes them the book. If somebody else
-        committed meanwhile, files that they touched are built again. Files that `change` gives up are not read. Returns
-        the new version. Raises BadFile when another file cannot be read, Busy when the lease was lost, BookError when
-        the book cannot be written."""
+        Files are written and synced first. Then one ledger transaction makes them part of the book. If another
+        process committed meanwhile, the files that it changed are built again. Files that `change` gives up are not
+        read. Returns the new version. Raises BadFile if another file cannot be read, Busy if the lease was lost,
+        BookError if the book cannot be written."""
         change.contents = self.files.contents
         given_up = {file.path for file in change.lost}
         with self._drafts() as drafts:
@@ -141,7 +140,7 @@ class Store:
 
     @contextmanager
     def _drafts(self) -> Iterator[Drafts]:
-        """Files written for a commit: those that did not become part of the book are deleted."""
+        """Files written for a commit. Those that did not become part of the book are deleted."""
         drafts = Drafts(self.ledger)
         try:
             yield drafts
@@ -152,8 +151,8 @@ class Store:
     def _touched(
         self, engine: duckdb.DuckDBPyConnection, files: Sequence[PointsFile], lost: Sequence[PointsFile]
     ) -> list[tuple[Unit, tuple[PointsFile, ...]]]:
-        """The files to be: for every kind, one for each stretch of days that owned days fall into, and for each file
-        that is lost."""
+        """The units to write: per kind, one for each file or month that contains owned days, and one for each lost
+        file."""
         owned = owned_months(engine)
         found: dict[Unit, tuple[PointsFile, ...]] = {(f.kind, f.metric, f.first, f.last): (f,) for f in lost}
         for kind in SCHEMAS:
@@ -162,7 +161,7 @@ class Store:
             for file in files:
                 if file.kind == kind:
                     there.setdefault(file.metric, []).append(file)
-            # A file holds whole months, so that the month says which one.
+            # A file contains whole months, so the month identifies it.
             for key, month in {(storage_key(kind, metric), month) for metric, month in owned}:
                 holding = next((f for f in there.get(key, ()) if f.first <= month <= f.last), None)
                 if holding is not None:
@@ -174,7 +173,7 @@ class Store:
     def _rebuild(
         self, engine: duckdb.DuckDBPyConnection, unit: Unit, current: Sequence[PointsFile]
     ) -> PointsFile | None:
-        """Write the file of a unit: old rows that are not owned, and the new ones. None when nothing changes."""
+        """Write the file of a unit: its old rows that are not owned, and the new rows. None if nothing changes."""
         kind, metric, first, last = unit
         names = ", ".join(column_names(kind))
         within = f"day BETWEEN DATE '{first}' AND DATE '{last}'"
@@ -195,10 +194,10 @@ class Store:
     def write(
         self, engine: duckdb.DuckDBPyConnection, select: str, unit: Unit, names: Sequence[str] | None = None
     ) -> PointsFile:
-        """A new points file with the rows of `select`, sorted, synced to disk.
+        """Write the rows of `select` to a new points file, sorted and synced to disk.
 
-        `names`: the columns that have values; the others are empty, or contain the metric of the unit. Raises BookError
-        when it cannot be written; then nothing of it is left."""
+        `names`: the columns that have values. Other columns are empty, or contain the metric of the unit. Raises
+        BookError if the file cannot be written, and leaves nothing of it."""
         import duckdb
 
         kind, metric, first, last = unit
@@ -231,7 +230,7 @@ class Store:
         return file
 
     def scan(self, files: Sequence[PointsFile]) -> str:
-        """The files as a relation of the engine; columns that their format does not have are null."""
+        """The files as a relation of the engine. Columns that a file's format lacks are null."""
         by_columns: dict[tuple[str, ...], list[PointsFile]] = {}
         for file in files:
             by_columns.setdefault(missing_columns(file.kind, file.format), []).append(file)
@@ -256,10 +255,12 @@ class Store:
         run: int,
         now: datetime,
     ) -> int:
-        """Take rows out of the files of every version, and commit `change` with it as the next one.
+        """Remove rows from the files of every version, and commit the result as the next version, together with
+        `change`.
 
-        `gone(file)` is the condition of the rows to take, None for a file that holds none. The old files are
-        deleted at once: who is reading one starts again. Returns how many rows of the current version went."""
+        `gone(file)` is the condition of the rows to remove; None for a file without such rows. The old files are
+        deleted at once, so a reader of one of them must start again. Returns the number of rows removed from the
+        current version."""
         change.contents = self.files.contents
         with self._drafts() as drafts:
             for _ in range(ATTEMPTS):
@@ -288,8 +289,9 @@ class Store:
     def _lost_before(
         self, files: Sequence[PointsFile], current: set[int], gone: Callable[[PointsFile], str | None]
     ) -> list[PointsFile]:
-        """Files of older versions out of which nothing can be taken, because they cannot be read: they go as a whole.
-        Raises BadFile for one of the current version."""
+        """Files of older versions that cannot be rewritten because they are unreadable. They are removed entirely.
+
+        Raises BadFile for an unreadable file of the current version."""
         asked = [file for file in files if gone(file) is not None]
         problems = self.problems(asked)
         for file in asked:
@@ -300,7 +302,7 @@ class Store:
     def _without(
         self, engine: duckdb.DuckDBPyConnection, file: PointsFile, gone: str | None, drafts: Drafts, change: Commit
     ) -> int:
-        """Note the file that takes the place of `file`; how many rows it has less."""
+        """Record the file that replaces `file`. Returns the number of rows removed."""
         if gone is None:
             return 0
         taken = int(engine.execute(f"SELECT count(*) FROM {self.scan([file])} WHERE {gone}").fetchall()[0][0])
@@ -317,7 +319,8 @@ class Store:
     # -- keeping house ---------------------------------------------------------------------------
 
     def compact(self, engine: duckdb.DuckDBPyConnection, *, today: date, run: int | None, now: datetime) -> int:
-        """Fold the months of every closed year into one file per kind and metric. Returns how many files fewer."""
+        """Merge the months of every closed year into one file per kind and metric. Returns by how many files fewer
+        there are."""
         with self._drafts() as drafts:
             for _ in range(ATTEMPTS):
                 base = self.ledger.snapshot(metrics=[])
@@ -334,20 +337,20 @@ class Store:
         raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="tallybook compact")
 
     def foldable(self, today: date) -> list[tuple[date, date]]:
-        """The days of the files that `compact` would fold."""
+        """The days of the files that `compact` would merge."""
         found = foldable_files(self.ledger.snapshot(metrics=[]).files, today)
         return [(file.first, file.last) for _, files in found for file in files]
 
     def loose(self, *, now: datetime, keep_days: int, zone: str) -> int:
-        """How many files `clean` would delete, without strays."""
+        """The number of files that `clean` would delete, without strays."""
         kept = kept_versions(self.ledger.versions(), now=now, keep_days=keep_days, zone=zone)
         return len(self.ledger.droppable(kept, gone_before=now - GRACE))
 
     def clean(self, *, now: datetime, keep_days: int, zone: str) -> int:
-        """Delete files that no version worth keeping names, and strays of runs that died. Returns how many."""
+        """Delete files that no kept version contains, and strays of runs that died. Returns the number of files."""
         kept = kept_versions(self.ledger.versions(), now=now, keep_days=keep_days, zone=zone)
         gone = self.ledger.droppable(kept, gone_before=now - GRACE)
-        # First out of the ledger: after a crash between the two they are strays, not names without a file.
+        # Remove them from the ledger first: after a crash in between they are strays, not entries without a file.
         self.ledger.forget_files([f.id for f in gone])
         leased = self.ledger.leased(now=now)
         for file in gone:
@@ -355,7 +358,8 @@ class Store:
         return len(gone) + (0 if leased else self._delete_strays())
 
     def _delete_strays(self) -> int:
-        """Delete what runs left that died a day ago: a `forget` among them leaves what was to be forgotten."""
+        """Delete files left by runs that died at least STRAY_HOURS ago. A dead `forget` leaves the rows it should have
+        deleted."""
         strays = self.strays(older_than_hours=STRAY_HOURS)
         for path in strays:
             with on_disk(path, "deleted"):
@@ -363,18 +367,20 @@ class Store:
         return len(strays)
 
     def strays(self, *, older_than_hours: float = 0) -> list[Path]:
-        """Points files that no version names, left by runs that died."""
+        """Points files that no version contains, left by runs that died."""
         return [path for path in self._unnamed(older_than_hours) if not self._is_of_another_ledger(path)]
 
     def older_than_the_ledger(self) -> list[Path]:
-        """Points files that no version names and that were there before this ledger: those of another, perhaps, that is
-        lost. A backup of that ledger needs them."""
+        """Points files that no version contains and that are older than this ledger.
+
+        They may belong to another, lost ledger. A backup of that ledger needs them."""
         return [path for path in self._unnamed(0) if self._is_of_another_ledger(path)]
 
     def _unnamed(self, older_than_hours: float) -> list[Path]:
         return self.files.strays(self.ledger.known_files, older_than_hours=older_than_hours)
 
     def _is_of_another_ledger(self, path: Path) -> bool:
-        # By the ledger's own instants, not the age of its file: a restored ledger is as old as its first run.
+        # Compared with the ledger's own instants, not with the age of its file: a restored ledger is as old as its
+        # first run.
         began = self.ledger.first_at()
         return began is None or path.lstat().st_mtime < began.timestamp()

@@ -1,4 +1,4 @@
-"""Subscriptions of REST hooks in a ledger: who wants the messages of a delivery, and where they go."""
+"""Subscriptions of REST hooks in a ledger: the subscribed delivery and the target address."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HookLedger:
         self.ledger = ledger
 
     def current(self, delivery: str | None = None) -> list[HookSubscription]:
-        """Subscriptions that are not over: of one delivery, or of all, in the order in which they began."""
+        """Active subscriptions of one delivery or of all, in the order in which they began."""
         asked, values = ("", []) if delivery is None else (" AND delivery = ?", [delivery])
         with self.ledger._reading() as db:
             rows = db.execute(
@@ -40,7 +40,8 @@ class HookLedger:
         ]
 
     def subscribe(self, id_: str, delivery: str, target: str, key: str, *, now: datetime) -> HookSubscription:
-        """Add a subscription. The same target of a delivery is subscribed once: then the one that is there."""
+        """Add a subscription. If the target is already subscribed to the delivery, returns the existing
+        subscription."""
         with self.ledger._writing() as db:
             row = db.execute(
                 f"SELECT {COLUMNS} FROM outbox_subscriptions WHERE delivery = ? AND target = ? AND ended IS NULL",
@@ -54,7 +55,7 @@ class HookLedger:
         )
 
     def end(self, id_: str, why: str, *, now: datetime) -> bool:
-        """End a subscription, with all that was planned for it. False where there is none."""
+        """End a subscription and delete everything planned for it. Returns False if there is none."""
         with self.ledger._writing() as db:
             row = db.execute(
                 "SELECT delivery FROM outbox_subscriptions WHERE id = ? AND ended IS NULL", [id_]

@@ -1,4 +1,4 @@
-"""The hosts that take events, as the ledger knows them."""
+"""The hosts that accept events, as recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EventHost:
-    """A host that takes events. Everything that it received before `sealed` is compacted."""
+    """A host that accepts events. Everything that it received before `sealed` is compacted."""
 
     host: str
     sealed: str | None
     lost: str | None
-    """Since when it is declared gone."""
+    """The instant at which it was declared gone."""
 
     def as_json(self) -> dict[str, str | None]:
         return {"host": self.host, "complete_until": self.sealed, "gone_since": self.lost}
 
 
 def event_hosts(events: EventLedger) -> list[EventHost]:
-    """Every host that ever served, also those that are gone, by name."""
+    """Every host that ever served, including hosts that are gone, by name."""
     with events.ledger._reading() as db:
         rows = db.execute("SELECT host, sealed, lost FROM event_hosts ORDER BY host").fetchall()
     return [EventHost(host=host, sealed=sealed, lost=lost) for host, sealed, lost in rows]
 
 
 def lose_host(events: EventLedger, host: str, *, now: datetime) -> bool:
-    """Record that a host never serves again; False where there is no such host. One that serves again is back."""
+    """Record that a host will not serve again. Returns False if there is no such host. If it serves again, it is no
+    longer gone."""
     with events.ledger._writing() as db:
         asked = "UPDATE event_hosts SET lost = coalesce(lost, ?) WHERE host = ?"
         return db.execute(asked, [stamp_of(now), host]).rowcount == 1

@@ -1,6 +1,6 @@
-"""Which ids of users are one user: every id that was linked, with the id that stands for it now.
+"""Links between ids of users: every linked id, with the id that now replaces it.
 
-A link has the number of the commit of events that brought it. Ids are replaced when events are read, never in files."""
+A link has the number of the commit of events that added it. Ids are replaced when events are read, never in files."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 LOOKUP = 500
-"""Ids that one statement asks for."""
+"""Ids per statement."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkedId:
-    """An id and the one that stands for it."""
+    """An id and the id that replaces it."""
 
     alias: str
     canonical: str
     at: datetime
-    """When the link was received."""
+    """The instant at which the link was received."""
     number: int
-    """The commit of events that linked it last."""
+    """The last commit of events that changed the link."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewLinks:
-    """Links of one commit, and the (event, day) with events of the ids that they link: who collected these days before
-    has another user there."""
+    """The links of one commit, and the (event, day) pairs with events of the linked ids.
+
+    Days collected earlier contain another user there."""
 
     links: Sequence[tuple[str, datetime, IdentityLink]] = ()
-    """(name of the key, received, link), in their order."""
+    """(name of the key, time of receipt, link), in order."""
     days: Iterable[tuple[str, date]] = field(default_factory=tuple)
 
 
@@ -46,13 +47,13 @@ class IdentityLinks:
         self.ledger = ledger
 
     def every(self) -> list[LinkedId]:
-        """All linked ids, in the order of their names."""
+        """All linked ids, in alphabetical order."""
         with self.ledger._reading() as db:
             rows = db.execute("SELECT alias, canonical, at, number FROM identity_links ORDER BY alias").fetchall()
         return [LinkedId(alias=a, canonical=c, at=datetime.fromisoformat(at), number=n) for a, c, at, n in rows]
 
     def of_people(self, ids: Sequence[str]) -> list[LinkedId]:
-        """Every linked id of the people that some ids belong to."""
+        """Every linked id of the users that the given ids belong to."""
         found = []
         with self.ledger._reading() as db:
             known = canonical_ids(db, ids)
@@ -65,7 +66,7 @@ class IdentityLinks:
         return [LinkedId(alias=a, canonical=c, at=datetime.fromisoformat(at), number=n) for a, c, at, n in found]
 
     def moved_by(self, links: Sequence[IdentityLink]) -> set[str]:
-        """The ids that get another id in their place by some links."""
+        """The ids that these links would map to another id."""
         with self.ledger._reading() as db:
             asked = sorted({one for link in links for one in (link.alias, link.user)})
             known = canonical_ids(db, asked)
@@ -78,30 +79,30 @@ class IdentityLinks:
         return moved
 
     def aliases_of(self, user: str) -> list[str]:
-        """The ids in whose place an id is."""
+        """The ids that map to a user."""
         with self.ledger._reading() as db:
             asked = "SELECT alias FROM identity_links WHERE canonical = ? ORDER BY alias"
             return [alias for (alias,) in db.execute(asked, [user]).fetchall()]
 
     def changed_days(self, event: str | None) -> Mapping[date, int]:
-        """By day of an event, or of all: the last commit that linked an id which has events on it."""
+        """By day of one event, or of all: the last commit that linked an id with events on that day."""
         where, values = ("WHERE event = ?", [event]) if event is not None else ("", [])
         with self.ledger._reading() as db:
             asked = f"SELECT day, max(number) FROM identity_days {where} GROUP BY day"
             return {date.fromisoformat(str(day)): number for day, number in db.execute(asked, values).fetchall()}
 
     def forget(self, user: str) -> int:
-        """Delete every link of an id. How many there were."""
+        """Delete every link of an id. Returns the number of deleted links."""
         with self.ledger._writing() as db:
             gone = db.execute("DELETE FROM identity_links WHERE alias = ? OR canonical = ?", [user, user])
             return gone.rowcount
 
 
 def apply_links(db: Transaction, new: NewLinks, *, number: int) -> list[tuple[str, str]]:
-    """Link ids in a transaction that does more. The (alias, canonical) that are new.
+    """Apply links inside a larger transaction. Returns the new pairs (alias, canonical).
 
-    An id that was linked to one user is not linked to another one, except by a link that merges: a device that two
-    people use would make them one."""
+    An id that is linked to one user is not linked to another, except by a merging link. Otherwise a device shared by
+    two people would make them one user."""
     made = []
     for key, received, link in new.links:
         alias, user = _canonical(db, link.alias), _canonical(db, link.user)
@@ -122,7 +123,7 @@ def apply_links(db: Transaction, new: NewLinks, *, number: int) -> list[tuple[st
 
 
 def canonical_ids(db: Transaction, ids: Sequence[str]) -> dict[str, str]:
-    """Of some ids those that are linked, each with the id of its user."""
+    """The linked ids among some ids, each with the id of its user."""
     found: dict[str, str] = {}
     for start in range(0, len(ids), LOOKUP):
         some = list(ids[start : start + LOOKUP])

@@ -1,9 +1,8 @@
-"""The narrow door to a ledger: what every ledger must be able to say and to promise.
+"""The interface of a ledger.
 
-A *version* of the book is a number; it names a set of files and a coverage table. `commit` moves the book
-from one version to the next in one transaction, only if nobody else did so first, and only while the lease
-it was made under still holds.
-"""
+A *version* of the book is a number. It identifies a set of files and a coverage table. `commit` moves the book from
+one version to the next in one transaction, only if no other process did so first, and only while the lease of the
+work is still valid."""
 
 from __future__ import annotations
 
@@ -16,12 +15,12 @@ from typing import Any, Protocol
 from tallybook.core import BookError, merge_stretches
 
 LOST = "lost"
-"""Written instead of the hash of a file that was given up: its bytes are never read again."""
+"""Replaces the hash of a file that was given up. Its bytes are never read again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PointsFile:
-    """A points file. `metric` is empty for a kind that all metrics share; days are both included."""
+    """A points file. `metric` is empty for a kind whose files all metrics share. `first` and `last` are included."""
 
     path: str
     kind: str
@@ -33,12 +32,13 @@ class PointsFile:
     format: int = 1
     id: int = 0
     sha256: str = ""
-    """Of its bytes, in hexadecimal; empty of files written before there were hashes; LOST of one that was given up."""
+    """The SHA-256 of its bytes, in hexadecimal; empty for files written before hashes existed; LOST for a file given
+    up."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Neighbouring covered days, both included; `instant` is when a snapshot saw what it saw."""
+    """Consecutive covered days, both ends included. `instant`: when a snapshot was taken."""
 
     first: date
     last: date
@@ -47,7 +47,7 @@ class Stretch:
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A definition as it was collected. `body` is the metric and what the source told about it, as JSON."""
+    """A definition as it was collected. `body`: the metric and what the source reported about it, as JSON."""
 
     metric: str
     id: str
@@ -58,21 +58,21 @@ class Definition:
 
 @dataclass(frozen=True, kw_only=True)
 class VersionSnapshot:
-    """A version with everything a reader needs, taken in one read transaction.
+    """A version with everything that a reader needs, from one read transaction.
 
-    `coverage`: {(metric, definition): stretches in order}. `definitions`: {metric: newest first}."""
+    `coverage`: {(metric, definition): stretches in order}. `definitions`: {metric: definitions, newest first}."""
 
     version: int
     files: tuple[PointsFile, ...]
     coverage: dict[tuple[str, str], tuple[Stretch, ...]]
     definitions: dict[str, tuple[Definition, ...]]
     hidden: Mapping[tuple[str, str], tuple[tuple[date, date], ...]] = field(default_factory=dict)
-    """Days of each (metric, definition) whose points are in the files and do not count: `coverage` is without them."""
+    """Days by (metric, definition) whose points are in the files but must not be counted. `coverage` excludes them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """A value of the past that changed. `series` is the dimension values as JSON."""
+    """A change of a past value. `series`: the dimension values as JSON."""
 
     metric: str
     definition: str
@@ -86,7 +86,7 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class CoveredDay:
-    """One covered day: by which run it was collected last, in which version it first was."""
+    """One covered day, with the run that last collected it and the first version that contains it."""
 
     definition: str
     day: date
@@ -97,7 +97,7 @@ class CoveredDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Covered:
-    """Days of one metric and definition that are now collected: as stretches (first, last), or as `days`."""
+    """Newly collected days of one metric and definition, as stretches (first, last) or as `days`."""
 
     metric: str
     definition: str
@@ -111,9 +111,9 @@ class Covered:
 
 @dataclass(frozen=True, kw_only=True)
 class Ahead:
-    """A run, or one of its sources, whose clock was ahead: the instant `until` by that clock lies after now.
+    """A run, or one source of a run, whose clock was ahead: its instant `until` lies after now.
 
-    When it really was is not known; it was after `last_true`, the latest instant of the runs before it that can be."""
+    Its real time is unknown. It was after `last_true`, the latest possible instant of the runs before it."""
 
     run: int
     source: str | None
@@ -123,31 +123,33 @@ class Ahead:
 
 @dataclass(frozen=True, kw_only=True)
 class Followed:
-    """How far the changes of a metric's facts were followed, by one of their columns: its covered days hold all that
-    was written before `seen`, an instant of the source's clock, but for the days that wait to be collected again."""
+    """The progress of following changes in a metric's facts by one of their columns.
+
+    The covered days contain everything written before `seen`, an instant of the source's clock, except for the days
+    in `waiting`, which are to be collected again."""
 
     metric: str
     definition: str
     column: str
     seen: datetime
     waiting: Sequence[date] = ()
-    """Who has waited longest first."""
+    """Days to collect again, the longest waiting first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered:
-    """What a delivery last put in its place: the book's version, a fingerprint of what was asked, when."""
+    """The last write of a delivery: the version of the book, a fingerprint of the question, and the time."""
 
     version: int
     fingerprint: str
     at: str = ""
     record: str = ""
-    """The place and the periods of a record without holes up to then; empty where that is not known."""
+    """The place and the periods of the complete record written so far; empty if unknown."""
 
 
 @dataclass(kw_only=True)
 class Commit:
-    """What a commit does: files in, files out, days covered, values revised."""
+    """The changes of one commit: added and removed files, covered days, revised values."""
 
     what: str
     add: list[PointsFile] = field(default_factory=list)
@@ -157,29 +159,29 @@ class Commit:
     definitions: list[Definition] = field(default_factory=list)
     followed: list[Followed] = field(default_factory=list)
     horizons: dict[str, datetime] = field(default_factory=dict)
-    """Until when each source was known to this run."""
+    """The instant up to which each source was known in this run."""
     taken_back: list[Covered] = field(default_factory=list)
-    """Days that were collected under a clock that was ahead: their points go, they are collected no longer."""
+    """Days that were collected while a clock was ahead. They lose their points and their coverage."""
     rewritten: dict[int, PointsFile | None] = field(default_factory=dict)
-    """Files of any version that are replaced where they stand (None: nothing of them is left)."""
+    """Files of any version that are replaced in place; None: nothing of the file remains."""
     forgotten: list[str] = field(default_factory=list)
-    """Metrics (keys) of which nothing stays, in no version."""
+    """Keys of metrics that are deleted from every version."""
     contents: Callable[[PointsFile], Iterable[bytes]] | None = None
-    """The bytes of its files, for a ledger that keeps them."""
+    """Returns the bytes of a file, for a ledger that stores them."""
     lost: Sequence[PointsFile] = ()
-    """Files of any version that cannot be read and are given up. Those of the current version are replaced by what is
-    collected now; their other days lose their coverage."""
+    """Unreadable files of any version that are given up. In the current version, newly collected days replace theirs,
+    and their other days lose their coverage."""
     uncovered: list[Covered] = field(default_factory=list)
-    """Days that are collected no longer: their points are lost, or they are taken back."""
+    """Days that lose their coverage because their points are lost or taken back."""
 
 
 Tables = dict[str, list[tuple[Any, ...]]]
-"""{table: its rows, with the columns of `store.tables.COLUMNS`}; days and instants are texts."""
+"""{table: rows with the columns of `store.tables.COLUMNS`}. Days and instants are texts."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to do a job; `fence` grows with every holder and is looked at on commit."""
+    """The exclusive right to do a job. `fence` grows with every holder and is checked on commit."""
 
     job: str
     holder: str
@@ -187,49 +189,50 @@ class Lease:
 
 
 class NoLedger(Exception):
-    """There is no ledger in this place yet."""
+    """The place has no ledger yet."""
 
 
 class LedgerLost(BookError):
-    """The ledger is missing or empty beside points files, or damaged."""
+    """The ledger is damaged, or it is missing or empty although points files exist."""
 
 
 class Conflict(Exception):
-    """Somebody committed first; look again and try again."""
+    """Another process committed first. Read again and retry."""
 
 
 class Cleaned(Exception):
-    """Files of the version that was asked for are deleted: it has no answer any more."""
+    """Files of the requested version were deleted, so that it can no longer answer."""
 
 
 def kept_under(keys: Mapping[str, str], name: str, renamed_from: str | None) -> str:
-    """Under which name the points of a metric are kept, by what `Ledger.metric_keys` says: the first it ever had, or
-    another where a metric that is called otherwise today holds that one."""
+    """The key under which the points of a metric are stored, given `Ledger.metric_keys`.
+
+    It is the first name the metric ever had, unless another metric uses that name as its key."""
     if name in keys:
         return keys[name]
     if renamed_from:
         return keys.get(renamed_from, renamed_from)
     if name not in keys.values():
         return name
-    # A metric that was renamed keeps its points under this name; a new one of that name is another metric.
+    # A renamed metric keeps its points under its old name. A new metric with that name is another metric.
     return next(key for i in itertools.count(2) if (key := f"{name}-{i}") not in keys.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identified:
-    """What something was when it was last recorded, and by which run."""
+    """The last recorded value of an identity, and the run that recorded it."""
 
     run: int
     value: str
 
 
 class Ledger(Protocol):
-    """What `store.folder` and `book` ask of a ledger. Every method is one transaction.
+    """The methods that `store.folder` and `book` need from a ledger. Every method is one transaction.
 
-    What goes wrong with the ledger itself is told as BookError, or Busy when others hold it too long."""
+    Errors of the ledger itself are raised as BookError, or as Busy if others lock it too long."""
 
     where: str
-    """What the place is called in messages."""
+    """The name of its location in messages."""
 
     # versions
 
@@ -243,110 +246,114 @@ class Ledger(Protocol):
         """The version that was current just before `instant`."""
 
     def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> VersionSnapshot:
-        """The current version, or an old one, with the coverage of some metrics (None: of all).
+        """The current version or an older one, with the coverage of some metrics (None: all).
 
-        Raises Cleaned when files of that version are deleted."""
+        Raises Cleaned if files of that version were deleted."""
 
     def commit(self, base: int, change: Commit, *, lease: Lease | None, run: int | None, now: datetime) -> int:
-        """Version base → base + 1, all of it or nothing. Raises Conflict if `base` is not current, Busy if the
-        lease was lost."""
+        """Commit version base → base + 1 atomically. Raises Conflict if `base` is not current, Busy if the lease was
+        lost."""
 
     # leases
 
     def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease:
-        """The right to do `job`. Raises Busy while another living holder has it."""
+        """Acquire the right to do `job`. Raises Busy while another living holder has it."""
 
     def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool:
-        """Prolong a lease; False when it is no longer ours."""
+        """Extend a lease. Returns False if it is no longer held."""
 
     def release(self, lease: Lease) -> None:
-        """Give a lease back; nothing happens when it is no longer ours."""
+        """Release a lease. Does nothing if it is no longer held."""
 
     def leased(self, *, now: datetime) -> list[str]:
-        """Jobs that are being done."""
+        """Jobs that are currently leased."""
 
     # runs and revisions
 
     def start_run(self, what: str, *, now: datetime) -> int:
-        """The number of a new run. Runs whose process is known to be dead become "lost"."""
+        """Record a new run and return its number. Runs whose process is known to be dead become "lost"."""
 
     def finish_run(self, run: int, status: str, report: dict[str, Any], *, now: datetime) -> None:
-        """How a run ended."""
+        """Record the end of a run."""
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
 
     def run(self, number: int) -> dict[str, Any] | None:
-        """One run, as `runs` has it."""
+        """One run in the form of `runs`; None if there is none."""
 
     def revisions(self, metric: str | None = None, limit: int = 1000, *, day: date | None = None) -> list[Revision]:
-        """What changed after it was collected, newest first; of one day, if it is said."""
+        """Values that changed after they were collected, newest first; with `day`, only those of one day."""
 
     def revised(self, since: int) -> dict[tuple[str, int], tuple[float, date]]:
-        """{(metric, run): (total change of values, last changed day)} of this run and later ones."""
+        """{(metric, run): (total change of values, last changed day)} for this run and later ones."""
 
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
-        """The days of a stretch that the current version covers, under any definition, in order."""
+        """The days of a range that the current version covers, under any definition, in order."""
 
     def ahead(self, now: datetime) -> list[Ahead]:
-        """Runs by a clock that was ahead: of each source of which the run recorded how far it was known, and of the
-        run as a whole (source None) for all others."""
+        """Runs whose clock was ahead of `now`.
+
+        One entry for each source whose horizon the run recorded, and one for the run as a whole (source None) for
+        all other sources."""
 
     def days_of_runs(self, runs: Iterable[int]) -> list[tuple[str, str, int, date]]:
-        """(metric, definition, run, day) of the days of the current version that these runs collected last."""
+        """(metric, definition, run, day) for the days of the current version that these runs last collected."""
 
     def known_further(self, source: str, until: datetime, *, now: datetime) -> dict[int, datetime]:
-        """{run: horizon} of runs whose horizon of a source is after `until`; no runs with a clock ahead of `now`."""
+        """{run: horizon} of runs whose horizon of a source is after `until`. Excludes runs whose clock was ahead of
+        `now`."""
 
     def followed(self) -> dict[tuple[str, str], Followed]:
-        """How far changes were followed, by (metric, definition)."""
+        """The progress of following changes, by (metric, definition)."""
 
     # names
 
     def metric_keys(self) -> dict[str, str]:
-        """Names under which points are kept, where they differ from today's names."""
+        """The keys under which points are stored, for metrics whose key differs from their current name."""
 
     def stored_metrics(self) -> set[str]:
-        """The names under which the book keeps definitions of metrics."""
+        """The names under which the book stores definitions of metrics."""
 
     def identities(self) -> dict[str, Identified]:
-        """What the sources of the book and the project it belongs to were last recorded as, by name."""
+        """The last recorded identities of the book's sources and of its project, by name."""
 
     def identify(self, name: str, value: str, *, run: int, now: datetime) -> None:
-        """Record what something is from this run on; what it was before is kept."""
+        """Record an identity from this run on. Earlier values are kept."""
 
     def bind_key(self, name: str, key: str) -> None:
-        """Keep the points of `name` under `key` from now on; the first key stays."""
+        """Store the points of `name` under `key` from now on. An existing key is not changed."""
 
     def forgotten(self) -> set[str]:
-        """The metrics that were forgotten, by the names they had then."""
+        """The metrics that were forgotten, by their names at that time."""
 
     # deliveries
 
     def delivered(self) -> dict[str, Delivered]:
-        """What each delivery last put in its place, by its name."""
+        """The last write of each delivery, by name."""
 
     def record_delivery(self, name: str, done: Delivered, *, now: datetime) -> None:
-        """Keep what a delivery has put in its place, instead of what it put there before."""
+        """Record the last write of a delivery, replacing the previous one."""
 
     # alerts
 
     def alerts(self) -> dict[str, str]:
-        """What is kept of each cause that was seen and is not done with, as JSON."""
+        """The stored JSON of each alert cause that is not finished."""
 
     def keep_alerts(self, kept: Mapping[str, tuple[str | None, str]], gone: Iterable[str], *, lease: Lease) -> None:
-        """Keep (the key of its metric, JSON) of these causes, and nothing more of those that are gone. Raises Busy if
-        the lease was lost."""
+        """Store (key of its metric, JSON) for each cause in `kept`, and delete the causes in `gone`. Raises Busy if the
+        lease was lost."""
 
     # cleaning
 
     def droppable(self, kept: Sequence[int], *, gone_before: datetime) -> list[PointsFile]:
-        """Files that are in none of the versions `kept`, nor in the current one, and left it before an instant."""
+        """Files that are in none of the versions `kept` nor in the current one, and that left the book before an
+        instant."""
 
     def forget_files(self, ids: Sequence[int]) -> None:
-        """Take files out of the ledger before they are deleted; their versions can no longer be asked.
+        """Remove files from the ledger before they are deleted. Their versions can no longer be queried.
 
-        A file that is forgotten already is no error: two may clean at the same time."""
+        An already forgotten file is not an error, because two processes may clean at the same time."""
 
     def known_files(self) -> list[PointsFile]:
         """The files of every version."""
@@ -354,36 +361,37 @@ class Ledger(Protocol):
     # copies
 
     def export(self) -> Tables:
-        """Every row of every table, at one moment, in an order that says nothing."""
+        """Every row of every table at one moment, in no particular order."""
 
     def fill(self, rows: Tables, contents: Iterable[tuple[str, Iterable[bytes]]], *, still: Callable[[], bool]) -> None:
-        """Make an empty ledger one with these rows and, where it keeps them, the bytes of these files; all of it or
-        nothing. Raises BookError when it is not empty, Conflict when in the end they are not `still` what is wanted."""
+        """Fill an empty ledger atomically with these rows and, if it stores them, the bytes of these files.
+
+        Raises BookError if it is not empty, Conflict if `still` returns false at the end: the source has changed."""
 
     def lacking(self) -> list[str]:
-        """Tables and columns that a ledger of its number has and this one lacks, in words."""
+        """Descriptions of tables and columns that are missing for the ledger's schema number."""
 
     def damage(self) -> list[str]:
-        """What is wrong below the tables, in words."""
+        """Descriptions of defects below the level of tables."""
 
     def first_at(self) -> datetime | None:
-        """When this ledger first recorded something: its first run or version; None for a new one."""
+        """The instant of the ledger's first run or version; None for a new ledger."""
 
     def problems(self) -> list[str]:
-        """What is wrong with the ledger itself, in words."""
+        """Descriptions of defects of the ledger itself."""
 
     def close(self) -> None:
-        """Let go of what the calling thread holds."""
+        """Release the resources of the calling thread."""
 
 
 class KeepsContents(Protocol):
-    """What a ledger can that keeps points files as bytes."""
+    """The additional methods of a ledger that stores points files as bytes."""
 
     def content(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file, piece by piece; none at all where they are not kept."""
+        """The bytes of a file, in pieces; empty if they are not stored."""
 
     def without_content(self, files: Sequence[PointsFile]) -> list[PointsFile]:
-        """Those whose bytes are not kept, or not all of them."""
+        """The files whose bytes are not stored completely."""
 
     def keep_contents(self, files: Sequence[PointsFile], contents: Callable[[PointsFile], Iterable[bytes]]) -> None:
-        """Keep the bytes and hashes of files that the ledger names already, all of them or none."""
+        """Store the bytes and hashes of files that are already in the ledger, all or none."""

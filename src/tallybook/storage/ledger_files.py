@@ -1,8 +1,7 @@
-"""Points files kept as bytes in the ledger, for hosts without a disk.
+"""Points files stored as bytes in the ledger, for hosts without a persistent disk.
 
-The engine reads files, so that each is brought into a folder of this host first, under the hash of its bytes, which
-is looked at before they are believed. The folder may be lost at any time: what is missing is brought again.
-"""
+The engine reads files. So each file is first fetched into a folder of this host, where its name is the hash of its
+bytes, and it is checked against that hash. The folder may be lost at any time; missing files are fetched again."""
 
 from __future__ import annotations
 
@@ -22,19 +21,19 @@ from tallybook.storage.files import GIVEN_UP, BadFile, hash_of, pieces_of
 from tallybook.storage.ledger import LOST, KeepsContents, PointsFile
 
 MAX_CACHED_BYTES = 1024**3
-"""So much is kept on this host, and what was used within the last hour."""
+"""Maximum bytes cached on this host, besides files used within the last hour."""
 USED_SECONDS = 3600.0
 FORGET_SECONDS = 7 * 86_400.0
-"""What was not used for so long goes in any case."""
+"""Files unused for this long are deleted in any case."""
 LOOK_AFTER = 16
-"""So many files are brought before it is looked again whether there are too many."""
+"""The number of fetched files after which the size of the cache is checked again."""
 
 
 class LedgerFiles:
-    """See `Files` for what each method promises. Usable from several threads and processes."""
+    """`Files` on top of a ledger. Usable from several threads and processes."""
 
     def __init__(self, ledger: KeepsContents, folder: Path | None = None) -> None:
-        """Raises BookError where there is no folder for temporary files."""
+        """Raises BookError if there is no folder for temporary files."""
         self.ledger = ledger
         try:
             self.folder = folder or private_folder() / "points"
@@ -53,7 +52,7 @@ class LedgerFiles:
         return kept
 
     def new(self, relative: Path) -> Path:
-        # Every time: it may have been lost since.
+        # Created each time, because it may have been deleted.
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.folder / f".{uuid.uuid4().hex}"
 
@@ -74,7 +73,7 @@ class LedgerFiles:
         return seen.hexdigest()
 
     def strays(self, known: Callable[[], Iterable[PointsFile]], *, older_than_hours: float) -> list[Path]:
-        """None: bytes come and go in the transaction that names them."""
+        """An empty list: the bytes of a file change in the same transaction as its entry."""
         return []
 
     def _kept(self, file: PointsFile) -> Path:
@@ -84,7 +83,7 @@ class LedgerFiles:
         return pieces_of(self._kept(file))
 
     def _is_good(self, file: PointsFile, kept: Path) -> bool:
-        """Whether it is here, with the bytes that were written; looked at once by each process."""
+        """Whether a file is cached with the bytes that were written. Each process checks a file only once."""
         try:
             if kept.stat().st_size != file.bytes:
                 return False
@@ -104,7 +103,7 @@ class LedgerFiles:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise _unwritable(self.folder, error) from error
-            # A small disk: all that nobody reads just now has to go.
+            # The disk is small: delete every file that is not in use right now.
             self._make_room(most=0, used_seconds=60)
             try:
                 self._fetch(file, kept)
@@ -132,7 +131,7 @@ class LedgerFiles:
             coming.unlink(missing_ok=True)
 
     def _make_room(self, *, most: int, used_seconds: float) -> None:
-        """Delete what was used longest ago, until no more than `most` bytes are here; never what is in use."""
+        """Delete the least recently used files until at most `most` bytes remain. Files in use are kept."""
         now, here, total = time.time(), [], 0
         for path in self.folder.glob("*"):
             with suppress(FileNotFoundError):
@@ -146,14 +145,14 @@ class LedgerFiles:
 
 
 def private_folder() -> Path:
-    """A folder for temporary files in which nobody else can write, the same for every process of this user."""
+    """A folder for temporary files that only this user can write to, the same for all of the user's processes."""
     folder = Path(tempfile.gettempdir()) / f"tallybook-{os.getuid()}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = folder.lstat()
     if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
         return folder
-    # Somebody else was here first: theirs is not trusted.
+    # Another user created it first, so it is not trusted.
     return Path(tempfile.mkdtemp(prefix="tallybook-"))
 
 

@@ -1,5 +1,5 @@
-"""Attributes of ids that are one user: what was sent of an id is an attribute of the user that it is linked to, whether
-the link came before it or after it."""
+"""Merges the attributes of linked ids: values pushed for an id become attributes of the user that it is linked to,
+whether they arrived before or after the link."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 LINKED = "linked"
-"""The origin of the end of an id that became one with another."""
+"""The origin of the deletion of an id that was merged into another."""
 
 
 def merge_linked(
     db: Transaction, made: Iterable[tuple[str, str]], *, history: EntityHistory | None, now: datetime
 ) -> None:
-    """Apply what was pushed of each (alias, user) that is new to the user, and end the alias. One that a table has too
-    stays."""
+    """Apply the pushed values of each new (alias, user) pair to the user, and delete the alias.
+
+    An alias that also has values from a source is kept."""
     pairs = list(made)
     in_files = _in_files(db, [alias for alias, _ in pairs], history, now)
     for alias, user in pairs:
@@ -46,8 +47,9 @@ def merge_linked(
 def _in_files(
     db: Transaction, aliases: Sequence[str], history: EntityHistory | None, now: datetime
 ) -> dict[str, list[ChangeRow]]:
-    """What files have of the aliases that are there, read once: each reading keeps the transaction open. An alias that
-    comes back by the link of another is read by itself."""
+    """The changes of the existing aliases in files, read once, because each read prolongs the transaction.
+
+    An alias that comes back through the link of another one is read separately."""
     since: dict[str, str] = {}
     for start in range(0, len(aliases), LOOKUP):
         for id_, entity in entities_by_id(db, USERS, aliases[start : start + LOOKUP]).items():
@@ -65,7 +67,7 @@ def _pushed(entity: Entity) -> dict[str, list[AttributeChange]]:
 
 
 def _since(pushed: Mapping[str, Sequence[AttributeChange]], now: datetime) -> str | None:
-    """When the first of some changes was received; None without one. What is settled may have earlier parts."""
+    """The time of receipt of the first change; None without changes, '' if merged changes may contain earlier ones."""
     received = min((one.received for changes in pushed.values() for one in changes), default=None)
     return received if received is None or received >= stamp_of(now - SETTLED_AFTER) else ""
 
@@ -77,7 +79,7 @@ def _pushed_of(
     now: datetime,
     in_files: Sequence[ChangeRow] | None,
 ) -> Sequence[AttributeChange]:
-    """Every pushed change of an entity, also those that others hide, in their order."""
+    """Every pushed change of an entity in order, including hidden ones."""
     current = _pushed(entity)
     since = _since(current, now)
     try:

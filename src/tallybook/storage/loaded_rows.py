@@ -1,4 +1,4 @@
-"""Rows of Python as a temporary table of the engine."""
+"""Loads Python rows into a temporary table of the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ MAX_ROW_BYTES = 268_435_456
 def load_rows(
     engine: duckdb.DuckDBPyConnection, table: str, types: Mapping[str, str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Make a temporary table, named as SQL, with columns of these types, by name. Missing values are null."""
+    """Create a temporary table with columns of these types, from rows by column name. Missing values are null. `table`
+    is an SQL name."""
     encoder = msgspec.json.Encoder()
     with scratch_folder() as folder:
         file = folder / "rows.ndjson"

@@ -1,4 +1,4 @@
-"""Points files that cannot be read: which days they contain, and how these are collected again without the old file."""
+"""Handles unreadable points files: the days they contain, and how to collect these again without the old file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from tallybook.storage.files import BadFile
 
 Days = dict[tuple[str, str], list[date]]
-"""{(metric, definition): its covered days}"""
+"""{(metric, definition): covered days}."""
 
 
 def days_in(known: VersionSnapshot, file: PointsFile) -> Days:
-    """The covered days whose points are in a file of the current version. `known` contains every metric."""
+    """The covered days whose points are in a file of the current version. `known` must contain every metric."""
     found: Days = {}
     for (metric, definition), stretches in known.coverage.items():
         if file.metric in ("", metric) and _needs(known, metric, definition, file.kind):
@@ -46,15 +46,14 @@ def _needs(known: VersionSnapshot, metric: str, definition: str, kind: str) -> b
 
 
 def span(known: VersionSnapshot, file: PointsFile, last_closed: date | None) -> tuple[date, date]:
-    """The first and the last day that have to be collected again to replace a file: of its covered days those that
-    are over."""
+    """The first and last day to collect again to replace a file. Only covered days that are over count."""
     covered = [day for own in days_in(known, file).values() for day in own] or [file.first, file.last]
     last = max(covered)
     return min(covered), last if last_closed is None else min(last, last_closed)
 
 
 def way_out(known: VersionSnapshot, file: PointsFile, last_closed: date | None) -> str:
-    """What to do about a file that cannot be read, with the lines to paste."""
+    """The remedy for a file that cannot be read, with lines to paste."""
     if file.id not in {one.id for one in known.files}:
         return (
             "today's answers do not need it, --as-of before it was replaced does: restore it from a backup, or "
@@ -84,8 +83,8 @@ def uncovered(known: VersionSnapshot, lost: Iterable[PointsFile], collected: Seq
 
 
 class Losses:
-    """What a run does about files that cannot be read: those whose days it collects again are given up (`files`), the
-    others are an error of the metrics that need them."""
+    """The unreadable files in a run. Files whose days are collected again are given up (`files`). The others are errors
+    of the metrics that need them."""
 
     def __init__(
         self, current: Sequence[PointsFile], problems: Callable[[Sequence[PointsFile]], Mapping[str, BadFile]]
@@ -96,8 +95,9 @@ class Losses:
         self._days: dict[str, Days] = {}
 
     def give_up(self, known: VersionSnapshot, first: date, last: date, keys: Sequence[str], last_closed: date) -> None:
-        """Give up the bad files whose covered days lie in a range; with `keys` only those of these metrics alone.
-        `known` contains every metric."""
+        """Give up the unreadable files whose covered days lie in a range; with `keys`, only files of these metrics.
+
+        `known` must contain every metric."""
         there = [f for f in self._current if f.last >= first and f.first <= last and (not keys or f.metric in keys)]
         for file in there:
             begin, end = span(known, file, last_closed)
@@ -106,7 +106,7 @@ class Losses:
                 self._days[file.path] = days_in(known, file)
 
     def check(self, key: str, wanted: Iterable[date]) -> None:
-        """Raises BadFile when days of a metric are in a file that cannot be read and is not given up."""
+        """Raise BadFile if days of a metric are in an unreadable file that is not given up."""
         chosen = set(wanted)
         months = {(day.year, day.month) for day in chosen}
         given_up = {file.path for file in self.files}
@@ -122,7 +122,8 @@ class Losses:
                 raise bad
 
     def _bad(self, several: Sequence[PointsFile], file: PointsFile) -> BadFile | None:
-        """Why one of several files cannot be read; all that were not seen yet are looked at together."""
+        """The error of one unreadable file; None if it is readable. Unchecked files in `several` are checked
+        together."""
         if file.path not in self._seen:
             fresh = [one for one in several if one.path not in self._seen]
             found = self._problems(fresh)
@@ -130,11 +131,11 @@ class Losses:
         return self._seen[file.path]
 
     def touches(self, key: str, day: date) -> bool:
-        """Whether what was known of a day is lost, so that nobody can say how it changed."""
+        """Whether the earlier values of a day are lost, so that its revisions are unknown."""
         return any(file.metric in ("", key) and file.first <= day <= file.last for file in self.files)
 
     def before(self) -> Days:
-        """The covered days that were in the files given up."""
+        """The covered days in the files that were given up."""
         found: dict[tuple[str, str], set[date]] = {}
         for covered in self._days.values():
             for own, days_ in covered.items():
@@ -143,5 +144,5 @@ class Losses:
 
 
 def _contains(file: PointsFile, year: int, month: int) -> bool:
-    """Whether a file, which contains whole months, has days of this one."""
+    """Whether a file, which contains whole months, contains this month."""
     return (file.first.year, file.first.month) <= (year, month) <= (file.last.year, file.last.month)

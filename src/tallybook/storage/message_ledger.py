@@ -1,4 +1,4 @@
-"""What people did with messages in the product."""
+"""What viewers did with messages in the product."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MESSAGE = ("message", "rule", "entity", "viewer", "number", "shown", "clicked",
 
 @dataclass(frozen=True, kw_only=True)
 class MessageState:
-    """What somebody did with a message that a firing shows: `number` is that of the firing. Stamps are texts."""
+    """What a viewer did with a message that a firing shows. `number`: the firing. Stamps are texts."""
 
     message: str
     rule: str
@@ -26,11 +26,11 @@ class MessageState:
     clicked: str | None = None
     dismissed: str | None = None
     times: int = 0
-    """How often it was shown."""
+    """The number of times it was shown."""
 
 
 def both_states(one: MessageState, other: MessageState) -> MessageState:
-    """What somebody did under two names: the first time of each counts."""
+    """The combined state of one viewer under two ids: the earliest time of each action counts."""
     return replace(
         one,
         shown=_first(one.shown, other.shown),
@@ -51,7 +51,7 @@ class MessageLedger:
         self.ledger = ledger
 
     def message_states(self, rule: str, entity: str, viewers: Sequence[str], number: int) -> dict[str, MessageState]:
-        """By message, what a viewer did with it, under several names."""
+        """What a viewer, who may have several ids, did with each message."""
         marks = ", ".join("?" * len(viewers))
         asked = f"WHERE rule = ? AND entity = ? AND viewer IN ({marks}) AND number = ?"
         found: dict[str, MessageState] = {}
@@ -70,7 +70,7 @@ class MessageLedger:
         return [MessageState(**dict(zip(_MESSAGE, row, strict=True))) for row in rows]
 
     def note_message(self, state: MessageState, what: str, *, now: datetime) -> None:
-        """Record that a message was `shown`, `clicked` or `dismissed`. The first time of each counts."""
+        """Record that a message was `shown`, `clicked` or `dismissed`. Only the first time of each is kept."""
         key = [state.message, state.rule, state.entity, state.viewer, state.number]
         assert what in ("shown", "clicked", "dismissed")
         with self.ledger._writing() as db:

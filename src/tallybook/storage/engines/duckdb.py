@@ -1,4 +1,4 @@
-"""A DuckDB connection as we need it: in memory, in UTC, without extensions fetched from anywhere."""
+"""DuckDB connections configured for books: in memory, in UTC, without downloaded extensions."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ T = TypeVar("T")
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A fresh in-memory engine. Its time zone is UTC, so that no session setting can move a day."""
+    """A new in-memory engine. Its time zone is UTC, so that no session setting can shift a day."""
     import duckdb
 
     connection = duckdb.connect(
         ":memory:",
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
     )
-    # Of all connections to this engine: a cursor does not take over what is set for a session.
+    # Set globally for all connections to this engine, because a cursor does not inherit session settings.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET GLOBAL preserve_insertion_order = true")
     return without_bar(connection)
 
 
 def without_bar(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """The connection, which draws no bar on a terminal while a statement takes seconds. Each cursor needs it again."""
+    """The connection with the progress bar disabled. Each cursor needs this again."""
     connection.execute("SET enable_progress_bar = false")
     return connection
 
 
 def widened(answer: Callable[[bool], T]) -> T:
-    """`answer(False)`; where a number on the way does not fit the engine's types, `answer(True)`, which is slower and
-    must leave null in the place of such numbers."""
+    """The result of `answer(False)`, or of `answer(True)` if an intermediate number overflows the engine's types.
+
+    `answer(True)` is slower, and must return null for numbers that still do not fit."""
     import duckdb
 
     try:
@@ -63,5 +64,5 @@ class Duckdb:
     kind = EngineKind(name="duckdb", dialect="duckdb")
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A fresh engine in memory."""
+        """A new engine in memory."""
         return connect()
