@@ -1,8 +1,8 @@
-"""The outbox in a ledger: each item of a delivery that cannot be taken back, and its state.
+"""The outbox in a ledger: each item that a delivery sends irrevocably, and its state.
 
-An item is `planned`, then `sending` before its request begins, then `sent`, `refused` or `unknown`. Whoever sends has
-the lease of the delivery, and every change looks at it: a process that lost it changes nothing. Days whose items are
-settled fold to one row each; the last value of an attribute stays as a hash."""
+An item is `planned`, then `sending` before its request begins, then `sent`, `refused` or `unknown`. The sender holds
+the lease of the delivery, and every change checks the lease: a process that lost it changes nothing. Days whose
+items are all settled are folded to one row each. The last value of an attribute is kept as a hash."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from tallybook.storage.stored_rows import stamp_of
 
 PLANNED_FIELDS = ("version", "entities", "question", "at", "stopped", "failures", "again", "said")
 LOOKUP = 500
-"""Items that one statement asks for."""
+"""Items per statement."""
 SECOND = 1_000_000
-"""In the microseconds of `outbox_pace.slot`."""
+"""A second in the unit of `outbox_pace.slot`, microseconds."""
 
 
 class OutboxLedger:
@@ -58,17 +58,17 @@ class OutboxLedger:
     # -- reading -----------------------------------------------------------------------------------
 
     def planned(self, delivery: str) -> PlannedDelivery | None:
-        """How far a delivery is planned; None before the first time."""
+        """The planning state of a delivery; None if it was never planned."""
         return self.all_planned().get(delivery)
 
     def all_planned(self) -> dict[str, PlannedDelivery]:
-        """How far each delivery is planned."""
+        """The planning state of each delivery."""
         with self.ledger._reading() as db:
             rows = db.execute(f"SELECT delivery, {', '.join(PLANNED_FIELDS)} FROM outbox_deliveries").fetchall()
         return {name: PlannedDelivery(**dict(zip(PLANNED_FIELDS, values, strict=True))) for name, *values in rows}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """{delivery: {state: number of items}} of the items that are not folded."""
+        """{delivery: {state: number of items}} for items that are not folded."""
         found: dict[str, dict[str, int]] = {}
         with self.ledger._reading() as db:
             rows = db.execute("SELECT delivery, state, count(*) FROM outbox GROUP BY delivery, state").fetchall()
@@ -77,7 +77,7 @@ class OutboxLedger:
         return found
 
     def folded(self, delivery: str) -> dict[date, FoldedDay]:
-        """The days of a delivery that were planned."""
+        """The planned days of a delivery."""
         with self.ledger._reading() as db:
             rows = db.execute(
                 "SELECT day, version, hash, items FROM outbox_folded WHERE delivery = ?", [delivery]
@@ -88,7 +88,7 @@ class OutboxLedger:
         }
 
     def gone(self, delivery: str, day: date) -> set[str]:
-        """The items of a day that arrived once and have no value now."""
+        """The items of a day that once arrived and now have no value."""
         with self.ledger._reading() as db:
             rows = db.execute(
                 "SELECT item FROM outbox_gone WHERE delivery = ? AND day = ?", [delivery, str(day)]
@@ -96,20 +96,20 @@ class OutboxLedger:
         return {item for (item,) in rows}
 
     def wanted(self, delivery: str) -> list[tuple[str, str]]:
-        """(entity, body) of what rules want each entity to have, in the order of entities."""
+        """(entity, body) of the state that rules want each entity to have, in order of entities."""
         with self.ledger._reading() as db:
             asked = "SELECT entity, body FROM outbox_wanted WHERE delivery = ? ORDER BY entity"
             return [(entity, body) for entity, body in db.execute(asked, [delivery]).fetchall()]
 
     def wanted_state(self, delivery: str) -> tuple[int, int]:
-        """(number of the last evaluation that changed it, number of entities) of what rules want."""
+        """(number of the last evaluation that changed them, number of entities) of the states that rules want."""
         with self.ledger._reading() as db:
             asked = "SELECT coalesce(max(number), 0), count(*) FROM outbox_wanted WHERE delivery = ?"
             number, entities = db.execute(asked, [delivery]).fetchone()
         return int(number), int(entities)
 
     def attributes(self, delivery: str) -> dict[tuple[str, str], str]:
-        """{(entity, attribute): hash last sent} of a delivery."""
+        """{(entity, attribute): last sent hash} of a delivery."""
         with self.ledger._reading() as db:
             rows = db.execute(
                 "SELECT entity, attribute, hash FROM outbox_attributes WHERE delivery = ?", [delivery]
@@ -117,7 +117,7 @@ class OutboxLedger:
         return {(entity, attribute): hash_ for entity, attribute, hash_ in rows}
 
     def waiting_latest(self, delivery: str) -> dict[str, str]:
-        """{item: hash} of latest values that are not sent."""
+        """{item: hash} of latest values that have not been sent."""
         with self.ledger._reading() as db:
             asked = "SELECT item, hash FROM outbox WHERE delivery = ? AND day = '' AND state <> ?"
             return dict(db.execute(asked, [delivery, SENT]).fetchall())
@@ -131,7 +131,7 @@ class OutboxLedger:
         limit: int | None = None,
         is_tried: bool = False,
     ) -> list[OutboxRow]:
-        """Items of a delivery, in these states and of these days, in their order. `is_tried`: only those with at least
+        """Items of a delivery in the given states and of the given days, in order. `is_tried`: only items with at least
         one attempt."""
         asked, values = "delivery = ?" + (" AND attempts > 0" if is_tried else ""), [delivery]
         for column, chosen in (("state", states), ("day", days)):
@@ -144,7 +144,7 @@ class OutboxLedger:
         return [OutboxRow(*row) for row in found]
 
     def next_at(self, delivery: str) -> str | None:
-        """When the next item of a delivery may be sent; None without one."""
+        """The time at which the next item of a delivery may be sent; None if there is no item to send."""
         with self.ledger._reading() as db:
             found = db.execute(
                 "SELECT min(next) FROM outbox WHERE delivery = ? AND state IN (?, ?, ?)",
@@ -153,7 +153,7 @@ class OutboxLedger:
         return str(found) if found else None
 
     def attempts(self, delivery: str) -> list[tuple[Any, ...]]:
-        """The last requests of a delivery, the newest first: (at, items, first, outcome, status, seconds, answer)."""
+        """The last requests of a delivery, newest first: (at, items, first, outcome, status, seconds, answer)."""
         with self.ledger._reading() as db:
             rows = db.execute(
                 "SELECT at, items, first, outcome, status, seconds, answer FROM outbox_trace WHERE delivery = ? "
@@ -163,7 +163,7 @@ class OutboxLedger:
         return [tuple(row) for row in rows]
 
     def collected_since(self, metrics: Sequence[str], version: int) -> list[tuple[date, date]]:
-        """Stretches of days of metrics, by their keys, that were collected, or lost their coverage, after a version."""
+        """Stretches of days of metrics (given by key) that were collected, or lost their coverage, after a version."""
         marks = ", ".join("?" * len(metrics))
         with self.ledger._reading() as db:
             last = db.execute("SELECT max(run) FROM versions WHERE version <= ?", [version]).fetchone()[0]
@@ -178,21 +178,22 @@ class OutboxLedger:
 
     @contextmanager
     def planning(self, delivery: str, lease: Lease, *, now: datetime) -> Iterator[OutboxPlan]:
-        """A transaction in which items of a delivery are planned."""
+        """Open a transaction in which items of a delivery are planned."""
         with self.ledger._writing() as db:
             check_lease(db, lease)
             yield OutboxPlan(db, delivery, now)
 
     def put(self, delivery: str, items: Iterable[OutboxItem], *, now: datetime) -> int:
-        """Plan items that no question of the book makes, such as firings of rules. How many were not there yet."""
+        """Plan items that no query produces, such as firings of rules. Returns the number of new items."""
         with self.ledger._writing() as db:
             return OutboxPlan(db, delivery, now).put_new(items, version=0)
 
     # -- sending -----------------------------------------------------------------------------------
 
     def recover(self, delivery: str, lease: Lease, *, now: datetime) -> int:
-        """Items that a process was sending when it ended are `unknown`. How many. What a clock that was ahead planned
-        waits no longer."""
+        """Mark the items that a dead process was sending as `unknown`, and correct waits set by a clock that was ahead.
+
+        Returns the number of marked items."""
         with self.ledger._writing() as db:
             check_lease(db, lease)
             correct_outbox(db, delivery, self.ledger._instant(db, now))
@@ -210,8 +211,9 @@ class OutboxLedger:
         limit: int,
         siblings: Callable[[OutboxRow], Iterable[str]] = lambda _: (),
     ) -> list[OutboxRow]:
-        """The next items to send, which are `sending` from now on. `siblings`: the items that go into one request with
-        an item; those that are due come along."""
+        """Mark the next due items as `sending` and return them.
+
+        `siblings(item)`: the names of items that share a request with an item. The due ones among them are included."""
         stamp = stamp_of(now)
         with self.ledger._writing() as db:
             check_lease(db, lease)
@@ -242,8 +244,9 @@ class OutboxLedger:
         attempts: Sequence[Attempt] = (),
         health: ReceiverHealth | None = None,
     ) -> None:
-        """Keep outcomes of items that are `sending` or `unknown`, the requests that had them, and how the receiver is
-        now. Raises Busy if the lease was lost."""
+        """Store the outcomes of items that were `sending` or `unknown`, their requests, and the state of the receiver.
+
+        Raises Busy if the lease was lost."""
         stamp = stamp_of(now)
         rows = [
             (
@@ -270,18 +273,19 @@ class OutboxLedger:
                 keep_health(db, delivery, health, stamp)
 
     def fold(self, delivery: str, lease: Lease) -> int:
-        """Fold the sent items of days that have nothing left to send, and of attributes. How many."""
+        """Fold the sent items of attributes, and of days with nothing left to send. Returns the number of folded
+        items."""
         with self.ledger._writing() as db:
             check_lease(db, lease)
             return fold_settled(db, delivery)
 
     def resume(self, delivery: str, *, now: datetime) -> None:
-        """Let a delivery that was stopped, or whose receiver failed, send again now."""
+        """Resume a delivery that was stopped or whose receiver failed."""
         with self.ledger._writing() as db:
             keep_health(db, delivery, ReceiverHealth(), stamp_of(now))
 
     def replay(self, delivery: str, items: Sequence[str] = (), *, now: datetime) -> int:
-        """Plan items that were refused again: these, or all. Their count."""
+        """Plan refused items again: the given ones, or all. Returns their number."""
         chosen = f" AND item IN ({', '.join('?' * len(items))})" if items else ""
         with self.ledger._writing() as db:
             keep_health(db, delivery, ReceiverHealth(), stamp_of(now))
@@ -297,10 +301,12 @@ class OutboxLedger:
         is_of: Callable[[str], bool] = lambda _: True,
         contains: Callable[[str, str, str], bool] = lambda *_: True,
     ) -> int:
-        """Delete the items and last values of a user or an account, in every delivery. How many rows.
+        """Delete the items and last values of a user or an account in every delivery. Returns the number of deleted
+        rows.
 
-        Ids of users and accounts may be the same texts. `is_of(delivery)`: whether its latest values are of the kind;
-        `contains(delivery, item, body)`: whether an item is about it. The body is empty where only the name is left."""
+        A user and an account can have the same id. `is_of(delivery)`: whether its latest values are of the right
+        kind. `contains(delivery, item, body)`: whether an item is about the entity. The body is empty if only the
+        item's name is left."""
         like = _in_pattern(quoted_part(entity))
         inside = _in_pattern(json.dumps(entity, ensure_ascii=False))
         series = _in_pattern(quoted_part(json.dumps(entity, ensure_ascii=False)))
@@ -335,14 +341,14 @@ class OutboxLedger:
     # -- pace --------------------------------------------------------------------------------------
 
     def reserve(self, place: str, wanted: int, *, per_second: float, per_day: int, now: datetime) -> ReservedPace:
-        """The right to make so many requests to a place, shared by all processes that use this ledger. Days are those
-        of UTC."""
+        """Reserve up to `wanted` requests to a place. All processes that use this ledger share the limits. Days are UTC
+        days."""
         with self.ledger._writing() as db:
             at = self.ledger._instant(db, now)
             microseconds, day = int(at.timestamp() * SECOND), str(at.date())
             row = db.execute("SELECT day, requests, slot FROM outbox_pace WHERE place = ?", [place]).fetchone()
             made, slot = (row[1] if row[0] == day else 0, row[2]) if row else (0, 0)
-            # A slot far ahead was written under another clock.
+            # A slot far in the future was written by a clock that was ahead.
             slot = microseconds if slot > microseconds + 3600 * SECOND else max(slot, microseconds)
             granted = max(0, min(wanted, per_day - made))
             db.execute(
@@ -353,7 +359,7 @@ class OutboxLedger:
         return ReservedPace(granted=granted, after=(slot - microseconds) / SECOND, left_today=per_day - made - granted)
 
     def requests_today(self, place: str, *, now: datetime) -> int:
-        """Requests that were reserved for a place on this day of UTC."""
+        """The number of requests reserved for a place on the current UTC day."""
         with self.ledger._reading() as db:
             row = db.execute(
                 "SELECT requests FROM outbox_pace WHERE place = ? AND day = ?", [place, stamp_of(now)[:10]]
@@ -362,5 +368,5 @@ class OutboxLedger:
 
 
 def _in_pattern(text: str) -> str:
-    """A text inside a pattern of LIKE with the escape character `!`."""
+    """A text escaped for a LIKE pattern with the escape character `!`."""
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -1,4 +1,4 @@
-"""The rows of an outbox: what is to be sent to a destination that cannot take anything back."""
+"""The rows of an outbox: items to send to a destination where a sent item cannot be undone."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 PLANNED, SENDING, SENT, REFUSED_ITEM, UNKNOWN_OUTCOME = "planned", "sending", "sent", "refused", "unknown"
-"""States of an item: to be sent; a request with it is on its way; arrived; never to be sent by itself; nobody knows."""
+"""States of an item. planned: to be sent. sending: a request is in progress. sent: it arrived. refused: it is not
+retried automatically. unknown: the outcome of a request is unknown."""
 STATES = (PLANNED, SENDING, SENT, REFUSED_ITEM, UNKNOWN_OUTCOME)
 ATTRIBUTE = "attribute"
 """The kind of an item that sets an attribute of a user or an account."""
 RESTATED = "restated"
-"""The kind of an item that changed after it was sent, where that is only reported: it is kept as refused, with `said`
-of its body as the reason, and sent when somebody replays it."""
+"""The kind of an item that changed after it was sent, for deliveries that only report such changes.
+
+It is stored as refused, with `said` in its body as the reason, and is sent only on a replay."""
 GIVEN_UP = "given up after "
-"""Begins the answer of an item that was refused because no attempt had a clear outcome."""
+"""Beginning of the answer of an item that was refused because no attempt had a clear outcome."""
 HASH_BITS = 64
 
 
@@ -25,12 +27,12 @@ def hash_of_body(body: str) -> str:
 
 
 def quoted_part(text: str) -> str:
-    """A text as a part of the name of an item: a colon or a percent sign inside it is escaped."""
+    """A text escaped as a part of an item's name: colons and percent signs are escaped."""
     return text.replace("%", "%25").replace(":", "%3A")
 
 
 def item_key(kind: str, metric: str, day: str, entity: str = "", series: str = "") -> str:
-    """The name of an item: `kind:metric:day:entity:series`. A colon or a percent sign inside a part is escaped."""
+    """The name of an item: `kind:metric:day:entity:series`. Colons and percent signs inside a part are escaped."""
     key = f"{kind}{metric}{day}{entity}{series}"
     if ":" in key or "%" in key:
         return ":".join(map(quoted_part, (kind, metric, day, entity, series)))
@@ -38,14 +40,14 @@ def item_key(kind: str, metric: str, day: str, entity: str = "", series: str = "
 
 
 def parts_of_item(item: str) -> list[str]:
-    """(kind, metric, day, entity, series) of the name of an item, unescaped."""
+    """(kind, metric, day, entity, series) from the name of an item, unescaped."""
     return [part.replace("%3A", ":").replace("%25", "%") for part in item.split(":")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverHealth:
-    """How a receiver is: its failures one after another, when it is asked again, what it said, and why it is never
-    asked again."""
+    """The state of a receiver: its consecutive failures, the time of the next attempt, its last answer, and the reason
+    if it is stopped permanently."""
 
     failures: int = 0
     again: datetime | None = None
@@ -55,8 +57,10 @@ class ReceiverHealth:
 
 @dataclass(slots=True)
 class OutboxItem:
-    """One thing to send. `key`: see `item_key`; `day` is ISO, empty of attributes; `body` is what is sent, as JSON, and
-    what its hash is of. An empty body withdraws an item that was planned and never arrived."""
+    """One item to send. `key`: its name, see `item_key`. `day`: an ISO date; empty for attributes. `body`: the JSON to
+    send, which is hashed.
+
+    An empty body withdraws an item that was planned and never arrived."""
 
     key: str
     day: str
@@ -80,7 +84,8 @@ class OutboxItem:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A row of the outbox. `version`: that of the book it was made from; `answer`: what the receiver last said."""
+    """A row of the outbox. `version`: the version of the book that it was planned from. `answer`: the receiver's last
+    answer."""
 
     delivery: str
     item: str
@@ -116,8 +121,10 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The outcome of an item of a request. `state`: the state after it; `next`: the earliest next attempt of one that
-    is `planned` again; `is_untried`: no request was made for it after all."""
+    """The outcome of an item in a request.
+
+    `state`: its new state. `next`: the earliest next attempt, if it is `planned` again. `is_untried`: no request was
+    made for it after all."""
 
     item: str
     state: str
@@ -128,8 +135,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedDay:
-    """A day of a delivery that was planned from a version of the book. `hash` is of all its items, `items` counts
-    those that were sent and folded."""
+    """A day of a delivery that was planned from a version of the book. `hash`: the hash of all its items. `items`: the
+    number of sent and folded items."""
 
     version: int
     hash: str
@@ -138,9 +145,11 @@ class FoldedDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedDelivery:
-    """How far a delivery is planned, and how its receiver is. `question`: what it asks, as JSON; `entities`: the commit
-    of users and accounts; `stopped`: why it sends nothing any more, empty while it does; `failures`: of the receiver,
-    one after another; `again`: when it is asked again, and what it `said`."""
+    """The planning state of a delivery and the state of its receiver.
+
+    `question`: its query, as JSON. `entities`: the commit of users and accounts. `stopped`: why it no longer sends;
+    empty while it does. `failures`: consecutive failures of the receiver. `again`: the time of the next attempt.
+    `said`: the receiver's last answer."""
 
     version: int = 0
     entities: int = 0
@@ -154,7 +163,7 @@ class PlannedDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A request that was made: when, for how many items and which first, its outcome and what was answered."""
+    """A request: its time, the number of items and the first of them, its outcome and the answer."""
 
     at: datetime
     items: int
@@ -167,8 +176,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservedPace:
-    """Requests that may be made: `granted` of them, evenly, at the rate that was asked for, the first one `after` so
-    many seconds. `left_today`: how many more this day allows."""
+    """Reserved requests: `granted` of them, evenly spaced at the requested rate, the first after `after` seconds.
+
+    `left_today`: how many more the day allows."""
 
     granted: int
     after: float
@@ -177,7 +187,7 @@ class ReservedPace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookSubscription:
-    """Somebody who subscribed to a delivery. `key`: the API key that did; `ended`: since when it is over, and `why`."""
+    """A subscription to a delivery. `key`: the API key that created it. `ended`: when it ended, and `why`."""
 
     id: str
     delivery: str
@@ -190,7 +200,7 @@ class HookSubscription:
 
 @dataclass(kw_only=True)
 class DaySum:
-    """The hash of all items of a day, whatever their order: the sum of their hashes."""
+    """The hash of all items of a day, independent of their order: the sum of their hashes."""
 
     total: int = 0
     items: int = 0

@@ -1,5 +1,4 @@
-"""What is written to the tables of the outbox inside a transaction: planned items, folded days, requests that were
-made, and how receivers are."""
+"""Writes the tables of the outbox inside a transaction: planned items, folded days, past requests, and receivers."""
 
 from __future__ import annotations
 
@@ -28,28 +27,27 @@ REPLACED = (
     "answer = '', version = excluded.version, body = excluded.body WHERE outbox.hash <> excluded.hash"
 )
 MAX_TRACED = 200
-"""Requests of each delivery that are kept for `deliveries show`."""
+"""Number of requests per delivery that are kept for `deliveries show`."""
 MAX_ANSWER_CHARACTERS = 500
 
 
 class OutboxPlan:
-    """Items of one delivery while they are planned, in a transaction."""
+    """Items of one delivery that are planned in a transaction."""
 
     def __init__(self, db: Transaction, delivery: str, now: datetime) -> None:
         self.db, self.delivery, self.stamp = db, delivery, stamp_of(now)
 
     def put(self, items: Iterable[OutboxItem], *, version: int) -> None:
-        """Plan items. One that is planned, refused or sent with other content gets the new content; one whose outcome
-        is not known stays as it is."""
+        """Plan items. An existing item with other content gets the new content, unless it is `sending` or `unknown`."""
         kept = f"outbox.state NOT IN ('{SENDING}', '{UNKNOWN_OUTCOME}')"
         self._insert(items, version, f"{REPLACED} AND {kept}")
 
     def put_latest(self, items: Iterable[OutboxItem], *, version: int) -> None:
-        """Plan latest values. The newest one replaces any other, also one whose outcome is not known."""
+        """Plan latest values. The newest value replaces any other, even one with an unknown outcome."""
         self._insert(items, version, REPLACED)
 
     def hold(self, day: date) -> None:
-        """Let nothing of a day be sent before `release`: it is planned in several transactions."""
+        """Block the sending of a day until `release`, while it is planned in several transactions."""
         self.db.execute(
             "INSERT INTO outbox_deliveries (delivery, version, entities, question, at, held) "
             "VALUES (?, 0, 0, '', ?, ?) "
@@ -58,11 +56,11 @@ class OutboxPlan:
         )
 
     def release(self) -> None:
-        """Let the day be sent that was held."""
+        """Unblock the day that was held."""
         self.db.execute("UPDATE outbox_deliveries SET held = NULL WHERE delivery = ?", [self.delivery])
 
     def put_new(self, items: Iterable[OutboxItem], *, version: int) -> int:
-        """Plan items that are not in the outbox yet. How many."""
+        """Plan items that are not in the outbox. Returns the number of new items."""
         count = "SELECT count(*) FROM outbox WHERE delivery = ?"
         before = self.db.execute(count, [self.delivery]).fetchone()[0]
         self._insert(items, version, "DO NOTHING")
@@ -70,7 +68,7 @@ class OutboxPlan:
 
     def _insert(self, items: Iterable[OutboxItem], version: int, conflict: str) -> None:
         delivery, stamp = self.delivery, self.stamp
-        in_order = sorted(items, key=lambda one: one.key)  # neighbors in the table, so its pages are written once
+        in_order = sorted(items, key=lambda one: one.key)  # neighbors in the table, so each page is written once
         self.db.executemany(
             f"INSERT INTO outbox ({ROW}) VALUES (?, ?, ?, '{PLANNED}', 0, ?, ?, '', ?, ?, ?) "
             f"ON CONFLICT (delivery, item) {conflict}",
@@ -78,7 +76,8 @@ class OutboxPlan:
         )
 
     def lose(self, day: date, items: Iterable[str], returned: Iterable[str]) -> None:
-        """Remember the items of a day that arrived and have no value any more, until they are `returned`."""
+        """Remember items of a day that arrived and no longer have a value. Forget the `returned` ones, which have one
+        again."""
         self.db.executemany(
             "DELETE FROM outbox_gone WHERE delivery = ? AND day = ? AND item = ?",
             [(self.delivery, str(day), item) for item in returned],
@@ -89,14 +88,14 @@ class OutboxPlan:
         )
 
     def drop(self, keys: Iterable[str]) -> None:
-        """Forget items that were never sent and are not to be sent any more."""
+        """Delete items that were never sent and should not be sent any more."""
         self.db.executemany(
             f"DELETE FROM outbox WHERE delivery = ? AND item = ? AND state IN ('{PLANNED}', '{REFUSED_ITEM}')",
             [(self.delivery, key) for key in keys],
         )
 
     def refuse(self, items: Iterable[OutboxItem], *, version: int) -> None:
-        """Keep items that are not sent by themselves, with `said` of their bodies as the reason."""
+        """Store items as refused, so that they are not sent automatically. `said` in their bodies is the reason."""
         kept = list(items)
         self.put(kept, version=version)
         self.db.executemany(
@@ -106,7 +105,7 @@ class OutboxPlan:
         )
 
     def day(self, day: date, *, version: int, hash_: str) -> None:
-        """A day is planned from a version of the book, with all its items."""
+        """Record that a day was planned from a version of the book, with the hash of all its items."""
         self.db.execute(
             "INSERT INTO outbox_folded VALUES (?, ?, ?, ?, 0) ON CONFLICT (delivery, day) DO UPDATE SET "
             "version = excluded.version, hash = excluded.hash",
@@ -114,7 +113,7 @@ class OutboxPlan:
         )
 
     def done(self, *, version: int, entities: int, question: str) -> None:
-        """The whole delivery is planned up to a version of the book and a commit of users and accounts."""
+        """Record that the whole delivery is planned up to a version of the book and a commit of users and accounts."""
         self.db.execute(
             "INSERT INTO outbox_deliveries (delivery, version, entities, question, at) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (delivery) DO UPDATE SET version = excluded.version, entities = excluded.entities, "
@@ -128,12 +127,12 @@ def _notes_of(item: OutboxItem) -> str:
 
 
 def put_in(db: Transaction, delivery: str, items: Iterable[OutboxItem], *, now: datetime) -> int:
-    """`OutboxLedger.put` inside a transaction that is open, so that items are planned together with their cause."""
+    """`OutboxLedger.put` inside an open transaction, so that items are planned together with their cause."""
     return OutboxPlan(db, delivery, now).put_new(items, version=0)
 
 
 def want_in(db: Transaction, delivery: str, wanted: Sequence[tuple[str, str]], *, number: int) -> None:
-    """Keep what rules want entities to have, (entity, body), inside the transaction of an evaluation."""
+    """Store the (entity, body) states that rules want, inside the transaction of an evaluation."""
     db.executemany(
         "INSERT INTO outbox_wanted VALUES (?, ?, ?, ?) ON CONFLICT (delivery, entity) DO UPDATE SET "
         "number = excluded.number, body = excluded.body WHERE outbox_wanted.number <= excluded.number",
@@ -189,7 +188,7 @@ def _entity_and_attribute(item: str) -> tuple[str, str]:
 
 
 def keep_attempts(db: Transaction, delivery: str, attempts: Sequence[Attempt]) -> None:
-    """Keep the last requests: of many at once those that failed first."""
+    """Store the last requests. Of more than MAX_TRACED, failed ones are kept first."""
     if not attempts:
         return
     kept = sorted(attempts, key=lambda one: (one.outcome == SENT, one.at))[:MAX_TRACED]

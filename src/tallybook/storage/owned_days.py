@@ -1,4 +1,4 @@
-"""Which days of which metric a commit replaces, as a table of the engine, and the rows of points in them."""
+"""The table `owned` of the engine: the days of each metric that a commit replaces, and the rows of points in them."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def owned_months(engine: duckdb.DuckDBPyConnection) -> list[tuple[str, date]]:
 
 
 def staged_columns(engine: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
-    """The columns of a staging table, which leaves out dimensions that no metric has."""
+    """The columns of a staging table, which lacks the dimensions that no metric uses."""
     return [row[0] for row in engine.execute(f"DESCRIBE new_{kind}").fetchall()]
 
 
 def same_day_sql(left: str, right: str) -> str:
-    """A row of points lies in what is replaced (`right`)."""
+    """The SQL condition that a row of points (`left`) lies in a replaced stretch (`right`)."""
     same = [f"{left}.{name} = {right}.{name}" for name in ("metric", "definition")]
     return " AND ".join([*same, f"{left}.day BETWEEN {right}.first_day AND {right}.last_day"])
 
 
 def has_equal_rows(engine: duckdb.DuckDBPyConnection, old: str, fresh: str) -> bool:
-    """Whether what was collected again is what was there."""
+    """Whether the newly collected rows equal the old ones."""
     was, now = engine.execute(f"SELECT (SELECT count(*) FROM ({old})), (SELECT count(*) FROM ({fresh}))").fetchall()[0]
-    # Of equally many rows, none missing means none too many.
+    # If the counts are equal and no row is missing, there are no extra rows either.
     return was == now and (not was or not engine.execute(f"({old}) EXCEPT ALL ({fresh}) LIMIT 1").fetchall())
 
 
 def make_owned_days(
     engine: duckdb.DuckDBPyConnection, covered: Sequence[Covered], uncovered: Sequence[Covered]
 ) -> None:
-    """The table of the days that this change replaces, and of which it has new rows (`fresh`)."""
+    """Create the table of the days that this change replaces. `fresh`: whether there are new rows for them."""
     engine.execute(
         "CREATE OR REPLACE TEMP TABLE owned "
         "(metric VARCHAR, definition VARCHAR, first_day DATE, last_day DATE, fresh BOOLEAN)"

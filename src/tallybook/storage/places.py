@@ -1,7 +1,6 @@
-"""Where a book is kept: a ledger in SQL that says what is so, and points in Parquet files.
+"""The location of a book: a ledger in SQL, and points in Parquet files.
 
-`open_store(place)` is the door; the rest of the house does not know which ledger stands behind it.
-"""
+`open_store(place)` is the entry point. The rest of the program does not know which kind of ledger is used."""
 
 from __future__ import annotations
 
@@ -17,37 +16,40 @@ if TYPE_CHECKING:
     from tallybook.storage.sql_ledger import SqlLedger
 
 IN_LEDGER = "ledger"
-"""What `store` says of points that are kept in the ledger."""
+"""The value of `store` for points that are kept in the ledger."""
 SCHEMA = "tallybook"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BookLocation:
-    """Where a book is: a SQLite ledger in its folder, or one in a schema of the PostgreSQL database `ledger`, which
-    may keep the points too; then there is no folder. The URL holds a password."""
+    """The location of a book.
+
+    Either a SQLite ledger in its folder, or a ledger in a schema of the PostgreSQL database `ledger`. The latter may
+    also store the points; `folder` is then None. The URL contains a password."""
 
     folder: Path | None
     ledger: str = field(default="", repr=False)
     schema: str = SCHEMA
     access: str = field(default="owner", compare=False)
-    """Who may read what is made here: owner or group."""
+    """Who may read new files: owner or group."""
 
 
 def open_store(place: BookLocation | Path, *, over_points: bool = False) -> Store:
-    """The book kept in a place or folder, made where there is none. Raises LedgerLost where points files have no
-    ledger, unless it is made `over_points`, as a copy is."""
+    """Open the book at a location, or create it. Raises LedgerLost if points files exist without a ledger, unless
+    `over_points` is set, as for a copy."""
     found = _opened(place, create=True, over_points=over_points)
     assert found is not None
     return found
 
 
 def find_store(place: BookLocation | Path) -> Store | None:
-    """The same; None where there is no book. Makes nothing."""
+    """Open the book at a location; None if there is none. Creates nothing."""
     return _opened(place, create=False)
 
 
 def backup_in(folder: Path, elsewhere: Path) -> Store | None:
-    """The book in a folder that is only read, its ledger opened as a copy; None where there is none."""
+    """Open the book in a folder without writing to it: its ledger is opened as a copy in `elsewhere`. None if there is
+    none."""
     from shutil import copy
 
     from tallybook.storage.files import on_disk
@@ -88,14 +90,14 @@ def _opened(place: BookLocation | Path, *, create: bool, over_points: bool = Fal
 
 
 def _ledger(at: BookLocation, *, create: bool, over_points: bool) -> SqlLedger | None:
-    """The ledger of a place; None where there is none and none is made."""
+    """The ledger of a location; None if there is none and `create` is false."""
     from tallybook.storage.ledger import NoLedger
 
     try:
         return _ledger_of(at, create=False)
     except NoLedger:
         if at.folder is not None and not over_points and (found := _files_in(at.folder)):
-            # Looked at again: another process may have made the book meanwhile.
+            # Check again, because another process may have created the book meanwhile.
             with suppress(NoLedger):
                 return _ledger_of(at, create=False)
             _of_another_ledger(at, at.folder)
@@ -104,7 +106,7 @@ def _ledger(at: BookLocation, *, create: bool, over_points: bool) -> SqlLedger |
 
 
 def _ledger_of(at: BookLocation, *, create: bool) -> SqlLedger:
-    """Raises NoLedger when there is none and `create` is false."""
+    """Open or create the ledger. Raises NoLedger if there is none and `create` is false."""
     if not at.ledger:
         from tallybook.storage.sqlite_ledger import SqliteLedger
 
@@ -119,8 +121,8 @@ def _ledger_of(at: BookLocation, *, create: bool) -> SqlLedger:
 
 
 def _files_in(folder: Path) -> str:
-    """What is in a folder that only a ledger knows: points, else events, else changes of attributes. Empty for
-    nothing."""
+    """A phrase about files in a folder that need a ledger: points, else events, else attribute changes. Empty if there
+    are none."""
     for kind, place in (("points", "points"), ("event", "events"), ("attribute", "entities")):
         if count := sum(1 for _ in (folder / place).rglob("*.parquet")):
             return f"{count} {kind} file{'s are' if count > 1 else ' is'} in {folder / place}"
@@ -128,7 +130,7 @@ def _files_in(folder: Path) -> str:
 
 
 def _of_another_ledger(at: BookLocation, folder: Path) -> None:
-    """Raises DeclarationError when the points in a folder are those of a PostgreSQL ledger that `at` does not name."""
+    """Raise DeclarationError if the points in a folder belong to a PostgreSQL ledger that `at` does not name."""
     from tallybook.core import DeclarationError
 
     try:
@@ -165,8 +167,9 @@ def _lost(at: BookLocation, found: str) -> LedgerLost:
 
 
 def _without_another_ledger(folder: Path) -> None:
-    """Raises DeclarationError for a folder with a SQLite ledger: to ours, its points would be what runs that died have
-    left, and would be deleted."""
+    """Raise DeclarationError for a folder with a SQLite ledger.
+
+    To the PostgreSQL ledger, its points would look like strays of dead runs, and would be deleted."""
     from tallybook.core import DeclarationError
 
     if (folder / "ledger.sqlite").exists():
@@ -181,12 +184,12 @@ def _without_another_ledger(folder: Path) -> None:
 
 
 def _claim(folder: Path, identity: str, *, create: bool, access: str) -> None:
-    """Say in the folder whose points are in it. Raises DeclarationError when they are those of another ledger."""
+    """Record in the folder which ledger its points belong to. Raises DeclarationError if they belong to another one."""
     from tallybook.storage.files import folder_mode, make_folder
 
     said = folder / "ledger.txt"
     if create or folder.is_dir():
-        # A folder that cannot be written to is told of by whoever has to write; who only asks need not.
+        # An unwritable folder is reported by operations that write. Readers do not need to write.
         with suppress(OSError):
             mode = folder_mode(folder, access)
             make_folder(folder, mode)

@@ -1,4 +1,4 @@
-"""Points files are written, sorted, as the engine delivers their rows."""
+"""Writes points files, sorted, directly from a query of the engine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 ROW_GROUP = 122_880
-"""Rows that a file is read and written by, as DuckDB's own."""
+"""Rows per row group, for reading and writing; DuckDB's default."""
 
 
 def _order(kind: str, names: Sequence[str]) -> str:
-    """What rows of a file are sorted by, so that they are small and found quickly. Ids and buckets are one metric's."""
+    """The sort key of the rows in a file, which makes files small and lookups fast. Files of ids and buckets have one
+    metric."""
     keys = [name for name, _ in KEY if kind == ADDITIVE or name not in ("metric", "definition")]
     return ", ".join(n for n in [*keys, *{IDS: ["id"], BUCKETS: ["low_f"]}.get(kind, [])] if n in names)
 
@@ -29,9 +30,9 @@ def _order(kind: str, names: Sequence[str]) -> str:
 def write_parquet(
     engine: duckdb.DuckDBPyConnection, select: str, kind: str, metric: str, names: Sequence[str], path: Path
 ) -> int:
-    """Write the rows of a statement, sorted, as they come. Returns how many.
+    """Write the rows of a query to a file, sorted. Returns the number of rows.
 
-    Columns without values are added behind the sort, which would carry them otherwise. Version 2 of the format writes
+    Columns without values are added after the sort, which would otherwise carry them. Version 2 of the format stores
     sorted ids as differences."""
     columns = [_column(name, type_, metric, names) for name, type_ in SCHEMAS[kind]]
     sorted_ = f"SELECT {', '.join(names)} FROM ({select}) ORDER BY {_order(kind, names)}"
@@ -55,7 +56,7 @@ def unwritable(path: Path, error: Exception) -> BookError:
 
 
 def _errno(error: Exception) -> int:
-    """The system's number of an error, out of what the engine made of it; 0 when there is none."""
+    """The system's error number in an error of the engine; 0 if there is none."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     numbered = re.search(r'"errno":"(\d+)"', " ".join(str(error).split()))

@@ -1,4 +1,4 @@
-"""Connections and transactions of a ledger in PostgreSQL, and its errors in our words."""
+"""Connections and transactions of a PostgreSQL ledger, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 WAIT_SECONDS = 30.0
-"""How long a change of others is waited for."""
+"""Maximum wait for a change of another process."""
 
 
 IDLE_SECONDS = 60.0
-"""After so long without a word within a transaction the server ends it: who sleeps must not hold the lock."""
+"""Idle time within a transaction after which the server ends it, so that a sleeping process does not hold the lock."""
 
 
 CONNECT_SECONDS = 15
 
 
 class PostgresqlDatabase(LedgerDatabase):
-    """The schema of a ledger: how it is reached, read and written to."""
+    """The schema of a ledger: connecting, reading and writing."""
 
     schema: str
     name: str
-    """What the ledger is called in messages, without a password."""
+    """The name of the ledger in messages, without a password."""
     _conninfo: str
     _local: threading.local
     _lock: int
-    """The number of the advisory lock, the same for all who write to this schema."""
+    """The number of the advisory lock, which is the same for all writers to this schema."""
 
     def _connect(self) -> psycopg.Connection[Any]:
         import psycopg
@@ -61,13 +61,13 @@ class PostgresqlDatabase(LedgerDatabase):
 
     @property
     def _held(self) -> psycopg.Connection[Any] | None:
-        """The calling thread's connection, if it has one that is open."""
+        """The open connection of the calling thread, if it has one."""
         held: psycopg.Connection[Any] | None = getattr(self._local, "connection", None)
         return held if held is not None and not held.closed and self._local.pid == os.getpid() else None
 
     def _begun(self, begin: str) -> psycopg.Connection[Any]:
-        """A connection with a transaction begun. One that the server closed meanwhile is opened again: no statement was
-        lost on it."""
+        """A connection in a new transaction. If the server has closed the connection, it is opened again; no statement
+        was lost."""
         held = self._held
         if held is not None and _begins(held, begin):
             return held
@@ -117,15 +117,15 @@ class PostgresqlDatabase(LedgerDatabase):
                 raise
 
     def _only_us(self, db: Transaction) -> None:
-        """Wait until nobody else writes. What others wrote before is seen by every statement from here on."""
-        # A commit that the server has forgotten after a crash would be a version that two commits had.
+        """Wait until no other process writes. Every later statement sees what others wrote before."""
+        # If the server lost a commit in a crash, two commits could get the same version.
         db.execute(
             "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
         )
         db.execute("SELECT pg_advisory_xact_lock(?)", [self._lock])
 
     def _undo(self, raw: psycopg.Connection[Any]) -> None:
-        """Roll back. A connection that cannot even roll back is closed; the error is reported by the caller."""
+        """Roll back. If that fails, close the connection; the caller reports the error."""
         import psycopg
 
         try:
@@ -136,7 +136,7 @@ class PostgresqlDatabase(LedgerDatabase):
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        """Raise errors of PostgreSQL as errors of the book, with what to do."""
+        """Raise errors of PostgreSQL as errors of the book with a remedy."""
         import psycopg
 
         try:
@@ -174,7 +174,7 @@ class PostgresqlDatabase(LedgerDatabase):
         return BookError(f"{self.name}: {said}")
 
     def _grants(self, said: str) -> str:
-        """The statements that give the rights which are lacking."""
+        """The statements that grant the missing rights."""
         if "for database" in said:
             return f'let somebody who may: CREATE SCHEMA "{self.schema}" AUTHORIZATION {self._user}'
         return (
@@ -190,7 +190,7 @@ class PostgresqlDatabase(LedgerDatabase):
 
 
 class PostgresqlStatements:
-    """The transaction of a connection, in the words of `Transaction`."""
+    """The transaction of a connection, with the interface of `Transaction`."""
 
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         self.raw = raw
@@ -215,7 +215,7 @@ class PostgresqlStatements:
 
 
 def table_of_contents(path: str) -> str:
-    """The table with the bytes of a file: those of events, rules and entities are not named by `files`."""
+    """The table with the bytes of a file. Files of events, rules and entities are not in the table `files`."""
     return "event_contents" if path.startswith(("events/", "rules/", "entities/")) else "contents"
 
 
@@ -224,9 +224,9 @@ def _marked(sql: str) -> bytes:
 
 
 def read_url(url: str, schema: str) -> tuple[str, str]:
-    """(the URL as libpq wants it, what the ledger is called in messages, which has no password).
+    """(the URL in libpq's form, the name of the ledger in messages, without a password).
 
-    Raises BookUnavailable when it cannot be read, or the driver is not there."""
+    Raises BookUnavailable if the URL cannot be read or the driver is missing."""
     try:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -241,7 +241,7 @@ def read_url(url: str, schema: str) -> tuple[str, str]:
     except ProgrammingError:
         given = {"port": "none that can be read"}
     if not re.fullmatch(r"[\d,]*", given.get("port", "")) or "@" in given.get("host", "") + given.get("dbname", ""):
-        # Neither the URL nor what libpq says of it is repeated: its parts are not where they should be.
+        # Neither the URL nor libpq's message is repeated, because a password may be in the wrong place in it.
         raise BookUnavailable(
             "the URL of the ledger cannot be read",
             hint=(
@@ -260,8 +260,8 @@ def read_url(url: str, schema: str) -> tuple[str, str]:
 
 
 def _begins(held: psycopg.Connection[Any], begin: str) -> bool:
-    """Begin a transaction on a connection of before; False when it was closed from the other end, or is in the middle
-    of something, as an interruption leaves it."""
+    """Begin a transaction on an existing connection. Returns False if the server closed the connection, or if an
+    interruption left it in the middle of a transaction."""
     import psycopg
 
     if held.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
@@ -278,7 +278,7 @@ def _words(error: Exception) -> str:
 
 
 def _stamp_loader() -> type[Any]:
-    """Reads `2026-03-01 06:00:00.5+00`, which is what the server writes in UTC, as 2026-03-01T06:00:00.500000Z."""
+    """A loader that converts `2026-03-01 06:00:00.5+00`, the server's text in UTC, to 2026-03-01T06:00:00.500000Z."""
     from psycopg.adapt import Loader
 
     class StampLoader(Loader):

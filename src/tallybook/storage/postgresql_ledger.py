@@ -1,9 +1,7 @@
 """The ledger in a schema of a PostgreSQL database, for several hosts, or for hosts without a disk.
 
-Every change holds one advisory lock of the schema until its transaction ends, so that changes come one after the
-other, as in a SQLite file; nothing is kept in the session, so that a pooler may stand between. Who holds a lease,
-and until when, is said by the server's clock.
-"""
+Every change holds one advisory lock of the schema until its transaction ends, so that changes are serialized, as in
+a SQLite file. Nothing is kept in the session, so a connection pooler can be used. Leases use the server's clock."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ CREATE TABLE contents (
     piece {number} NOT NULL, body BYTEA NOT NULL, PRIMARY KEY (path, piece));
 ALTER TABLE contents ALTER COLUMN body SET STORAGE EXTERNAL
 """
-"""What this ledger has beside the tables of every ledger. The bytes are compressed already."""
+"""Tables of this ledger in addition to those of every ledger. The bytes are already compressed."""
 EVENTS = """
 CREATE TABLE event_contents (
     path {text} NOT NULL, piece {number} NOT NULL, body BYTEA NOT NULL, PRIMARY KEY (path, piece));
@@ -48,10 +46,10 @@ CREATE TABLE event_requests (
     body BYTEA NOT NULL, PRIMARY KEY (file, n));
 ALTER TABLE event_requests ALTER COLUMN body SET STORAGE EXTERNAL
 """
-"""The bytes of files of events, and the log of requests with its writers. A writer without `seen` is closed."""
+"""The bytes of event files, and the request log with its writers. A writer whose `seen` is null is closed."""
 
 
-# The table stays, and with it what others may do to it.
+# The table is altered, not replaced, so that its privileges stay.
 _STRETCHES = f"""
 CREATE TABLE coverage_3 AS SELECT * FROM coverage;
 DELETE FROM coverage;
@@ -76,21 +74,21 @@ STEPS: Mapping[int, str] = {
     ),
     7: ";\n".join(tables.added_tables(tables.ACTION_TABLES, tables.POSTGRESQL)),
 }
-"""{number: the statements that make a ledger of the number before one of this number}."""
+"""{number: statements that upgrade a ledger with the previous number to this number}."""
 
 
 class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
-    """`url` is as libpq reads it, with any SQLAlchemy driver named in it left out."""
+    """A ledger in PostgreSQL. `url` is in libpq's form; the SQLAlchemy driver in it is ignored."""
 
     island: ClassVar[str] = "first_day - ({count})::int"
 
     def __init__(self, url: str, *, schema: str = "tallybook", create: bool = True) -> None:
-        """Raises NoLedger when it is not there and `create` is false, BookUnavailable when it cannot be reached."""
+        """Raises NoLedger if it does not exist and `create` is false, BookUnavailable if it cannot be reached."""
         self.schema = schema
         self._conninfo, self.name = read_url(url, schema)
         self.where = self.name.removeprefix("the ledger ").removesuffix(",")
         self.out_of_the_way = f'move it away first: ALTER SCHEMA "{schema}" RENAME TO "{schema}_old"'
-        # Of this schema alone, and the same for all who write to it.
+        # The lock is specific to this schema, and the same for all its writers.
         self._lock = int.from_bytes(hashlib.sha256(f"tallybook {schema}".encode()).digest()[:8], "big", signed=True)
         self._local = threading.local()
         with self._reading() as db:
@@ -114,19 +112,19 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
     # -- tables ------------------------------------------------------------------------------------
 
     def _number(self, db: Transaction) -> int:
-        """The number of the tables that are there; 0 for none."""
+        """The schema number of the existing tables; 0 if there are none."""
         if not self._is_there(db):
             return 0
         return int(db.execute(f'SELECT max(number) FROM "{self.schema}".ledger_schema').fetchone()[0])
 
     def identity(self) -> str:
-        """What tells this ledger from any other, also from one that is made in its place later."""
+        """A text that identifies this ledger, even among ledgers created later at the same place."""
         with self._reading() as db:
             since = db.execute("SELECT min(since) FROM ledger_schema").fetchone()[0]
         return f"the PostgreSQL ledger in schema {self.schema}, made {since}"
 
     def _is_there(self, db: Transaction) -> bool:
-        # Asked of the tables of tables: what resolves names may remember that there was none.
+        # Reads pg_class directly, because name resolution may have cached that the table is missing.
         asked = (
             "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE n.nspname = ? AND c.relname = 'ledger_schema'"
@@ -134,8 +132,8 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         return db.execute(asked, [self.schema]).fetchone() is not None
 
     def _make_tables(self, db: Transaction, number: int) -> None:
-        """From the number that was seen to today's."""
-        # Looked at again: another process may have done it while we waited.
+        """Upgrade the tables from `number` to the current schema number."""
+        # Check again, because another process may have upgraded them while we waited.
         if number == 0 and self._is_there(db):
             return
         if number == 0:
@@ -162,20 +160,21 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         return found
 
     def _damage(self, db: Transaction) -> list[str]:
-        """What PostgreSQL finds wrong with its own pages it says itself, of whatever reads them."""
+        """An empty list: PostgreSQL reports damaged pages itself whenever they are read."""
         return []
 
     # -- leases ------------------------------------------------------------------------------------
 
     def _instant(self, db: Transaction, now: datetime) -> datetime:
-        """By the server's clock: those of several hosts differ."""
+        """The server's time, because the clocks of several hosts differ."""
         return datetime.fromisoformat(db.execute("SELECT clock_timestamp()").fetchone()[0])
 
     def _holder(self) -> dict[str, Any]:
         return super()._holder() | {"place": _place()}
 
     def _is_alive(self, holder: str) -> bool:
-        """Only here can it be seen that a process is gone: containers of several hosts may have one name."""
+        """Whether a holder is alive. Only processes in this place can be checked: containers on several hosts may share
+        a name."""
         place = json.loads(holder).get("place")
         return not place or place != _place() or super()._is_alive(holder)
 
@@ -184,7 +183,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
     @contextmanager
     def _committing(self, change: Commit) -> Iterator[Transaction]:
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as db:
-            # Before the lock: nobody need wait for the bytes to arrive.
+            # Before the lock, so that no other process waits while the bytes are sent.
             if change.contents is not None:
                 for file in (*change.add, *(f for f in change.rewritten.values() if f is not None)):
                     db.keep(file.path, change.contents(file))
@@ -202,8 +201,9 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         super()._give_up(db, file)
 
     def _leave_no_trace(self) -> None:
-        """What was deleted is not to stay in the tables. It is committed already: nothing may go wrong here; only the
-        owner of the tables can do it, and who is reading keeps it a while."""
+        """Remove deleted rows physically. The deletion is already committed, so errors are ignored.
+
+        Only the owner of the tables can do this, and active readers delay it."""
         import psycopg
 
         named = ", ".join(f'"{self.schema}".{name}' for name in ("contents", "event_contents", *tables.COLUMNS))
@@ -222,7 +222,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
     @contextmanager
     def _keeping(self, contents: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[Transaction]:
         with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as db:
-            # Before the lock: nobody need wait for the bytes to arrive.
+            # Before the lock, so that no other process waits while the bytes are sent.
             for path, pieces in contents:
                 db.keep(path, pieces)
             self._only_us(db)
@@ -232,7 +232,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         db.executemany("DELETE FROM event_contents WHERE path = ?", [(path,) for path in paths])
 
     def content(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file, piece by piece; none at all where they are not kept here."""
+        """The bytes of a file, in pieces; empty if they are not stored here."""
         with self._reading() as db:
             piece = 0
             while (body := db.piece(path, piece)) is not None:
@@ -240,7 +240,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
                 piece += 1
 
     def without_content(self, files: Sequence[PointsFile]) -> list[PointsFile]:
-        """Those whose bytes are not kept here, or not all of them."""
+        """The files whose bytes are not stored here completely."""
         with self._reading() as db:
             sums = "SELECT path, sum(length(body))::bigint FROM {} GROUP BY path"
             every = " UNION ALL ".join(sums.format(table) for table in ("contents", "event_contents"))
@@ -248,7 +248,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         return [file for file in files if kept.get(file.path) != file.bytes]
 
     def keep_contents(self, files: Sequence[PointsFile], contents: Callable[[PointsFile], Iterable[bytes]]) -> None:
-        """Keep the bytes of files that the ledger names already, all of them or none."""
+        """Store the bytes of files that are already in the ledger, all or none."""
         with self._writing() as db:
             for file in files:
                 db.execute(f"DELETE FROM {table_of_contents(file.path)} WHERE path = ?", [file.path])
@@ -257,7 +257,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
 
 
 def _place() -> str:
-    """The scope of process numbers: this boot of this machine, in this container. Empty where it is unknown."""
+    """The scope of process ids: this boot of this machine, in this container. Empty if unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + str(Path("/proc/self/ns/pid").readlink())
     except OSError:

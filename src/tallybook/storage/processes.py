@@ -1,4 +1,4 @@
-"""Which process holds a lease, and whether it is alive."""
+"""Identifies the process that holds a lease, and tests whether it is alive."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import uuid
 from typing import Any
 
 PROCESS = uuid.uuid4().hex
-"""Tells this process from an earlier one with its number: in a container a restart often has the same."""
+"""Distinguishes this process from an earlier one with the same process id, as often happens after a container
+restart."""
 
 
 def is_process_alive(holder: str) -> bool:
-    """False only for a process of this host that has ended. Nothing is known of other hosts."""
+    """Whether a process may be alive. False only for an ended process of this host; other hosts cannot be checked."""
     who = json.loads(holder)
     if who["host"] != socket.gethostname():
         return True
@@ -33,5 +34,5 @@ def this_process() -> list[Any]:
 
 
 def this_holder() -> dict[str, Any]:
-    """This process as the holder of a lease, for those who ask whether it is alive."""
+    """This process as the holder of a lease, in the form that `is_process_alive` reads."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "process": PROCESS}

@@ -1,4 +1,4 @@
-"""The log of requests in a PostgreSQL ledger: rows of `event_requests`, each of one writer of `event_writers`."""
+"""The request log in a PostgreSQL ledger: rows of `event_requests`, each belonging to a writer in `event_writers`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from tallybook.storage.postgresql_database import PostgresqlStatements
 from tallybook.storage.postgresql_ledger import PostgresqlLedger
 
 LEDGER_HOST = "ledger"
-"""What the tables of events call the host of these logs. Every compactor compacts all of them: hosts come and go."""
+"""The host name of these logs in the tables of events. Every compactor compacts all of them, because hosts come and
+go."""
 SILENT_SECONDS = 15
-"""A writer that was not heard of for so long is taken for dead; if it is not, its next append fails."""
+"""Seconds of silence after which a writer is considered dead. If it is alive, its next append fails."""
 MAX_READ_ROWS = 20_000
 _APPEND = b"""
 WITH alive AS (UPDATE event_writers SET seen = clock_timestamp() WHERE file = %s AND seen IS NOT NULL RETURNING file),
@@ -40,7 +41,7 @@ _CONSUMED = f"coalesce((SELECT consumed FROM event_logs AS l WHERE l.host = '{LE
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRequest:
-    """A row of the log."""
+    """A row of the request log."""
 
     n: int
     received: datetime
@@ -52,7 +53,7 @@ class StoredRequest:
 
 
 class RequestLog:
-    """The tables of the log. Every method is one transaction; the errors are those of the ledger."""
+    """The tables of the log. Every method is one transaction. Errors are those of the ledger."""
 
     def __init__(self, ledger: PostgresqlLedger) -> None:
         self.ledger = ledger
@@ -60,12 +61,12 @@ class RequestLog:
     # -- for a writer ------------------------------------------------------------------------------
 
     def register(self, file: str) -> None:
-        """Begin a log."""
+        """Start a log."""
         with self._transaction() as db:
             db.execute("INSERT INTO event_writers (file, seen) VALUES (?, clock_timestamp())", [file])
 
     def append(self, file: str, rows: Sequence[StoredRequest]) -> list[int]:
-        """Write rows; their numbers, which grow. None where the log was dropped meanwhile."""
+        """Append rows and return their numbers, which increase. Returns an empty list if the log was dropped."""
         columns: list[list[Any]] = [
             [getattr(row, name) for row in rows] for name in ("received", "key", "protocol", "path", "headers", "body")
         ]
@@ -78,7 +79,7 @@ class RequestLog:
             db.execute("UPDATE event_writers SET seen = clock_timestamp() WHERE file = ? AND seen IS NOT NULL", [file])
 
     def end(self, file: str) -> None:
-        """Record that nothing more is appended to a log."""
+        """Record that a log is complete."""
         with self._transaction() as db:
             db.execute("UPDATE event_writers SET seen = NULL WHERE file = ?", [file])
 
@@ -94,7 +95,7 @@ class RequestLog:
             return db.execute(asked, [file]).fetchone() is not None
 
     def read(self, file: str, after: int, max_bytes: int) -> list[StoredRequest]:
-        """Rows after a number, in order, until their bodies have `max_bytes`."""
+        """Rows after a number, in order, until their bodies reach `max_bytes`."""
         with self.ledger._reading() as db:
             values = [file, after, file, after, MAX_READ_ROWS, max_bytes]
             found = db.raw.execute(_READ, values, binary=True).fetchall()
@@ -102,7 +103,7 @@ class RequestLog:
         return [StoredRequest(**dict(zip(names, row, strict=True))) for row in found]
 
     def erase(self, file: str, numbers: Sequence[int]) -> None:
-        """Empty the bodies and headers of rows."""
+        """Clear the bodies and headers of rows."""
         with self._transaction() as db:
             asked = (
                 b"UPDATE event_requests SET body = ''::bytea, size = 0, headers = '{}' WHERE file = %s AND n = ANY(%s)"
@@ -110,7 +111,7 @@ class RequestLog:
             db.raw.execute(asked, [file, list(numbers)])
 
     def drop(self, file: str) -> None:
-        """Delete a log, unless its writer is alive after all or wrote something that is not compacted."""
+        """Delete a log, unless its writer is still alive or it contains rows that are not compacted."""
         with self._transaction() as db:
             if not db.execute(f"SELECT 1 FROM event_writers WHERE file = ? AND {_STALE} FOR UPDATE", [file]).fetchone():
                 return
@@ -121,15 +122,15 @@ class RequestLog:
             db.execute("DELETE FROM event_writers WHERE file = ?", [file])
 
     def waiting_bytes(self) -> int:
-        """The size of the bodies that are not compacted."""
+        """The total size of the bodies that are not compacted."""
         with self.ledger._reading() as db:
             asked = f"SELECT coalesce(sum(size), 0)::bigint FROM event_requests AS r WHERE n > {_CONSUMED}"
             return int(db.execute(asked).fetchone()[0])
 
     def close(self) -> None:
-        """Close what the calling thread has open."""
+        """Close the connections of the calling thread."""
         self.ledger.close()
 
     def _transaction(self) -> AbstractContextManager[PostgresqlStatements]:
-        # Without the lock of the ledger: rows of several writers do not touch each other.
+        # Does not take the lock of the ledger, because rows of different writers do not conflict.
         return self.ledger._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")

@@ -1,4 +1,4 @@
-"""Which versions are kept, which files are deleted, and which are folded."""
+"""Decides which versions are kept, and which files are deleted or merged."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from tallybook.storage.drafts import Unit
 from tallybook.storage.ledger import PointsFile
 
 STRAY_HOURS = 24.0
-"""So old is a points file without a version when nobody can be about to commit it."""
+"""The age from which a points file without a version is a stray: no process can still be about to commit it."""
 
 
 LOOSE_FILES = 100
-"""Files that no kept version needs, above which a run deletes them by itself."""
+"""Number of unneeded files above which a run deletes them automatically."""
 
 
 FOLDABLE_FILES = 12
-"""Months of closed years, from which on a run folds them by itself."""
+"""Number of monthly files of closed years from which a run merges them automatically."""
 
 
 GRACE = timedelta(hours=1)
-"""A file that left the current version is kept so long, whatever `keep_versions` says: somebody may be reading it."""
+"""Time for which a file is kept after it left the current version, whatever `keep_versions` says, for active
+readers."""
 
 
 def kept_versions(versions: Sequence[tuple[int, datetime]], *, now: datetime, keep_days: int, zone: str) -> list[int]:
-    """The versions that `--as-of` can ask for: each that was current in the last `keep_days` days, before that
-    the one at the end of each month of the book's zone; always the current one."""
+    """The versions available to `--as-of`.
+
+    These are all versions that were current in the last `keep_days` days, before that the version at the end of each
+    month in the book's zone, and always the current version."""
     oldest = now - timedelta(days=keep_days)
     kept = {version for version, at in versions if at >= oldest}
     kept.add(versions[-1][0])

@@ -1,6 +1,6 @@
-"""What the ledger knows of rules: evaluations, the files of states, firings, collisions, and messages that were shown.
+"""The ledger's data about rules: evaluations, files of states, firings, collisions, and messages that were shown.
 
-One evaluation is one commit, with a number of its own. The version of the book does not move with it."""
+One evaluation is one commit with its own number. It does not change the version of the book."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from tallybook.storage.stored_rows import quoted_names, stamp_of
 from tallybook.storage.transaction import Transaction
 
 FIRED, WAITING, DROPPED, HOLDOUT = "fired", "waiting", "dropped", "holdout"
-"""States of a firing: done; waiting for the end of quiet hours, or for a release; not done after all; left out on
-purpose, for comparison."""
+"""States of a firing. fired: the actions were done. waiting: until quiet hours end, or until a release. dropped:
+cancelled. holdout: left out on purpose, for comparison."""
 RULES_JOB = "rules"
-"""The lease of whoever evaluates rules, or writes their states."""
+"""The lease for evaluating rules and for writing their states."""
 KEPT_EVALUATIONS = timedelta(days=3 * 366)
-"""How long evaluations of everybody are listed. A trial over the past, of two years and more, takes place at their
-times."""
+"""Time for which full evaluations are listed. A trial run over the past, two years or more, uses their times."""
 KEPT_PARTIAL = timedelta(days=1)
-"""How long evaluations of some entities are listed. A server makes up to one each second."""
+"""Time for which evaluations of some entities are listed. A server makes up to one per second."""
 LOOKUP = 500
-"""Ids that one statement asks for."""
+"""Ids per statement."""
 _FIRING = ("rule", "entity", "number", "edge", "kind", "at", "day", "values", "why", "state", "due", "restated")
 _COLLISION = ("rule", "entity", "number", "kind", "at", "why", "winner")
 _STATES = ("path", "kind", "number", "whole", "rows", "bytes", "sha256")
@@ -38,7 +37,8 @@ _STATES = ("path", "kind", "number", "whole", "rows", "bytes", "sha256")
 
 @dataclass(frozen=True, kw_only=True)
 class StatesFile:
-    """A Parquet file of states. `whole`: it has every entity; else those that changed, over the files before it."""
+    """A Parquet file of states. `whole`: it contains every entity. Otherwise it contains the changed ones, which
+    override earlier files."""
 
     path: str
     kind: str
@@ -47,11 +47,11 @@ class StatesFile:
     bytes: int
     sha256: str
     number: int = 0
-    """The evaluation that wrote it; 0 before that."""
+    """The evaluation that wrote it; 0 before it is committed."""
 
     @property
     def stored(self) -> PointsFile:
-        """It as a file of the book."""
+        """The file as a file of the book."""
         day = date(2000, 1, 1)
         return PointsFile(
             path=self.path,
@@ -67,7 +67,7 @@ class StatesFile:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownRule:
-    """A rule that was evaluated before: its definition, and the evaluation that was its first."""
+    """A rule that was evaluated before: its definition, and its first evaluation."""
 
     rule: str
     kind: str
@@ -77,7 +77,7 @@ class KnownRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Firing:
-    """A rule that fired for an entity. Stamps are texts as in the ledger; `day` is the last day of its metrics."""
+    """A firing of a rule for an entity. Stamps are texts, as in the ledger. `day`: the last day of its metrics."""
 
     rule: str
     entity: str
@@ -91,12 +91,12 @@ class Firing:
     state: str
     due: str | None = None
     restated: Mapping[str, Any] | None = None
-    """The values as they are now, where they were restated after it fired."""
+    """The current values, if they were restated after the firing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collision:
-    """A firing that did not happen, and why. `winner` is the rule that fired instead."""
+    """A suppressed firing and the reason. `winner`: the rule that fired instead."""
 
     rule: str
     entity: str
@@ -109,7 +109,7 @@ class Collision:
 
 @dataclass(frozen=True, kw_only=True)
 class RulesSnapshot:
-    """All that an evaluation needs, from one read transaction."""
+    """Everything that an evaluation needs, from one read transaction."""
 
     number: int
     at: datetime | None
@@ -117,12 +117,12 @@ class RulesSnapshot:
     """The version of the book at the last evaluation."""
     rules: Mapping[str, KnownRule]
     files: Mapping[str, tuple[StatesFile, ...]]
-    """By kind, in order."""
+    """Files of states by kind, in order."""
 
 
 @dataclass(kw_only=True)
 class RulesCommit:
-    """What one evaluation does, all of it or nothing."""
+    """The changes of one evaluation, which is atomic."""
 
     day: date
     version: int
@@ -133,13 +133,13 @@ class RulesCommit:
     """Rules that are no longer declared."""
     firings: list[Firing] = field(default_factory=list)
     settled: list[Firing] = field(default_factory=list)
-    """Firings of before with another state."""
+    """Earlier firings with a new state."""
     restated: list[Firing] = field(default_factory=list)
     collisions: list[Collision] = field(default_factory=list)
     report: Mapping[str, Any] = field(default_factory=dict)
     contents: Callable[[PointsFile], Iterable[bytes]] | None = None
     also: list[Callable[[Transaction], None]] = field(default_factory=list)
-    """What happens in the same transaction: items of the outbox."""
+    """Functions called in the same transaction, which plan items of the outbox."""
 
 
 class RuleLedger:
@@ -176,7 +176,7 @@ class RuleLedger:
         )
 
     def evaluations(self, since: datetime) -> list[tuple[datetime, date, Mapping[str, Any]]]:
-        """(instant, last day of the metrics, report) of the evaluations since then, in order."""
+        """(instant, last day of the metrics, report) of each evaluation since an instant, in order."""
         with self.ledger._reading() as db:
             rows = db.execute(
                 "SELECT at, day, report FROM rule_evaluations WHERE at >= ? ORDER BY number", [stamp_of(since)]
@@ -207,7 +207,8 @@ class RuleLedger:
         state: str | None = None,
         since: datetime | None = None,
     ) -> list[Firing]:
-        """Firings in the order of evaluations, all or those of a rule, an entity, a state, or since an instant."""
+        """Firings in the order of evaluations; optionally only those of a rule, a kind, an entity, a state, or since an
+        instant."""
         asked = {"rule": rule, "kind": kind, "entity": entity, "state": state}
         terms = [f"{name} = ?" for name, value in asked.items() if value is not None]
         values: list[Any] = [value for value in asked.values() if value is not None]
@@ -221,7 +222,7 @@ class RuleLedger:
         return [_firing(row) for row in rows]
 
     def firings_of(self, kind: str, entities: Sequence[str]) -> list[Firing]:
-        """All firings of some entities."""
+        """All firings for some entities."""
         found: list[Firing] = []
         with self.ledger._reading() as db:
             for start in range(0, len(entities), LOOKUP):
@@ -234,7 +235,7 @@ class RuleLedger:
     def collisions(
         self, rule: str | None = None, *, kind: str | None = None, entity: str | None = None
     ) -> list[Collision]:
-        """Firings that did not happen, in the order of evaluations."""
+        """Suppressed firings, in the order of evaluations."""
         asked = {"rule": rule, "kind": kind, "entity": entity}
         given = {name: value for name, value in asked.items() if value is not None}
         chosen = f" WHERE {' AND '.join(f'{name} = ?' for name in given)}" if given else ""
@@ -246,7 +247,7 @@ class RuleLedger:
         return [Collision(**dict(zip(_COLLISION, row, strict=True))) for row in rows]
 
     def forget_entity(self, kind: str, entity: str) -> int:
-        """Delete the firings, collisions and messages of an entity. How many rows were deleted."""
+        """Delete the firings, collisions and messages of an entity. Returns the number of deleted rows."""
         viewer = f"{'u' if kind == 'users' else 'a'}:{entity}"
         with self.ledger._writing() as db:
             of_rules = "SELECT DISTINCT rule FROM firings WHERE kind = ?"
@@ -259,14 +260,14 @@ class RuleLedger:
         return gone
 
     def path(self, file: StatesFile) -> Path:
-        """Where a file can be read on this host. Raises BadFile when it cannot."""
+        """The path at which a file can be read on this host. Raises BadFile if that is not possible."""
         return self.files.path(file.stored)
 
     # -- writing -----------------------------------------------------------------------------------
 
     def commit(self, base: int, change: RulesCommit, *, lease: Lease, now: datetime) -> int:
-        """Evaluation number base → base + 1. Raises Conflict when somebody else evaluated, Busy when the lease was
-        lost."""
+        """Commit evaluation number base → base + 1. Raises Conflict if another process evaluated meanwhile, Busy if the
+        lease was lost."""
         with self.ledger._keeping(_contents(change)) as db:
             check_lease(db, lease)
             current = int(db.execute("SELECT coalesce(max(number), 0) FROM rule_evaluations").fetchone()[0])
@@ -299,7 +300,7 @@ class RuleLedger:
         _write_firings(db, change, number)
 
     def forget_files(self, before: datetime) -> list[StatesFile]:
-        """Take files that were replaced before an instant out of the ledger, and delete them."""
+        """Delete files that were replaced before an instant, after removing them from the ledger. Returns the files."""
         joined = "FROM rule_states s JOIN rule_evaluations e ON e.number = s.removed WHERE e.at < ?"
         names = ", ".join(f's."{name}"' for name in _STATES)
         with self.ledger._writing() as db:
@@ -312,7 +313,8 @@ class RuleLedger:
         return gone
 
     def forget_evaluations(self, now: datetime) -> int:
-        """Delete old evaluations from the list, but the last one and those that replaced files. How many."""
+        """Delete old evaluations from the list, except the last one and those that replaced files. Returns their
+        number."""
         needed = "SELECT removed FROM rule_states WHERE removed IS NOT NULL"
         with self.ledger._writing() as db:
             last = db.execute("SELECT coalesce(max(number), 0) FROM rule_evaluations").fetchone()[0]
@@ -323,7 +325,7 @@ class RuleLedger:
             ).rowcount
 
     def strays(self) -> list[Path]:
-        """Files of states that the ledger does not name: left by evaluations that died."""
+        """Files of states that the ledger does not list: evaluations that died left them."""
         if not isinstance(self.files, FolderFiles):
             return []
         found = sorted((self.files.folder / "rules").rglob("*.parquet"))
@@ -385,7 +387,7 @@ def _firing(row: Sequence[Any]) -> Firing:
 
 
 def _contents(change: RulesCommit) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """(path, pieces) of every new file, where the ledger keeps them."""
+    """(path, pieces) of every new file, if the ledger stores the bytes."""
     if change.contents is not None:
         for one in change.files:
             yield one.path, change.contents(one.stored)

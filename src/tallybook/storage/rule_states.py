@@ -1,4 +1,4 @@
-"""Writes the files of the states of rules, and deletes an entity from them."""
+"""Writes the files of rule states, and removes entities from them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     import duckdb
 
 ATTEMPTS, PAUSE_SECONDS = 20, 0.25
-"""How often the end of an evaluation is waited for, and how long each time."""
+"""Number of attempts to acquire the lease of rules, and the pause between them."""
 LEASE_SECONDS = 60.0
 
 
 def merged_states(ledger: RuleLedger, files: Sequence[StatesFile], newest: str = "") -> str:
-    """The rows of some files in their order, and of a newest selection over them, as one selection."""
+    """A query for the latest state of each entity, from the files in order and an optional newest selection."""
     selects = [f"SELECT * FROM read_parquet({engine_path(ledger.path(file))})" for file in files]
     selects += [newest] if newest else []
     parts = " UNION ALL BY NAME ".join(f"(SELECT *, {n} AS part FROM ({one}))" for n, one in enumerate(selects))
@@ -35,7 +35,7 @@ def merged_states(ledger: RuleLedger, files: Sequence[StatesFile], newest: str =
 def write_states(
     engine: duckdb.DuckDBPyConnection, ledger: RuleLedger, select: str, *, kind: str, whole: bool
 ) -> StatesFile:
-    """A new file with the rows of `select`, synced to disk. Raises BookError when it cannot be written."""
+    """Write the rows of `select` to a new file, synced to disk. Raises BookError if that is not possible."""
     import duckdb
 
     relative = Path("rules", kind, f"{uuid.uuid4().hex[:16]}.parquet")
@@ -61,9 +61,9 @@ def write_states(
 
 
 def forget_states(ledger: RuleLedger, kind: str, entity: str, *, now: datetime) -> int:
-    """Write the states of a kind without an entity, and delete the files that had it at once. How many rows it had.
+    """Rewrite the states of a kind without an entity, and delete the old files at once. Returns its number of rows.
 
-    Raises Busy while somebody evaluates rules."""
+    Raises Busy while another process evaluates rules."""
     files = ledger.snapshot().files.get(kind, ())
     with connect() as engine:
         if not _rows_of(engine, ledger, files, entity):

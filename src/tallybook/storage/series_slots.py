@@ -1,4 +1,4 @@
-"""The color slots of series: each (dimension, value) keeps the slot that it was first drawn in."""
+"""The color slots of series: each (dimension, value) keeps the slot that it first had."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.transaction import Transaction
 
 MAX_KEPT_VALUES = 200
-"""Values of a dimension that have a slot of their own. Of more, nobody tells the colors apart."""
+"""Maximum number of values per dimension with a stored slot. With more, people cannot distinguish the colors."""
 
 
 class SeriesSlots:
@@ -23,7 +23,7 @@ class SeriesSlots:
             return _known(db, dimension)
 
     def assign(self, dimension: str, values: Sequence[str], slots: int) -> dict[str, int]:
-        """The slots of these values, which are kept. A new value gets the slot that the fewest others have."""
+        """The slots of these values, which are stored. A new value gets the slot with the fewest values."""
         found = self.known(dimension)
         if all(value in found for value in values):
             return found
@@ -42,7 +42,7 @@ def _known(db: Transaction, dimension: str) -> dict[str, int]:
 
 
 def with_new(known: dict[str, int], values: Sequence[str], slots: int) -> dict[str, int]:
-    """The slots of known and new values."""
+    """The slots of known values, extended by slots for new values."""
     found = dict(known)
     counts = dict.fromkeys(range(1, slots + 1), 0)
     for slot in found.values():

@@ -1,4 +1,4 @@
-"""Shared links in the ledger: what each shows, until when, and whether it was revoked."""
+"""Shared links in the ledger: what each link shows, until when it is valid, and whether it was revoked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = "id, payload, created, maker, until, revoked, seen"
 
 @dataclass(frozen=True, kw_only=True)
 class ShareRecord:
-    """A shared link. `maker`: who signed it; "elsewhere" for one that was signed by another program."""
+    """A shared link. `maker`: who signed it; "elsewhere" for a link signed by another program."""
 
     id: str
     payload: Mapping[str, Any]
@@ -26,7 +26,7 @@ class ShareRecord:
     until: str
     revoked: str | None = None
     seen: str | None = None
-    """When it was first opened."""
+    """The time at which it was first opened."""
 
     def is_valid(self, now: datetime) -> bool:
         return self.revoked is None and stamp_of(now) < self.until
@@ -39,7 +39,7 @@ class ShareLedger:
         self.ledger = ledger
 
     def add(self, share: ShareRecord) -> bool:
-        """Keep a link; False where there is one with this id."""
+        """Store a link. Returns False if a link with this id exists."""
         with self.ledger._writing() as db:
             if db.execute("SELECT 1 FROM shares WHERE id = ?", [share.id]).fetchone():
                 return False
@@ -49,7 +49,7 @@ class ShareLedger:
         return True
 
     def get(self, share_id: str) -> ShareRecord | None:
-        """The link with an id; None where there is none."""
+        """The link with an id; None if there is none."""
         with self.ledger._reading() as db:
             row = db.execute(f"SELECT {_COLUMNS} FROM shares WHERE id = ?", [share_id]).fetchone()
         return _share(*row) if row is not None else None
@@ -67,7 +67,7 @@ class ShareLedger:
             db.execute(asked, [stamp_of(now), share_id])
 
     def revoke(self, share_id: str, *, now: datetime) -> bool:
-        """Refuse a link from now on; False where there is none with this id."""
+        """Revoke a link. Returns False if there is no link with this id."""
         with self.ledger._writing() as db:
             asked = "UPDATE shares SET revoked = coalesce(revoked, ?) WHERE id = ?"
             return db.execute(asked, [stamp_of(now), share_id]).rowcount == 1

@@ -1,5 +1,6 @@
-"""Files whose content is nowhere else: events, their ids, changes of attributes and states of rules. What is wrong with
-them is found by reading each."""
+"""Checks files whose content exists nowhere else: events, their ids, attribute changes and rule states.
+
+Each file is read to find defects."""
 
 from __future__ import annotations
 
@@ -18,17 +19,17 @@ TABLES = {
     "attribute_files": "changes of attributes are kept nowhere else",
     "rule_states": "without it rules do not know for whom they have fired",
 }
-"""By table of the ledger: what a file that is lost means."""
+"""The consequence of losing a file, by table of the ledger."""
 
 
 def sole_copy_problems(store: Store) -> list[str]:
-    """What is wrong with these files, in words with the next step; empty when all is well."""
+    """The defects of these files, each with the next step; empty if there are none."""
     found = []
     for table, meaning in TABLES.items():
         files = _files(store, table)
         missing = {file.path for file in store.files.missing(files)}
         bad = [(one, why) for one in files if (why := _why(store, one, is_missing=one.path in missing)) is not None]
-        # Somebody may have replaced files meanwhile: those are named no more.
+        # Files may have been replaced meanwhile. Replaced files are not reported.
         named = {one.path for one in _files(store, table)} if bad else set()
         found += [f"{why}: {next_step(store, one)}; {meaning}" for one, why in bad if one.path in named]
     return found
@@ -43,7 +44,7 @@ def _files(store: Store, table: str) -> list[PointsFile]:
 
 
 def sole_copy(path: str, rows: int, size: int, sha256: str, first: Any = EPOCH, last: Any = EPOCH) -> PointsFile:
-    """A file of one of these tables, as one of points."""
+    """A file of one of these tables in the form of a points file."""
     begin, end = (date.fromisoformat(str(at)[:10]) for at in (first, last))
     return PointsFile(path=path, kind="events", metric="", first=begin, last=end, rows=rows, bytes=size, sha256=sha256)
 
@@ -60,7 +61,7 @@ def _why(store: Store, file: PointsFile, *, is_missing: bool) -> str | None:
 
 
 def next_step(store: Store, file: PointsFile) -> str:
-    """How to have a file again."""
+    """The instruction for restoring a file from a backup."""
     if isinstance(store.files, FolderFiles):
         return f"cp BACKUP/{file.path} {store.files.place(file)}, where BACKUP is a folder of `tallybook backup`"
     return "take it from a backup: tallybook restore BACKUP into another place, and compare"

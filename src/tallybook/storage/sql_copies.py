@@ -1,4 +1,4 @@
-"""Copies of the tables of a ledger, and whether they are sound."""
+"""Copies the tables of a ledger, and checks their consistency."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tallybook.storage.transaction import LedgerDatabase, Transaction
 
 
 class SqlCopies(LedgerDatabase):
-    """See `Ledger` for what each method promises."""
+    """Methods for copies and checks; `Ledger` documents each of them."""
 
     def export(self) -> Tables:
         with self._reading() as db:
@@ -44,7 +44,7 @@ class SqlCopies(LedgerDatabase):
 
     @abc.abstractmethod
     def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
-        """What is to be done after the rows of a copy, in their transaction."""
+        """Finish a copy in the transaction that wrote its rows."""
 
     def lacking(self) -> list[str]:
         with self._reading() as db:

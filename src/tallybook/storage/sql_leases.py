@@ -1,4 +1,4 @@
-"""Who may write to a book: leases in the tables of a ledger."""
+"""Leases in the tables of a ledger: the exclusive right to write to a book."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import LedgerDatabase, Transaction
 
 MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
-"""The clocks of two hosts that share a book differ by less. Who loses a lease by a larger one cannot commit."""
+"""Maximum difference between the clocks of two hosts that share a book. A holder that loses its lease through a larger
+difference cannot commit."""
 
 
 class SqlLeases(LedgerDatabase):
-    """See `Ledger` for what each method promises."""
+    """Methods for leases; `Ledger` documents each of them."""
 
     def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease:
         holder = json.dumps(self._holder())
@@ -41,7 +42,7 @@ class SqlLeases(LedgerDatabase):
         return Lease(job, holder, fence)
 
     def _holder(self) -> dict[str, Any]:
-        """This process, for those who ask whether it is alive."""
+        """This process, in the form in which others check whether it is alive."""
         return this_holder()
 
     def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool:
@@ -65,7 +66,8 @@ class SqlLeases(LedgerDatabase):
 
 
 def is_lease_valid(at: datetime, heartbeat: str, expires: str) -> bool:
-    """Whether a lease lasts. One from far in the future was taken by a clock that was ahead, and would never end."""
+    """Whether a lease is still valid. A lease from the far future was taken by a clock that was ahead, and would never
+    end."""
     return stamp_of(at) < expires and heartbeat <= stamp_of(at + MAX_CLOCK_DIFFERENCE)
 
 

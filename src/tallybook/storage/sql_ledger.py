@@ -1,8 +1,6 @@
-"""The ledger in SQL: what every database that keeps one does alike. Its own file says how it begins and ends a
-transaction, and in which few words it differs.
+"""The part of a ledger that all SQL databases share. Each database adds its transactions and a few differences in SQL.
 
-Days and instants are texts here, as 2026-03-01 and 2026-03-01T06:00:00.000000Z: they compare as what they are.
-"""
+Days and instants are texts here, such as 2026-03-01 and 2026-03-01T06:00:00.000000Z, which sort in time order."""
 
 from __future__ import annotations
 
@@ -22,11 +20,11 @@ from tallybook.storage.stored_rows import FILE_COLUMNS, file_of_row, metric_cond
 from tallybook.storage.transaction import Transaction
 
 IMPORT = "import"
-"""What a version is for that contains imported values, before the key of the metric and the definition."""
+"""Beginning of a version's `what` if the version contains imported values. The metric's key and definition follow."""
 
 
 class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
-    """See `Ledger` for what each method promises. Usable from several threads and processes."""
+    """A ledger in SQL; `Ledger` documents each method. Usable from several threads and processes."""
 
     # -- versions ----------------------------------------------------------------------------------
 
@@ -40,7 +38,7 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
         found: list[tuple[int, datetime]] = []
         for version, at in reversed(rows):
             made = datetime.fromisoformat(at)
-            # It was made before those after it, also where a clock that was ahead says otherwise.
+            # A version was made before the ones after it, even if a clock that was ahead recorded a later time.
             found.append((version, min(made, found[-1][1]) if found else made))
         return found[::-1]
 
@@ -55,7 +53,7 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
         with self._reading() as db:
             if version is None:
                 version = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
-            # In the transaction of the reading: a version must not be cleaned between the look and the reading.
+            # Inside the read transaction, so that the version cannot be cleaned between the check and the read.
             elif db.execute("SELECT 1 FROM versions WHERE version = ? AND cleaned = 1", [version]).fetchone():
                 raise Cleaned(f"version {version} was cleaned")
             at = f"added <= {version:d} AND (removed IS NULL OR removed > {version:d})"
@@ -98,7 +96,7 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
         return base + 1
 
     def _rewrite(self, db: Transaction, old: int, file: PointsFile | None) -> None:
-        """Another file in the place of one, in every version that has it."""
+        """Replace a file by another one in every version that contains it."""
         if file is None:
             done = db.execute("DELETE FROM files WHERE id = ?", [old])
         else:
@@ -110,7 +108,7 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
             raise Conflict(f"file {old} was cleaned meanwhile")
 
     def _give_up(self, db: Transaction, file: PointsFile) -> None:
-        """Note that the bytes of a file are lost. Older versions keep its name, so that they say so."""
+        """Mark the bytes of a file as lost. Older versions keep the entry, so that they can report the loss."""
         db.execute("UPDATE files SET sha256 = ? WHERE id = ?", [LOST, file.id])
 
     # -- cleaning ---------------------------------------------------------------------------------------------
@@ -120,7 +118,7 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
         with self._reading() as db:
             rows = db.execute(
                 f"SELECT {', '.join('f.' + name for name in FILE_COLUMNS.split(', '))}, f.added, f.removed "
-                # A version was made before those after it, also where a clock that was ahead says otherwise.
+                # A version was made before the ones after it, even if a clock that was ahead recorded a later time.
                 "FROM files f WHERE (SELECT min(v.at) FROM versions v WHERE v.version >= f.removed) < ? ORDER BY f.id",
                 [stamp_of(gone_before)],
             ).fetchall()
@@ -158,10 +156,10 @@ def _definitions(db: Transaction, wanted: list[str] | None) -> dict[str, tuple[D
 def _imported_until(
     db: Transaction, definitions: dict[str, tuple[Definition, ...]], version: int
 ) -> dict[str, tuple[Definition, ...]]:
-    """The definitions in an order in which imported ones come as they were imported last up to a version."""
+    """The definitions, with imported ones ordered by their last import up to a version."""
     if sum(one.declared == IMPORTED for several in definitions.values() for one in several) < 2:
         return definitions
-    # Books of before imports were named in `what` go by the version in which the newest of their days came.
+    # Versions from before `what` named imports: the newest version that added days to the definition counts.
     rows = db.execute(
         "SELECT metric, definition, max(added) FROM coverage WHERE added <= ? GROUP BY metric, definition", [version]
     ).fetchall()
@@ -181,7 +179,7 @@ def _imported_until(
 
 
 def _record(db: Transaction, change: Commit, version: int, run: int | None, stamp: str) -> None:
-    # What was used last comes first, also after a clock that was ahead.
+    # The definition used last comes first, even after a clock that was ahead.
     latest = db.execute("SELECT max(used) FROM definitions").fetchone()[0]
     used = max(stamp, stamp_of(datetime.fromisoformat(latest) + timedelta(microseconds=1))) if latest else stamp
     db.executemany(

@@ -13,7 +13,7 @@ from tallybook.storage.transaction import LedgerDatabase
 
 
 class SqlRecords(LedgerDatabase):
-    """See `Ledger` for what each method promises."""
+    """Methods for names, identities, deliveries and alerts; `Ledger` documents each of them."""
 
     def metric_keys(self) -> dict[str, str]:
         with self._reading() as db:

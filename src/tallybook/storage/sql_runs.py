@@ -1,4 +1,4 @@
-"""Runs in the tables of a ledger: when they were, what they found, and which days they collected."""
+"""Runs in the tables of a ledger: their times, their reports, and the days that they collected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RUN = "run, what, started, finished, status, host, pid, report"
 
 
 class SqlRuns(LedgerDatabase):
-    """See `Ledger` for what each method promises."""
+    """Methods for runs; `Ledger` documents each of them."""
 
     def start_run(self, what: str, *, now: datetime) -> int:
         with self._writing() as db:
@@ -120,7 +120,7 @@ class SqlRuns(LedgerDatabase):
             bounds = [stamp_of(until), stamp_of(now)]
             rows = db.execute(
                 "SELECT run, until FROM horizons WHERE source = ? AND until > ? AND until <= ? UNION ALL "
-                # Runs of before this was recorded: no later than they began.
+                # Runs from before horizons were recorded: their horizon is at most their start.
                 "SELECT run, started FROM runs r WHERE started > ? AND started <= ? AND what = 'collect' "
                 "AND NOT EXISTS (SELECT 1 FROM horizons h WHERE h.run = r.run) "
                 "AND EXISTS (SELECT 1 FROM coverage c WHERE c.run = r.run AND c.removed IS NULL)",
@@ -148,7 +148,7 @@ def _run(row: Sequence[Any]) -> dict[str, Any]:
 
 
 def _last_true(db: Transaction, run: int, stamp: str) -> datetime:
-    """The latest instant of the runs before one that does not lie after now."""
+    """The latest instant of earlier runs that does not lie after now."""
     found = db.execute(
         "SELECT max(started), max(CASE WHEN finished <= ? THEN finished END) FROM runs WHERE run < ? AND started <= ?",
         [stamp, run, stamp],

@@ -1,8 +1,7 @@
-"""What can be seen of a SQLite file without opening it: whether it changed, and what a writer left beside it.
+"""Inspects a SQLite file without opening it: whether it changed, and what a writer left next to it.
 
-A reader that may not write to the folder cannot make the side files that SQLite wants in WAL mode. It reads the file
-as one that does not change, and checks afterwards that it did not.
-"""
+A reader that may not write to the folder cannot create the side files that SQLite needs in WAL mode. It reads the
+file as immutable, and checks afterwards that the file did not change."""
 
 from __future__ import annotations
 
@@ -14,20 +13,20 @@ _HEADER_BYTES = 100
 
 
 class State(NamedTuple):
-    """Equal while nobody wrote to the file."""
+    """The state of a file; equal as long as nobody writes to it."""
 
     inode: int
     size: int
     """In bytes."""
     changed_ns: int
     counters: bytes
-    """SQLite's change counter, and the one of the version that is valid."""
+    """SQLite's change counter, and the counter for which its version number is valid."""
     log_bytes: int
-    """Of the `-wal` beside it."""
+    """The size of the `-wal` file next to it."""
 
 
 def state(path: Path) -> State:
-    """The state of a SQLite file. Raises OSError when it cannot be read."""
+    """The state of a SQLite file. Raises OSError if it cannot be read."""
     found = path.stat()
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
@@ -35,17 +34,18 @@ def state(path: Path) -> State:
 
 
 def is_wal(header: bytes | bytearray) -> bool:
-    """Whether the first bytes of a file say that it is in WAL mode."""
+    """Whether the header of a file indicates WAL mode."""
     return header[18:20] == b"\x02\x02"
 
 
 def left_behind(path: Path) -> str:
-    """The name of the journal or log that a writer left beside the file, without which it is not whole; else empty."""
+    """The name of a journal or log that a writer left next to the file; empty if there is none. Without it the file is
+    incomplete."""
     return next((path.name + ending for ending in ("-wal", "-journal") if _size(path, ending)), "")
 
 
 def needs_side_files(error: Exception) -> bool:
-    """Whether SQLite failed because it could not make, or write to, the files beside a database."""
+    """Whether SQLite failed because it could not create, or write to, the files next to a database."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (_READONLY, _IOERR, _FULL, _CANTOPEN)
 
 

@@ -1,6 +1,6 @@
-"""The ledger in a SQLite file: WAL, BEGIN IMMEDIATE for every change, one read transaction for every reading.
+"""The ledger in a SQLite file: in WAL mode, BEGIN IMMEDIATE for every change, one read transaction for every reading.
 
-What only reads opens the file for reading only, so that it needs no right to write, and no room on the disk."""
+Operations that only read open the file read-only, so that they need neither write permission nor disk space."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from tallybook.storage.sqlite_reading import LedgerReading, open_for_reading
 from tallybook.storage.transaction import Transaction
 
 WAIT_SECONDS = 30.0
-"""How long a change of others is waited for."""
+"""Maximum wait for a change of another process."""
 ROOM_BYTES = 1024 * 1024
-"""With less room than this on the disk, SQLite's errors of input and output are those of a full disk."""
+"""With less free space than this, SQLite's I/O errors are reported as a full disk."""
 
 
 class _Connection(sqlite3.Connection):
-    """One that can be referred to weakly."""
+    """A connection that supports weak references."""
 
 
 class SqliteLedger(SqlLedger):
     island: ClassVar[str] = "julianday(first_day) - ({count})"
 
     def __init__(self, path: Path, *, create: bool = True, access: str = OWNER) -> None:
-        """Raises NoLedger when there is none and `create` is false."""
+        """Raises NoLedger if there is none and `create` is false."""
         self.path, self.where = path, str(path.parent)
         self.out_of_the_way = f"move it away first: mv {path.parent} {path.parent}.old"
         self._local = threading.local()
-        # An empty file is not opened: SQLite would delete the log beside it, in which a ledger may be.
+        # An empty file is not opened: SQLite would delete the log next to it, which may contain a ledger.
         number = 0 if _is_empty(path) else self._number()
         if number == 0:
             if not create:
@@ -67,7 +67,7 @@ class SqliteLedger(SqlLedger):
     # -- connections -----------------------------------------------------------------------------
 
     def _connection(self) -> sqlite3.Connection:
-        """The calling thread's connection that may write."""
+        """The calling thread's writable connection."""
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if held is None or self._local.pid != os.getpid():
             held = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, factory=_Connection)
@@ -77,7 +77,7 @@ class SqliteLedger(SqlLedger):
         return held
 
     def _reader(self) -> sqlite3.Connection:
-        """The calling thread's connection to read with; it is not asked for any right to write."""
+        """The calling thread's connection for reading. It needs no write permission."""
         own = getattr(self._local, "connection", None)
         if own is not None and self._local.pid == os.getpid():
             return self._connection()
@@ -100,7 +100,7 @@ class SqliteLedger(SqlLedger):
         with self._translating_errors():
             _become_wal(self._connection())
         with self._writing() as db:
-            # Looked at again: another process may have done it while we waited.
+            # Check again, because another process may have upgraded the tables while we waited.
             number = _number(db)
             if number == 0:
                 for statement in tables.statements(tables.TABLES, tables.SQLITE):
@@ -137,7 +137,7 @@ class SqliteLedger(SqlLedger):
                 yield db
                 db.execute("COMMIT")
             finally:
-                # After some errors, as a full disk, SQLite has rolled back by itself.
+                # After some errors, such as a full disk, SQLite has already rolled back.
                 if db.in_transaction:
                     db.execute("ROLLBACK")
 
@@ -154,7 +154,7 @@ class SqliteLedger(SqlLedger):
 
     @contextmanager
     def _translating_errors(self) -> Iterator[None]:
-        """SQLite's errors in our words, with what to do."""
+        """Raise SQLite's errors as errors of the book with a remedy."""
         try:
             yield
         except sqlite3.Error as error:
@@ -163,7 +163,7 @@ class SqliteLedger(SqlLedger):
     def close(self) -> None:
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
         reading: LedgerReading | None = getattr(self._local, "reading", None)
-        # The one that may write is closed last, so that it brings the log in.
+        # The writable connection is closed last, so that it checkpoints the log.
         if reading is not None and reading.pid == os.getpid():
             reading.connection.close()
             if held is None and reading.copied is None:
@@ -173,7 +173,7 @@ class SqliteLedger(SqlLedger):
         self._local.connection = self._local.reading = None
 
     def _remove_side_files(self) -> None:
-        """Remove the side files that a connection that only reads leaves, unless another process has the file open."""
+        """Remove the side files that a read-only connection leaves, unless another process has the file open."""
         if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
             with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path)) as last:
                 _number(last)
@@ -181,7 +181,7 @@ class SqliteLedger(SqlLedger):
     @contextmanager
     def _committing(self, change: Commit) -> Iterator[Transaction]:
         if change.forgotten:
-            # Deleted rows are overwritten with zeros, not only let go of.
+            # Overwrite deleted rows with zeros instead of only freeing their pages.
             with self._translating_errors():
                 self._connection().execute("PRAGMA secure_delete = ON").fetchall()
         with self._writing() as db:
@@ -190,16 +190,17 @@ class SqliteLedger(SqlLedger):
             self._leave_no_trace()
 
     def _leave_no_trace(self) -> None:
-        """What was overwritten is not to stay in the log. It is committed already: nothing may go wrong here, and
-        who is reading keeps the log until somebody else's checkpoint."""
+        """Remove overwritten rows from the log. The deletion is already committed, so errors are ignored.
+
+        Active readers keep the log until a later checkpoint."""
         with contextlib.suppress(sqlite3.Error):
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
-        """Files stand beside this ledger, and SQLite sees by itself how far its numbers are."""
+        """Nothing to do: files are outside this ledger, and SQLite tracks its own sequence numbers."""
 
     def _forget_contents(self, db: Transaction, paths: Sequence[str]) -> None:
-        """Files stand beside this ledger."""
+        """Nothing to do: files are outside this ledger."""
 
     def _columns(self, db: Transaction) -> dict[str, set[str]]:
         tables_ = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -225,8 +226,8 @@ def _number(db: Transaction) -> int:
 
 
 def _from_1_to_2(db: Transaction) -> None:
-    """Files get a hash. The very first books, which have the number 1 too, also lack when a day's coverage ended,
-    and which versions are cleaned."""
+    """Add hashes of files. The first books, also with the number 1, lack `removed` of coverage and `cleaned` of
+    versions too."""
     if "cleaned" not in _columns(db, "versions"):
         db.execute("ALTER TABLE versions ADD COLUMN cleaned INTEGER NOT NULL DEFAULT 0")
         db.execute("UPDATE versions SET cleaned = 1 WHERE what LIKE '% (cleaned)'")
@@ -237,7 +238,7 @@ def _from_1_to_2(db: Transaction) -> None:
 
 
 def _from_3_to_4(db: Transaction) -> None:
-    """Covered days become stretches of days."""
+    """Convert covered days to stretches of days."""
     db.execute("ALTER TABLE coverage RENAME TO coverage_3")
     db.execute(_table("coverage"))
     db.execute(tables.folded("coverage_3", "julianday(day) - {count}"))
@@ -245,7 +246,7 @@ def _from_3_to_4(db: Transaction) -> None:
 
 
 def _table(name: str) -> str:
-    """The statement that makes a table of today."""
+    """The statement that creates a table in its current form."""
     return tables.made(name, tables.SQLITE)
 
 
@@ -254,7 +255,7 @@ def _columns(db: Transaction, table: str) -> list[str]:
 
 
 def _become_wal(connection: sqlite3.Connection) -> None:
-    """Switch a new ledger to WAL. SQLite does not wait for others here, so we do."""
+    """Switch a new ledger to WAL mode. SQLite does not wait for other processes here, so this function does."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -289,7 +290,7 @@ def _translated(error: sqlite3.Error, path: Path) -> BookError | Busy:
 
 
 def _is_full(path: Path) -> bool:
-    """Whether so little room is left on the disk that SQLite's own files do not fit."""
+    """Whether the disk has too little space for SQLite's own files."""
     try:
         found = os.statvfs(path.parent)
     except OSError:

@@ -1,5 +1,4 @@
-"""A SQLite ledger opened for reading only, also where nothing can be written beside it: by somebody who may only read,
-and on a full disk."""
+"""A SQLite ledger opened read-only, even if its folder is not writable: without write permission, or on a full disk."""
 
 from __future__ import annotations
 
@@ -19,21 +18,21 @@ PAUSE_SECONDS = 0.05
 
 
 class _ReadingConnection(sqlite3.Connection):
-    """One that can be referred to weakly."""
+    """A connection that supports weak references."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerReading:
-    """A connection that reads a ledger, or a copy of one that was not written to meanwhile."""
+    """A connection that reads a ledger, or a consistent copy of one."""
 
     path: Path
     connection: sqlite3.Connection
     copied: State | None = None
-    """The state of the ledger that was copied; None when the connection sees what is written."""
+    """The state of the ledger when it was copied; None if the connection reads the ledger itself."""
     pid: int = field(default_factory=os.getpid)
 
     def is_current(self) -> bool:
-        """False in another process, and when the ledger was written to after it was copied."""
+        """Whether the connection is usable: in the same process, and no write to the ledger since it was copied."""
         if self.pid != os.getpid():
             return False
         try:
@@ -43,7 +42,7 @@ class LedgerReading:
 
 
 def open_for_reading(path: Path, wait_seconds: float) -> LedgerReading:
-    """Open a ledger that is there. Raises sqlite3.Error, or BookError where it cannot be read in any way."""
+    """Open an existing ledger for reading. Raises sqlite3.Error, or BookError if it cannot be read at all."""
     connection = sqlite3.connect(
         path.absolute().as_uri() + "?mode=ro",
         uri=True,
@@ -53,7 +52,7 @@ def open_for_reading(path: Path, wait_seconds: float) -> LedgerReading:
     )
     forks.keep_from_children(connection)
     try:
-        # Only now is the file opened.
+        # SQLite opens the file only now.
         connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         connection.close()
@@ -64,8 +63,9 @@ def open_for_reading(path: Path, wait_seconds: float) -> LedgerReading:
 
 
 def _copy(path: Path) -> LedgerReading:
-    """A copy of the ledger as it was at one moment, in memory. Where a writer left a log, the copy is made in a folder
-    for temporary files, and the log is brought in there."""
+    """Copy the ledger into memory, as it was at one moment.
+
+    If a writer left a log, the copy is first made in a temporary folder, where the log is applied."""
     for _ in range(ATTEMPTS):
         before = state(path)
         made = _copy_with_log(path) if left_behind(path) else _copy_in_memory(path)
@@ -80,7 +80,7 @@ def _copy(path: Path) -> LedgerReading:
 def _copy_in_memory(path: Path) -> sqlite3.Connection:
     content = bytearray(path.read_bytes())
     if is_wal(content):
-        # There is no log beside memory.
+        # A database in memory cannot have a log, so the header must not say WAL.
         content[18:20] = b"\x01\x01"
     made = sqlite3.connect(":memory:", isolation_level=None)
     made.deserialize(bytes(content))

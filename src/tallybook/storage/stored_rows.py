@@ -1,4 +1,4 @@
-"""The forms in which values are kept in the tables of a ledger."""
+"""Conversions between values and the rows of a ledger's tables."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def all_rows_sql(table: str, columns: Sequence[str]) -> str:
 
 
 def quoted_names(columns: Sequence[str]) -> str:
-    """Columns as a list in SQL; `values` is a word of the language."""
+    """Columns as a quoted list in SQL, because `values` is a keyword."""
     return ", ".join(f'"{name}"' for name in columns)
 
 
 def metric_condition(word: str, metrics: list[str] | None) -> str:
-    """The condition that chooses some metrics; with none of them chosen, none is found."""
+    """The SQL condition that selects some metrics; an empty list selects nothing, None selects all."""
     if metrics is None:
         return ""
     return f" {word} metric IN ({', '.join('?' * len(metrics)) or 'NULL'})"
 
 
 def stamp_of(instant: datetime) -> str:
-    """An instant as ledgers have it, in UTC to the microsecond: 2026-03-02T00:00:00.000000Z."""
+    """An instant in the form of ledgers, in UTC with microseconds: 2026-03-02T00:00:00.000000Z."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,4 +1,4 @@
-"""The tables of a ledger: one text for every database that may keep one, with a number that grows when they change."""
+"""The tables of a ledger: one text for all databases, with a number that grows when the tables change."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from tallybook.core import BookError
 
 NUMBER = 7
-"""2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`.
-5: usage events and keys (`EVENT_TABLES`). 6: users and accounts, `request_claims`, and `event_pushed`
+"""History of the number.
+
+2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`. 5:
+usage events and keys (`EVENT_TABLES`). 6: users and accounts, `request_claims`, and `event_pushed`
 (`ENTITY_TABLES`), hashes of `id_runs`, and in PostgreSQL the log and files of events. 7: `ACTION_TABLES`."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
@@ -305,17 +307,17 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "audit_lines": ("at", "id", "line"),
 }
+"""Tables and columns that a copy of a book includes. Each table comes after the tables that it references. Key columns
+come first, so that sorting by the columns in this order is unique."""
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])
-"""What number 5 added, each table after those that it refers to."""
+"""Tables added by number 5, each after the tables that it references."""
 ENTITY_TABLES = tuple(_LISTED[_LISTED.index("entity_commits") : _LISTED.index("series_slots")])
-"""What number 6 added."""
+"""Tables added by number 6."""
 ACTION_TABLES = tuple(_LISTED[_LISTED.index("series_slots") :])
-"""What number 7 added: the colors of series, and what is sent out and shown to people."""
-"""What a copy of a book takes along, each table after those that it refers to. Sorted by its columns in this order, a
-table has one order of rows: its key comes first."""
+"""Tables added by number 7: colors of series, and everything that is sent or shown to people."""
 NUMBERED = {"files": "id", "runs": "run", "revisions": "id", "event_files": "id", "attribute_files": "id"}
-"""Columns that the database itself counts."""
+"""Columns whose values the database generates."""
 SQLITE = {
     "number": "INTEGER",
     "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -335,8 +337,9 @@ POSTGRESQL = {
 
 
 def folded(table: str, island: str) -> str:
-    """The rows of `coverage` made of a table of single days, as ledgers before number 4 have it. `island` is the day
-    minus `{count}` days in the database's SQL."""
+    """The statement that fills `coverage` from a table of single days, as in ledgers before number 4.
+
+    `island`: the day minus `{count}` days in the database's SQL."""
     alike = "metric, definition, run, instant, added, removed"
     number = island.format(count=f"row_number() OVER (PARTITION BY {alike} ORDER BY day)")
     return (
@@ -347,11 +350,11 @@ def folded(table: str, island: str) -> str:
 
 
 HASHES_OF_RUNS = ("bytes {number} NOT NULL DEFAULT 0", "sha256 {text} NOT NULL DEFAULT ''")
-"""The columns that number 6 adds to `id_runs`. Files of an older ledger have no hash."""
+"""Columns that number 6 adds to `id_runs`. Files of an older ledger have no hash."""
 
 
 def older_book(name: str, number: int) -> BookError:
-    """The error of somebody who may not write, and whose Tallybook is newer than the tables."""
+    """The error for a user without write permission whose Tallybook is newer than the tables."""
     return BookError(
         f"{name} was written by an older Tallybook (ledger {number}, this one needs {NUMBER}), and you may not "
         "write to it",
@@ -360,13 +363,13 @@ def older_book(name: str, number: int) -> BookError:
 
 
 def made(table: str, types: Mapping[str, str]) -> str:
-    """The statement that makes one of today's tables."""
+    """The statement that creates a table in its current form."""
     (found,) = [one for one in statements(TABLES, types) if f"TABLE {table} " in one]
     return found
 
 
 def added_tables(names: Sequence[str], types: Mapping[str, str]) -> list[str]:
-    """The statements that make some of today's tables, which stand together, with their indexes."""
+    """The statements that create some current tables, which must be adjacent in TABLES, with their indexes."""
     every = statements(TABLES, types)
     first, last = (next(i for i, one in enumerate(every) if f"TABLE {names[end]} " in one) for end in (0, -1))
     while last + 1 < len(every) and every[last + 1].startswith("CREATE INDEX"):
@@ -375,5 +378,5 @@ def added_tables(names: Sequence[str], types: Mapping[str, str]) -> list[str]:
 
 
 def statements(text: str, types: Mapping[str, str]) -> list[str]:
-    """The statements of TABLES, or of a step after them, in a database's own types."""
+    """The statements of TABLES, or of an upgrade step, with the types of a database."""
     return [one.strip() for one in text.format(**types).split(";\n") if one.strip()]

@@ -1,4 +1,4 @@
-"""What a database must do to keep a ledger: transactions, and a look at its tables."""
+"""The operations that a database must provide to contain a ledger: transactions, and a description of its tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tallybook.storage.processes import is_process_alive
 
 
 class StatementRows(Protocol):
-    """What a statement answers."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int: ...
@@ -26,7 +26,7 @@ class StatementRows(Protocol):
 
 
 class Transaction(Protocol):
-    """Statements that happen together; `?` stands for a value."""
+    """The statements of one transaction; `?` is a placeholder for a value."""
 
     def execute(self, sql: str, values: Sequence[Any] = ..., /) -> StatementRows: ...
 
@@ -37,52 +37,53 @@ class LedgerDatabase(abc.ABC):
     """The database of a ledger. Usable from several threads and processes."""
 
     where: str
-    """What the place is called in messages."""
+    """The name of the location in messages."""
     out_of_the_way: str
-    """The line that moves the book somewhere else."""
+    """A command that moves the book out of the way."""
     island: ClassVar[str]
-    """`first_day` minus a number of days, `{count}`, in the database's SQL."""
+    """SQL for `first_day` minus `{count}` days."""
 
     @abc.abstractmethod
     def _reading(self) -> AbstractContextManager[Transaction]:
-        """All statements see the same moment."""
+        """Open a read transaction, in which all statements see the same moment."""
 
     @abc.abstractmethod
     def _writing(self) -> AbstractContextManager[Transaction]:
-        """Nobody else writes meanwhile; all of it is durable at the end, or none."""
+        """Open a write transaction: no other process writes meanwhile, and at its end everything is durable, or
+        nothing."""
 
     @contextmanager
     def _committing(self, change: Commit) -> Iterator[Transaction]:
-        """The transaction of a commit, with what the database has to do before and after it."""
+        """Open the transaction of a commit, including what the database must do before and after it."""
         with self._writing() as db:
             yield db
 
     @contextmanager
     def _keeping(self, contents: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[Transaction]:
-        """A transaction that also keeps the bytes of files, in a database that keeps any: (path, pieces)."""
+        """Open a transaction that also stores the bytes of files, if the database stores any: (path, pieces)."""
         with self._writing() as db:
             yield db
 
     @abc.abstractmethod
     def _forget_contents(self, db: Transaction, paths: Sequence[str]) -> None:
-        """Delete the bytes of files of events, in a database that keeps any."""
+        """Delete the bytes of event files, if the database stores any."""
 
     def _instant(self, db: Transaction, now: datetime) -> datetime:
-        """The instant by which leases are held and expire."""
+        """The current time for leases."""
         return now
 
     def _is_alive(self, holder: str) -> bool:
-        """False only when a holder is known to be dead."""
+        """Whether a holder may be alive. False only if it is known to be dead."""
         return is_process_alive(holder)
 
     @abc.abstractmethod
     def _columns(self, db: Transaction) -> dict[str, set[str]]:
-        """The columns of each table that is there."""
+        """The columns of each existing table."""
 
     @abc.abstractmethod
     def _damage(self, db: Transaction) -> list[str]:
-        """What is wrong below the tables, in words."""
+        """Descriptions of defects below the level of tables."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of what the calling thread holds."""
+        """Release the resources of the calling thread."""
