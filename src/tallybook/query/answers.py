@@ -1,4 +1,4 @@
-"""The rows of an answer: every asked metric side by side, gaps as gaps, totals recomputed from parts."""
+"""The rows of an answer: all requested metrics in columns, gaps as gaps, totals recomputed from parts."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Best = Sequence[tuple[str | None, ...]] | None
 
 
 def answer(query: Query, context: QueryContext, reach: QuestionRange | None = None) -> Result:
-    """The Result of a checked question. Days default to all that is covered, up to the last closed day.
+    """The Result of a checked question. By default its days are all covered days, up to the last closed day.
 
-    `reach`: its days, where they are known already."""
+    `reach`: the question's range, if already known."""
     reach = reach or ranged(query, context)
     query = reach.query
     if query.segments:
@@ -38,7 +38,7 @@ def answer(query: Query, context: QueryContext, reach: QuestionRange | None = No
     rows = with_reasons(reach, rows)
     if query.totals:
         rows = _with_totals(query, context, rows)
-    if query.weekdays is not None:  # a period without such a day has no row
+    if query.weekdays is not None:  # a period without such a weekday has no row
         rows = [row for row in rows if row["days_expected"] or row["days"]]
     unseen = unseen_values(context, query, solved) if query.where else {}
     rows = arranged(query, with_unseen(rows, unseen))
@@ -79,7 +79,7 @@ def _by_weekday(query: Query, context: QueryContext) -> tuple[Mapping[str, Solve
 
 
 def rows_of(query: Query, solved: Mapping[str, Solved], before: Mapping[str, Solved], best: Best = None) -> list[Row]:
-    """`before`: what the metrics are compared with, if they are; `best`: the only series to have rows."""
+    """`before`: the values for comparison, if requested. `best`: the only series that get rows."""
     starts = list(next(iter(solved.values())).periods)
     series = _series(query, [*solved.values(), *before.values()], starts, best)
     rows = []
@@ -94,14 +94,14 @@ def rows_of(query: Query, solved: Mapping[str, Solved], before: Mapping[str, Sol
 
 
 def _blank(solved: Solved, start: date) -> bool:
-    """Nothing of this period is known."""
+    """Whether nothing is known about this period."""
     return not solved.periods[start].known and start not in solved.seen
 
 
 def _series(
     query: Query, solved: Sequence[Solved], starts: list[date], best: Best
 ) -> dict[date, list[tuple[str | None, ...] | None]]:
-    """Which series have a row in each period."""
+    """The series that have a row in each period."""
     if not query.by:
         return {start: [()] for start in starts}
     found: dict[date, set[tuple[str | None, ...]]] = {start: set() for start in starts}
@@ -157,7 +157,7 @@ def _row(
 
 
 def _note(query: Query, cell: Cell, period: MetricPeriod, least: MetricPeriod) -> dict[str, Any]:
-    """The notes of one metric in a row. `least`: the period with the most missing days, which the row shows."""
+    """The notes of one metric in a row. `least`: the period with the most missing days, whose counts the row shows."""
     note: dict[str, Any] = {}
     if (period.days, period.expected) != (least.days, least.expected):
         note |= {"days": period.days, "complete": period.days == period.expected}
@@ -186,7 +186,8 @@ def _shown(value: Any) -> Any:
 
 
 def _with_totals(query: Query, context: QueryContext, rows: list[Row]) -> list[Row]:
-    """After the rows of each period its total, at the end the total of the whole range: each asked anew."""
+    """The rows with a total after each period, and the total of the whole range at the end. Totals are queried
+    separately."""
     if query.by:
         alone = replace(query, by=(), is_split_by_weekday=False)
         totals = rows_of(
@@ -200,7 +201,7 @@ def _with_totals(query: Query, context: QueryContext, rows: list[Row]) -> list[R
             rows += by_period.get(total["period"], [])
             rows.append(_as_total(query, total))
     if query.spanned or query.compare:
-        return rows  # the windows of all periods overlap: there is no total of them
+        return rows  # the windows of periods overlap, so they have no total
     whole = replace(query, by=(), scope="all", is_split_by_weekday=False)
     for row in rows_of(whole, {name: solve_with_past(context, whole, name) for name in query.metrics}, {}):
         rows.append(_as_total(query, row) | {"period": None})
@@ -214,9 +215,9 @@ def _with_others(
     best: Sequence[tuple[str | None, ...]],
     sides: Sequence[Solved],
 ) -> list[Row]:
-    """After the top of each period all other series together, computed from their parts.
+    """The rows with all other series combined after the top series of each period, computed from their parts.
 
-    `sides`: every metric now, and what it is compared with; a series may exist on one side only."""
+    `sides`: every metric's current values and comparison values, because a series may exist in only one of them."""
     everyone = {dims for one in sides for _, dims in one.cells}
     if everyone <= set(best):
         return rows
@@ -254,7 +255,7 @@ def _columns(query: Query, context: QueryContext, solved: Mapping[str, Solved]) 
 
 
 def _numbers(query: Query, column: Column) -> list[Column]:
-    """A metric's column, and what it is compared with."""
+    """The column of a metric, and the columns of its comparison."""
     if query.compare is None:
         return [column]
     previous, change = compared(column.name)
@@ -301,11 +302,11 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
 
 
 def _conditions(query: Query) -> str:
-    """The filters in words: of one dimension with = or, all others and."""
+    """The filters in words: filters on one dimension with = are joined by or, all others by and."""
     equal: dict[tuple[int, str], list[str]] = {}
     for one in query.where:
         if one.group == query.segment_group:
-            continue  # these are in the name of the segment
+            continue  # the name of the segment stands for these
         words = equal.setdefault((one.group, one.dimension if one.equal else repr(one)), [])
         words.append(_condition_text(one))
     several = len(equal) > 1

@@ -1,4 +1,4 @@
-"""A question as options by name, as HTTP, assistants and links write it: the options of `tallybook query`."""
+"""Questions as options by name, as used by HTTP, assistants and links: the options of `tallybook query`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallybook.query.question import Question
 
 _FIELDS: Mapping[str, Field[Any]] = {one.name.rstrip("_"): one for one in fields(Question)}
 OPTIONS = tuple(_FIELDS)
-"""The names of all options, `metrics` first."""
+"""The names of all options; `metrics` comes first."""
 LIST_OPTIONS = tuple(name for name, one in _FIELDS.items() if one.default == () or name == "metrics")
 FLAGS = tuple(name for name, one in _FIELDS.items() if one.default is False)
 NUMBERS = ("top", "limit")
@@ -22,9 +22,10 @@ MAX_TEXTS = 200
 
 
 def read_question(options: Mapping[str, Any], *, also: tuple[str, ...] = ()) -> Question:
-    """The question of options by name, as {"metrics": ["mrr"], "scope": "week"}. A null is not given.
+    """Build a question from options by name, such as {"metrics": ["mrr"], "scope": "week"}. A null counts as not given.
 
-    `also`: other names that the caller reads. Raises QueryError, with the `field`, for what no option is or takes."""
+    `also`: names of other options that the caller reads. Raises QueryError with the `field` for an unknown option or
+    an invalid value."""
     given: dict[str, Any] = {}
     for written, value in options.items():
         name = written.replace("-", "_")
@@ -41,7 +42,7 @@ def read_question(options: Mapping[str, Any], *, also: tuple[str, ...] = ()) -> 
 
 
 def question_options(question: Question) -> dict[str, Any]:
-    """The options of a question that are not as by default, ready for JSON: `read_question` reads them again."""
+    """The options of a question that differ from their defaults, ready for JSON. `read_question` reads them."""
     found: dict[str, Any] = {}
     for name, one in _FIELDS.items():
         value = getattr(question, one.name)
@@ -73,8 +74,9 @@ def _value(name: str, value: Any) -> Any:
 
 
 def options_of_texts(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """Options from the pairs of a query string or a form: names repeat, flags are true or false, empty texts of all
-    but lists are not given. Raises QueryError for a number that is none."""
+    """Options from the pairs of a query string or a form. List options may repeat, and flags are true or false.
+
+    An empty text counts as not given, except for flags. Raises QueryError for an invalid number."""
     found: dict[str, Any] = {}
     for written, text in pairs:
         name = _OTHER_NAMES.get(written, written).replace("-", "_")

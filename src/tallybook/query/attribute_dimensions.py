@@ -1,7 +1,7 @@
-"""`--by accounts.plan`: an attribute of the account or user whose id a metric stores, as a dimension.
+"""Attributes as dimensions, such as `--by accounts.plan`: of the account or user whose id a metric stores.
 
-`accounts.plan` is the value now (with --as-of the value at the end of that day), `accounts.plan@day` that at the end of
-each day, and `accounts.mrr[0,100,1000]` puts numbers into bins."""
+`accounts.plan` is the current value (with --as-of: at the end of that day), `accounts.plan@day` the value at the end
+of each day, and `accounts.mrr[0,100,1000]` groups numbers into bins."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from tallybook.storage import AttributeType
 
 NOT_KNOWN = "(not known)"
-"""The value of an id without an account or user, and of days before the first value that the history has."""
+"""The value for ids without an account or user, and for days before the first value in the history."""
 _VALUE = f"CASE WHEN {{stored}} IS NULL OR {{alias}}.id IS NOT NULL THEN {{alias}}.v ELSE '{NOT_KNOWN}' END"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeDimension:
-    """An attribute as it was written in a question."""
+    """An attribute as written in a question."""
 
     written: str
     kind: str
@@ -48,7 +48,7 @@ class AttributeDimension:
     bins: tuple[float, ...]
 
     def label(self, value: Any) -> str | None:
-        """The value as a dimension has it: text; numbers in their bin."""
+        """The value as a dimension value: text, with numbers replaced by their bin."""
         if value is None:
             return None
         if self.bins and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -64,7 +64,7 @@ class AttributeDimension:
 
 
 def parse_attribute(written: str) -> AttributeDimension | None:
-    """The attribute that a dimension names; None for other names. Raises QueryError for wrong bins."""
+    """The attribute that a dimension names; None for other dimensions. Raises QueryError for invalid bins."""
     found = ATTRIBUTE_DIMENSION.fullmatch(written)
     if found is None:
         return None
@@ -85,7 +85,7 @@ def parse_attribute(written: str) -> AttributeDimension | None:
 
 
 def check_attribute(catalog: Catalog, metric: str, asked: AttributeDimension) -> None:
-    """Raises QueryError where accounts or users are not declared, Refused where a metric does not store their ids."""
+    """Raise QueryError if accounts or users are not declared, Refused if the metric does not store their ids."""
     settings = catalog.entities.get(asked.kind)
     if settings is None:
         raise QueryError(
@@ -114,7 +114,7 @@ def attribute_dimensions(
     now: datetime,
     snapshots: EntitySnapshots,
 ) -> Computed:
-    """The attributes among the dimensions of a question, each with a temporary table of the engine."""
+    """The attributes among a question's dimensions, each loaded into a temporary table of the engine."""
     asked = [one for name in dict.fromkeys(names) if (one := parse_attribute(name)) is not None]
     zone = catalog.book.timezone
     until = stamp_of(calendar.end_of(as_of, zone)) if as_of else stamp_of(now)
@@ -154,7 +154,7 @@ def _load_current(
     known: AttributeType | None,
     snapshots: EntitySnapshots,
 ) -> None:
-    """Make a table of (id, v): the value of now as a dimension has it, also of deleted entities."""
+    """Create a table of (id, v) with the current dimension values, including deleted entities."""
     relation = snapshots.current(engine, one.kind).sql
     column = "NULL" if known is None else identifier(known.spelled)
     if known is not None and known.type == INSTANT_VALUE:
@@ -215,7 +215,7 @@ def _of_each_day(
 def _by_day(
     history: EntityHistory, one: AttributeDimension, name: str, until: str, zone: str
 ) -> list[tuple[str, date, date, str | None]]:
-    """(id, first day, last day, value) of each stretch of days; days before the first value are in none."""
+    """(id, first day, last day, value) of each stretch of days. Days before the first value are in no stretch."""
     changes: dict[str, dict[date, str | None]] = {}
     begins: dict[str, date] = {}
     for row, entity in entity_states(history.rows(one.kind), until):

@@ -1,4 +1,4 @@
-"""The questions that the views of a board ask."""
+"""Builds the questions of a board's views."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ DEFAULT_LAST = {
     "year": "5 years",
     "all": "",
 }
-"""How far back a page shows periods where nothing else is asked for."""
+"""Default range of a page, by scope."""
 
 
 def with_board_filters(board: Board, own: Sequence[str]) -> tuple[str, ...]:
-    """The filters of the board and of one of its views. A view's filters of a dimension replace the board's of it:
-    together they would be alternatives."""
+    """The filters of a board and of one of its views.
+
+    A view's filters replace the board's filters on the same dimension, because together they would be alternatives."""
     used = {_dimension(text) for text in own}
     return (*(text for text in board.where if _dimension(text) not in used), *own)
 
@@ -34,7 +35,7 @@ def _dimension(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ViewRange:
-    """The days of a view: how far back, or the first and last day as they are written."""
+    """The days of a view: a span back from today, or the first and last day as written."""
 
     last: str = ""
     from_: str = ""
@@ -42,8 +43,7 @@ class ViewRange:
 
 
 def view_range(board: Board, view: BoardView) -> ViewRange:
-    """The range of a view: its own, else the board's where it has the board's scope, else the usual one of its
-    scope."""
+    """The range of a view: its own, else the board's if the scopes are equal, else the default for its scope."""
     scope = view.scope or board.scope
     own = ViewRange(last=view.last or "", from_=view.from_ or "", to=view.to or "")
     if own.last or own.from_:
@@ -52,7 +52,7 @@ def view_range(board: Board, view: BoardView) -> ViewRange:
 
 
 def view_questions(board: Board, view: BoardView) -> list[Question]:
-    """The questions of a view: one, or one for each of its series."""
+    """The questions of a view: one, or one per series."""
     days = view_range(board, view)
     options: dict[str, Any] = {
         "scope": view.scope or board.scope,
@@ -71,7 +71,7 @@ def view_questions(board: Board, view: BoardView) -> list[Question]:
 
 
 def _series_questions(board: Board, series: Sequence[BoardSeries], options: dict[str, Any]) -> list[Question]:
-    """A question for each series, with the same options otherwise."""
+    """A question per series, with otherwise the same options."""
     return [_asked(one, options | {"where": with_board_filters(board, one.where)}) for one in series]
 
 

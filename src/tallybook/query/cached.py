@@ -1,4 +1,4 @@
-"""A cache of answers, for questions that are asked again at the same version."""
+"""A cache of answers to questions that are repeated at the same version."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from tallybook.core import Result
 
 MAX_ANSWERS = 64
-"""A cache that is full begins again empty."""
+"""Maximum number of answers. A full cache is cleared."""
 
 
 class AnswerCache:
-    """Answers by their question. Safe in several threads: each operation is one step of a dict.
+    """Answers by question. Thread-safe: each operation is a single step on a dict.
 
-    `epoch` changes when answers of old versions may be others than before. An answer that was computed in an earlier
-    epoch is not kept. Under a clock that was set back, answers from later instants are computed again: days that they
-    count may not have ended."""
+    `epoch` changes when answers of old versions may have changed. An answer computed in an earlier epoch is not
+    kept. If the clock is set back, answers from later instants are computed again, because they may count days that
+    have not ended."""
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[datetime, Result]] = {}
@@ -29,7 +29,7 @@ class AnswerCache:
         return answer if asked <= now else None
 
     def keep(self, key: Any, answer: Result, *, asked: datetime, epoch: object) -> None:
-        """Keep an answer that was computed in `epoch`; the question was asked at the instant `asked`."""
+        """Store an answer that was computed in `epoch`. The question was asked at the instant `asked`."""
         if len(self._known) >= MAX_ANSWERS:
             self._known = {}
         self._known[(epoch, key)] = asked, answer

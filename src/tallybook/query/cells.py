@@ -1,4 +1,4 @@
-"""The values of one metric for every period and series of a question, and arithmetic that keeps the flags of each."""
+"""The values of one metric for every period and series of a question, and arithmetic that preserves their flags."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LOST = {
         "--from {day}"
     ),
 }
-"""Why a value cannot be had, by the code that merging gives it."""
+"""Why a value cannot be computed, by the code that merging returns."""
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
 
 
 @dataclass(slots=True)
 class Cell:
-    """One value with its flags. `bounds`: (minimum, maximum) where the value cannot be known."""
+    """One value with its flags. `bounds`: (minimum, maximum) if the exact value cannot be known."""
 
     value: OperandValue = None
     approximate: bool = False
@@ -44,13 +44,15 @@ class Cell:
 
 
 MergedTotal = Mapping[Key, Cell]
-"""The totals of one metric over all its covered days, by period and series, merged together with others. Whoever uses
-them copies each cell: a metric that is also an operand uses them several times, and finishing a cell changes it."""
+"""The totals of one metric over all its covered days, by period and series, merged in one statement with other metrics.
+
+Copy each cell before use: a metric that is also an operand is used several times, and finishing a cell changes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenDays:
-    """The cells of a metric on one chosen day of each period, merged together with others. `targets`: (period, day)."""
+    """The cells of a metric on one chosen day per period, merged in one statement with other metrics. `targets`:
+    (period, day)."""
 
     targets: tuple[tuple[date, date], ...]
     cells: MergedTotal
@@ -60,45 +62,47 @@ MergedValues = MergedTotal | ChosenDays
 
 
 def copied(cells: MergedTotal) -> dict[Key, Cell]:
-    """The cells of a merged metric, which may be changed."""
+    """Copies of the cells of a merged metric, which may be modified."""
     return {key: Cell(one.value, one.approximate, one.carried, one.bounds, one.why) for key, one in cells.items()}
 
 
 @dataclass(slots=True)
 class MetricPeriod:
-    """A period as one metric sees it. `first`/`last` are clipped to the question; `absent_is_known`: a series
-    without a point is known to have had no fact."""
+    """A period of one metric. `first` and `last` are clipped to the question.
+
+    `absent_is_known`: a series without a point is known to have had no fact."""
 
     start: date
     first: date
     last: date
     expected: int
     days: int
-    """Covered days that are over."""
+    """Covered days that have ended."""
     known: int
-    """Covered days, the running one among them."""
+    """Covered days, including the running one."""
     target: date | None = None
-    """The day whose value stands for the period, for shows of one day."""
+    """The day whose value represents the period, for shows of one day."""
     beyond_target: int = 0
-    """Days that are over and should be known, after the chosen day; where the first is shown, before it."""
+    """Ended days after the chosen day that should be covered; for the first day's value, days before it."""
     absent_is_known: bool = True
     as_of: str | None = None
     why: str | None = None
     last_closed: date | None = None
     """Set while the period is still running: its last day that has ended."""
     imported: str | None = None
-    """The imported definition that answers for it."""
+    """The imported definition that provides its values."""
     remark: str | None = None
-    """A note on its values, also where they are known."""
+    """A note on its values, whether they are known or not."""
     has_one_day: bool = False
-    """One day of it takes part, because others are of another weekday."""
+    """Whether only one of its days counts, because the others have other weekdays."""
     unexpected: int = 0
-    """Days of first … last that are over, are not covered, and need not be."""
+    """Ended days of the period that are not covered and need not be."""
 
 
 @dataclass(kw_only=True)
 class Solved:
-    """`cells` of series with a fact; `empty` is the value of a covered period without one."""
+    """The solved values of a metric. `cells`: of series with a fact. `empty`: the value of a covered period without
+    facts."""
 
     cells: dict[Key, Cell]
     periods: dict[date, MetricPeriod]
@@ -107,10 +111,10 @@ class Solved:
     show: str
     said: str = ""
     overlapping: bool = False
-    """Values of several days count the same things again: only bounds are known."""
+    """Whether values of several days may count the same things, so that only bounds are known."""
     operands: list[Solved] = field(default_factory=list)
     shell: list[Any] = field(default_factory=list)
-    """Of a derived metric: the formula of its operands."""
+    """For a derived metric: the formula of its operands."""
 
     @functools.cached_property
     def seen(self) -> frozenset[date]:
@@ -118,7 +122,7 @@ class Solved:
         return frozenset(start for start, _ in self.cells)
 
     def at(self, key: Key) -> Cell:
-        """The cell of a period and series, also where the series has no fact."""
+        """The cell of a period and series, even if the series has no fact."""
         found = self.cells.get(key)
         if found is not None:
             return found
@@ -132,7 +136,7 @@ class Solved:
 
 
 def formula_of(shell: list[Any], cells: Sequence[Cell], type_: str) -> Cell:
-    """The value of a derived metric, of the type that its declaration has."""
+    """The value of a derived metric, in the type of its declaration."""
     unknown = next((c for c in cells if c.why or c.bounds), None)
     if unknown is not None:
         return Cell(why=unknown.why or "an operand is only known between bounds")
@@ -147,7 +151,7 @@ def formula_of(shell: list[Any], cells: Sequence[Cell], type_: str) -> Cell:
 
 
 def within_exact(cell: Cell) -> Cell:
-    """A cell with its exact value as DECIMAL(38,10), rounded half up; without one where that overflows."""
+    """A cell with its exact value as DECIMAL(38,10), rounded half up. On overflow the value is null, with a reason."""
     if cell.value is None or isinstance(cell.value, float):
         return cell
     exact = Decimal(cell.value)
@@ -160,7 +164,7 @@ def within_exact(cell: Cell) -> Cell:
 
 
 def merged(name: str, row: Sequence[Any], dims: int) -> Cell:
-    """The cell of a row of `Parts.fetched` of a metric: g, `dims` keys, value, approximate, carried, lost."""
+    """The cell for a row of a metric in `Parts.fetched`: g, `dims` keys, value, approximate, carried, lost."""
     value, approximate, carried, lost = row[dims + 1 :]
     return Cell(
         Decimal(value) if isinstance(value, str) else value, approximate, carried, why=why_lost(name, row[0], lost)
@@ -168,7 +172,7 @@ def merged(name: str, row: Sequence[Any], dims: int) -> Cell:
 
 
 def only_finite(cell: Cell) -> None:
-    """Take a float beyond the largest one, or that is no number, out of a cell: nothing can be computed with it."""
+    """Remove an infinite float or NaN from a cell, because nothing can be computed with it."""
     if isinstance(cell.value, float) and not math.isfinite(cell.value):
         cell.value, cell.why = None, cell.why or NOT_FINITE
 
@@ -197,7 +201,7 @@ def mean_of(total: Any, blank: int, empty: OperandValue, days: int) -> float:
 
 
 def plain(value: OperandValue, type_: str) -> Any:
-    """A value as it is shown: int, Decimal without needless zeros, or float."""
+    """A value for output: int, Decimal without trailing zeros, or float."""
     if value is None:
         return None
     if type_ == FLOAT:

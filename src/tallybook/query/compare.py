@@ -1,4 +1,4 @@
-"""Two answers to one question side by side: where the facts now say otherwise than the book."""
+"""Compares two answers to one question: notes where the facts now differ from the book."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tallybook.core import RELATIVE_TOLERANCE, Result, is_close, shorten_list
 
 
 def with_stored(live: Result, stored: Result, snapshots: Collection[str] = ()) -> Result:
-    """`live` with a note at every value that the book holds differently.
+    """The answer `live` with a note at every value that differs in the book.
 
-    `snapshots`: metrics of which only the present can be seen; no run collects a day of theirs again."""
+    `snapshots`: metrics whose source shows only the present, so that no run collects their days again."""
     known = {_key(live, row): row for row in stored.rows()}
     rows: list[dict[str, Any]] = []
     different: list[str] = []
@@ -66,7 +66,7 @@ def _key(result: Result, row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _days(row: dict[str, Any], name: str) -> int:
-    """How many days a value is of."""
+    """The number of days that a value covers."""
     return int(row.get("notes", {}).get(name, {}).get("days", row["days"]))
 
 

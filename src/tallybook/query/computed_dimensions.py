@@ -1,4 +1,4 @@
-"""Dimensions that are not stored but computed from a point and its day: the plan of the account with the stored id.
+"""Dimensions that are computed from a point and its day, such as the plan of the account with the stored id.
 
 They are computed after carry and before points are merged, so that distinct things are counted once per value."""
 
@@ -13,23 +13,25 @@ from tallybook.storage import identifier
 
 @dataclass(frozen=True, kw_only=True)
 class ComputedDimension:
-    """How a dimension is computed. `value` is SQL over `p`, the point, and what `join` adds; `{alias}` stands for the
-    name of what is joined, `{stored}` for the column of the dimension `stored`."""
+    """The SQL of a computed dimension.
+
+    `value`: SQL over the point `p` and the relation added by `join`. `{alias}` is replaced by the name of the joined
+    relation, `{stored}` by the column of a dimension in `stored`."""
 
     name: str
     value: str
     join: str = ""
     stored: tuple[str, ...] = ()
-    """Names of dimensions of which a metric needs one."""
+    """Stored dimensions from which it can be computed; a metric needs one of them."""
     said: str = ""
-    """What the sentence of an answer says of it."""
+    """The text about it in the explanation of an answer."""
 
     @property
     def column(self) -> str:
         return identifier(self.name)
 
     def stored_in(self, bound: StoredDefinition) -> str:
-        """The dimension of a metric that it is computed from."""
+        """The stored dimension of a metric that it is computed from."""
         return next(name for name in self.stored if name in bound.metric.dims)
 
 
@@ -37,7 +39,7 @@ Computed = Mapping[str, ComputedDimension]
 
 
 def with_computed(relation: str, bound: StoredDefinition, dimensions: Sequence[ComputedDimension]) -> str:
-    """The relation of points with a column for each computed dimension."""
+    """The relation of points, with a column for each computed dimension."""
     if not dimensions:
         return relation
     columns, joins = [], []

@@ -1,4 +1,4 @@
-"""What an answer is computed from: the points of one version, the covered days, and the last closed day."""
+"""The inputs of an answer: the points of one version, the covered days, and the last closed day."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Covered days as stretches (first, last), in order and apart; `instants`: when a snapshot day was seen."""
+    """Covered days as separate stretches (first, last), in order. `instants`: when the snapshot of a day was taken."""
 
     stretches: tuple[tuple[date, date], ...] = ()
     instants: Mapping[date, str] = field(default_factory=dict, hash=False)
     expect: frozenset[int] | None = None
-    """Weekdays on which a day should be covered, Monday is 0. None: all. Uncovered days of others are no gaps."""
+    """Weekdays on which a day should be covered; 0 is Monday. None: all. Uncovered days on other weekdays are not
+    gaps."""
     only: frozenset[int] | None = None
     """Weekdays whose days count as covered. None: all."""
 
     def on(self, weekdays: frozenset[int] | None) -> Coverage:
-        """The covered days of some weekdays. No other day is expected."""
+        """The coverage on some weekdays. Days on other weekdays are not expected."""
         if weekdays is None:
             return self
         return replace(self, only=weekdays, expect=weekdays if self.expect is None else weekdays & self.expect)
@@ -42,7 +43,7 @@ class Coverage:
         return place >= 0 and day <= self.stretches[place][1] and (self.only is None or day.weekday() in self.only)
 
     def count(self, first: date, last: date) -> int:
-        """How many days of first … last are covered."""
+        """The number of covered days in first..last."""
         common = [(max(a, first), min(b, last)) for a, b in self.stretches if a <= last and b >= first]
         return sum(count_weekdays(a, b, self.only) for a, b in common)
 
@@ -55,17 +56,17 @@ class Coverage:
         return next((day for a, b in common if (day := self._near(b, -1)) >= a), None)
 
     def _near(self, day: date, step: int) -> date:
-        """The day, or the nearest one in this direction whose weekday counts."""
+        """The day, or the nearest day in the given direction whose weekday counts."""
         while self.only is not None and day.weekday() not in self.only:
             day = calendar.plus_days(day, step)
         return day
 
     def is_gap(self, day: date) -> bool:
-        """Whether a day should be covered and is not."""
+        """Whether a day should be covered but is not."""
         return (self.expect is None or day.weekday() in self.expect) and not self.holds(day)
 
     def unexpected(self, first: date, last: date) -> int:
-        """How many days of first … last need not be covered, and are not."""
+        """The number of days in first..last that are not covered and need not be."""
         if self.expect is None or first > last:
             return 0
         others = frozenset(range(7)) - self.expect
@@ -80,7 +81,7 @@ class Coverage:
         return Coverage(tuple(sorted(common)), {**self.instants, **other.instants}, expect, only)
 
     def sql(self, column: str) -> str:
-        """The condition that a day is covered, in the engine's SQL."""
+        """SQL of the engine for the condition that a day is covered."""
         if not self.stretches:
             return "FALSE"
         days = "(" + " OR ".join(f"{column} BETWEEN DATE '{a}' AND DATE '{b}'" for a, b in self.stretches) + ")"
@@ -90,7 +91,7 @@ class Coverage:
 
 
 def count_weekdays(first: date, last: date, weekdays: frozenset[int] | None) -> int:
-    """How many days of first … last are of some weekdays; all where it is None."""
+    """The number of days in first..last on some weekdays; None: on all."""
     number = (last - first).days + 1
     if weekdays is None or number <= 0:
         return max(number, 0)
@@ -100,10 +101,10 @@ def count_weekdays(first: date, last: date, weekdays: frozenset[int] | None) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class QueryContext:
-    """Everything `answer` reads besides the question. `relation(kind, key, first, last)` is points,
-    of `kind` TOTALS additive ones.
+    """Everything that `answer` reads besides the question.
 
-    `running` is the day that a live answer saw only a part of; `whys`: why a metric has no points at all."""
+    `relation(kind, key, first, last)` returns points; TOTALS as `kind` means additive points. `running`: a day that
+    a live answer saw only partly. `whys`: why a metric has no points at all."""
 
     catalog: Catalog
     engine: duckdb.DuckDBPyConnection
@@ -118,13 +119,13 @@ class QueryContext:
     hidden: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
     """Days of each (metric, definition) that are not covered, although their points are still in the files."""
     past: Mapping[str, tuple[StoredDefinition, Coverage]] = field(default_factory=dict)
-    """Of metrics that let imported history answer: its definition and days."""
+    """For metrics with imported history: its definition and its days."""
     computed: Computed = field(default_factory=dict)
-    """Dimensions of the question that no metric stores."""
+    """Dimensions of the question that are computed instead of stored."""
     events: Mapping[str, EventDays] = field(default_factory=dict)
-    """Of metrics that read an event: on which days something was sent, and when no server ran."""
+    """For metrics that read an event: the days with events, and the interruptions of the servers."""
     older: Sequence[str] = ()
-    """Sentences on days of the metrics that are stored under an older definition or another name."""
+    """Sentences about days of the metrics that are stored under an older definition or another name."""
     statements: list[str] = field(default_factory=list)
     """The SQL that was executed for the question, in order."""
 
@@ -133,11 +134,11 @@ class QueryContext:
         return self.engine.execute(sql).fetchall()
 
     def merged_rows(self, parts: Parts, build: Callable[[Parts], str]) -> list[tuple[Any, ...]]:
-        """The rows of the statement that `build` makes of `parts`, in the wide form where numbers overflow."""
+        """The rows of the statement that `build` makes from `parts`; on overflow, of the statement in its wide form."""
         return widened(lambda wide: self.rows(build(replace(parts, wide=wide))))
 
     def covered(self, name: str) -> Coverage:
-        """The days that all the metrics cover of which `name` is made."""
+        """The days that all metrics cover from which `name` is computed."""
         found: Coverage | None = None
         for operand in self.catalog.operands(name):
             own = self.coverage.get(operand, Coverage())

@@ -1,4 +1,4 @@
-"""Amounts that are stored in the smallest unit of their currency, as people read them: 1050 cents are 10.50."""
+"""Converts amounts stored in the smallest unit of their currency for people: 1050 cents become 10.50."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def in_major_units(metric: Metric, query: Query, cells: Mapping[Key, Cell], type_: str) -> str:
-    """Divide merged values of a metric with `minor_units`, in place. Returns the type that they have then.
+    """Divide the merged values of a metric with `minor_units`, in place. Returns the resulting type.
 
-    A value of an unknown currency is null, with the reason."""
+    A value in an unknown currency becomes null, with a reason."""
     if not metric.minor_units:
         return type_
     code_of = _code_of(metric, query)
@@ -26,7 +26,7 @@ def in_major_units(metric: Metric, query: Query, cells: Mapping[Key, Cell], type
 
 
 def _code_of(metric: Metric, query: Query) -> Callable[[Key], str | None]:
-    """The function that returns the currency of a cell: of its series, of the filter, or of the metric."""
+    """A function that returns the currency of a cell, from its series, the filter or the metric."""
     unit = metric.unit_from
     if unit is None:
         return lambda _: metric.unit

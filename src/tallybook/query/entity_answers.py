@@ -1,4 +1,4 @@
-"""Questions about users and accounts: lists by a condition, and everything about one."""
+"""Questions about users and accounts: lists by a condition, and the details of one entity."""
 
 from __future__ import annotations
 
@@ -34,16 +34,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EntityList:
-    """The users or accounts that a condition chooses. `unknown`: for how many the outcome is not known."""
+    """The users or accounts selected by a condition. `unknown`: the number for which the condition's outcome is
+    unknown."""
 
     kind: str
     columns: list[str]
     rows: list[tuple[Any, ...]]
     unknown: int
     number: int
-    """The commit of users and accounts that it was read at."""
+    """The commit of users and accounts that was read."""
     whys: dict[str, str] = field(default_factory=dict)
-    """By attribute, why its values are not known."""
+    """Why the values of an attribute are unknown, by attribute."""
 
     def to_dict(self) -> dict[str, Any]:
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
@@ -52,8 +53,10 @@ class EntityList:
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeValue:
-    """A value with its times and where it is from. `beside`: a pushed value that does not count, because the attribute
-    is read; `other`: the last value of another type."""
+    """A value with its times and its origin. `beside`: a pushed value that does not count, because the attribute is
+    read.
+
+    `other`: the last value of a wrong type."""
 
     value: Any
     time: str
@@ -70,7 +73,8 @@ class AttributeValue:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricValue:
-    """An attribute that is a metric. `why`: why it is not known, and `until`: the day until which it is."""
+    """The value of an attribute that is a metric. `why`: why it is unknown. `until`: the last day for which it is
+    known."""
 
     value: Any
     why: str | None = None
@@ -83,7 +87,7 @@ class MetricValue:
 
 @dataclass(frozen=True, kw_only=True)
 class EntityDetails:
-    """Everything about one user or account."""
+    """The details of one user or account."""
 
     kind: str
     id: str
@@ -122,9 +126,9 @@ class EntityAnswers:
         limit: int | None = None,
         as_of: Day | None = None,
     ) -> EntityList:
-        """Those for which a condition is true, in the order of a column (`-mrr`: the largest first).
+        """The entities for which a condition is true, sorted by a column (`-mrr`: descending).
 
-        Raises QueryError for what is no condition or no attribute."""
+        Raises QueryError for an invalid condition or an unknown attribute."""
         with self.chosen(where, columns=columns, sort=sort, limit=limit, as_of=as_of) as found:
             return EntityList(
                 kind=self.kind,
@@ -145,9 +149,9 @@ class EntityAnswers:
         limit: int | None = None,
         as_of: Day | None = None,
     ) -> Iterator[ChosenEntities]:
-        """What `list` returns, before its rows are fetched. It is read within the block.
+        """The result of `list` before its rows are fetched. It must be read inside the block.
 
-        Raises QueryError for what is no condition or no attribute."""
+        Raises QueryError for an invalid condition or an unknown attribute."""
         metrics = self._metrics(as_of, self._named(where, sort, columns))
         with self.reader.reading() as reading:
             number, table = self._table(reading.engine, as_of)
@@ -175,19 +179,19 @@ class EntityAnswers:
             )
 
     def _named(self, where: str, sort: str, columns: Sequence[str]) -> Sequence[str] | None:
-        """The attributes that are metrics and are needed: all where no columns are named."""
+        """The metric attributes that are needed; None means all, if no columns are named."""
         words = {one.casefold() for one in (*columns, *re.findall(r"\w+", f"{where} {sort}"))}
         return [name for name in self.settings.metrics if name.casefold() in words] if columns else None
 
     def _metrics(
         self, as_of: Day | None, names: Sequence[str] | None = None, only: str | None = None
     ) -> dict[str, MetricValues]:
-        """The attributes that are metrics, up to the last closed day or to a day."""
+        """The metric attributes, up to a day; by default up to the last closed day."""
         day = as_day(as_of, self.reader.today) or self.reader.today - ONE_DAY
         return metric_values(self.service, self.reader.project.catalog, self.settings, day, names, only=only)
 
     def _table(self, engine: duckdb.DuckDBPyConnection, as_of: Day | None) -> tuple[int, EntityTable]:
-        """(commit, the entities now or at the end of a day)."""
+        """(commit, table of the entities now or at the end of a day)."""
         if not self.reader.there:
             return 0, entity_table(engine, self.kind, {}, ())
         if as_of is None:
@@ -216,7 +220,7 @@ class EntityAnswers:
         return f"TIMESTAMPTZ {literal(self._end_of(day) if day else self.reader.now.isoformat())}"
 
     def _column(self, table: EntityTable, name: str) -> str:
-        """The attribute as it is spelled. Raises QueryError with the nearest one there is."""
+        """The attribute in its declared spelling. Raises QueryError with the closest name."""
         folded = {one.casefold(): one for one in table.columns}
         if name.casefold() in folded:
             return folded[name.casefold()]
@@ -232,23 +236,24 @@ class EntityAnswers:
         return f" ORDER BY {table.columns[name].sql} {direction}, id"
 
     def type_of(self, name: str) -> str:
-        """The type of an attribute; that of text for one that has no value yet."""
+        """The type of an attribute; text if it has no value yet."""
         if name in self.settings.metrics:
             return NUMBER_VALUE
         known = self.ledger.types(self.kind).get(name.casefold()) if self.reader.there else None
         return known.type if known else TEXT_VALUE
 
     def attributes(self) -> Sequence[str]:
-        """The attributes that anybody has, without those that are metrics."""
+        """The attributes that any entity has, without metric attributes."""
         return [one.spelled for one in self.ledger.types(self.kind).values()] if self.reader.there else []
 
     def has(self, name: str) -> bool:
-        """Whether anybody has an attribute."""
+        """Whether any entity has an attribute."""
         return self.reader.there and name.casefold() in self.ledger.types(self.kind)
 
     def latest(self, names: Sequence[str], also: str | None = None) -> Iterator[tuple[str, Sequence[Any], Any]]:
-        """(id, values of attributes, value of one more) of everybody, in the order of ids. None is no value, or one
-        that is not known. Where no table is declared, ids that only metrics have are among them."""
+        """(id, values of the attributes, value of one more) for every entity, in order of id. Unknown values are None.
+
+        If no table is declared, ids that only appear in metrics are included."""
         asked = [*names, *([also] if also else [])]
         for entity, *values in self.list(columns=asked).rows:
             yield entity, values[: len(names)], values[-1] if also else None
@@ -262,7 +267,7 @@ class EntityAnswers:
     # -- one -------------------------------------------------------------------------------------------
 
     def show(self, entity_id: str, *, as_of: Day | None = None) -> EntityDetails:
-        """One user or account, now or at the end of a day. Raises QueryError when there is none."""
+        """The details of one user or account, now or at the end of a day. Raises QueryError if there is none."""
         found = None
         if self.reader.there:
             found = (
@@ -282,7 +287,7 @@ class EntityAnswers:
 
 
 def entities_of(service: QueryService, kind: str) -> EntityAnswers:
-    """The users or the accounts. Raises QueryError when they are not declared."""
+    """The users or the accounts of a book. Raises QueryError if they are not declared."""
     found = service.catalog.entities.get(kind)
     if found is None:
         paste = f'[{kind}]\ntable = "{kind}"\nattributes = ["name"]'
@@ -293,7 +298,7 @@ def entities_of(service: QueryService, kind: str) -> EntityAnswers:
 
 
 def entity_details(kind: str, entity: Entity, metrics: dict[str, MetricValue] | None = None) -> EntityDetails:
-    """Everything that is known of one entity."""
+    """The details of one entity."""
     return EntityDetails(
         kind=kind, id=entity.id, attributes=_attributes(entity), metrics=metrics or {}, deleted=entity.deleted
     )

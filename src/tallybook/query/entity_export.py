@@ -1,4 +1,4 @@
-"""The users or accounts that a condition chooses, and how they are written to CSV, NDJSON or Parquet."""
+"""Selected users or accounts, and writing them to CSV, NDJSON or Parquet."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ BYTES_AT_A_TIME = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenEntities:
-    """Rows of users or accounts that are not fetched yet. `unknown`: for how many the condition is not known."""
+    """Rows of users or accounts that have not been fetched. `unknown`: the number for which the condition is
+    unknown."""
 
     engine: duckdb.DuckDBPyConnection
     columns: Mapping[str, ConditionColumn]
     relation: str
-    """What follows FROM: the relation, the condition, the order and the limit."""
+    """The text after FROM: the relation, the condition, the order and the limit."""
     matching: str
-    """What follows FROM, without the order and the limit."""
+    """The text after FROM, without the order and the limit."""
     order: str
     everybody: str
-    """What follows FROM, without the condition."""
+    """The text after FROM, without the condition."""
     unknown: int
     number: int
-    """The commit of users and accounts that it is read at."""
+    """The commit of users and accounts that is read."""
     whys: dict[str, str]
-    """By attribute, why its values are not known."""
+    """Why the values of an attribute are unknown, by attribute."""
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """The rows, with times as texts in UTC."""
+        """A cursor over the rows, with times as texts in UTC."""
         shown = ", ".join(shown_column(name, column) for name, column in self.columns.items())
         return self.engine.execute(f"SELECT {shown} FROM {self.relation}")
 
 
 def write_entities(found: ChosenEntities, form: str, write: Callable[[bytes], object]) -> int:
-    """Write the rows as `csv`, `ndjson` or `parquet`; how many. A value that is not known is empty, or null.
+    """Write the rows as `csv`, `ndjson` or `parquet`. Returns the number of rows. Unknown values are empty or null.
 
-    In CSV a single quote precedes text that a spreadsheet would run as a formula."""
+    In CSV, a single quote precedes text that a spreadsheet would run as a formula."""
     return FORMS[form](found, write)
 
 

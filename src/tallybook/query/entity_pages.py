@@ -1,4 +1,4 @@
-"""A page of a list of users or accounts. The engine counts, searches and sorts; the rows of the page are fetched."""
+"""One page of a list of users or accounts. The engine counts, searches and sorts; only the page's rows are fetched."""
 
 from __future__ import annotations
 
@@ -22,28 +22,29 @@ if TYPE_CHECKING:
     Seen = Callable[[duckdb.DuckDBPyConnection], str]
 
 LAST_SEEN = "last_seen"
-"""Sorts by the latest event, where no attribute has this name."""
+"""The sort key for the time of the latest event, unless an attribute has this name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EntityPage:
-    """Some rows of a list, and the counts of all of it. `unknown`: for how many the outcome is not known."""
+    """Some rows of a list, and the counts of the whole list. `unknown`: the number for which the condition is
+    unknown."""
 
     columns: Sequence[str]
     numbers: frozenset[str]
     """The columns that contain numbers."""
     rows: Sequence[tuple[Any, ...]]
     found: int
-    """How many match the condition and the text that was searched for."""
+    """The number of entities that match the condition and the search text."""
     matching: int
     everybody: int
     unknown: int
     number: int
-    """The commit of users and accounts that it was read at."""
+    """The commit of users and accounts that was read."""
     whys: Mapping[str, str]
-    """By attribute, why its values are not known."""
+    """Why the values of an attribute are unknown, by attribute."""
     seen: Mapping[str, str] = field(default_factory=dict)
-    """By id of the rows, when it was last seen, in UTC. Without those that were never seen."""
+    """The time at which each row's id was last seen, in UTC. Ids that were never seen are absent."""
 
 
 def entity_page(
@@ -56,10 +57,11 @@ def entity_page(
     limit: int = 20,
     seen: Seen | None = None,
 ) -> EntityPage:
-    """The rows of a condition from `start` on. `find` is a text that one of the columns contains, in any case. `seen`
-    gives the SQL of a row for each id with the time when it was last seen; then `LAST_SEEN` sorts by it.
+    """The rows of a condition, from `start` on.
 
-    Raises QueryError for what is no condition or no attribute."""
+    `find`: a text that one of the columns must contain, in any case. `seen`: returns SQL with a row for each id and
+    the time at which it was last seen, which `LAST_SEEN` sorts by. Raises QueryError for an invalid condition or an
+    unknown attribute."""
     by_seen = seen is not None and sort.removeprefix("-") == LAST_SEEN
     with answers.chosen(where, sort="id" if by_seen else sort) as chosen:
         last = seen(chosen.engine) if seen is not None else ""
@@ -89,21 +91,22 @@ def entity_page(
 
 
 def _by_seen(last: str, sort: str) -> str:
-    """SQL of the order by the time when ids were last seen. Those never seen are the last ones."""
+    """SQL that sorts by the time at which ids were last seen. Ids that were never seen come last."""
     direction = "DESC" if sort.startswith("-") else "ASC"
     joined = f"e LEFT JOIN ({last}) AS s(tallybook_id, tallybook_at) ON s.tallybook_id = e.id"
     return f"{joined} ORDER BY s.tallybook_at {direction} NULLS LAST, id"
 
 
 def seen_among(engine: duckdb.DuckDBPyConnection, last: str, ids: Sequence[str]) -> dict[str, str]:
-    """By id, when it was last seen, as 2026-03-02 10:15. `last`: SQL of a row for each id with its time."""
+    """The time at which each id was last seen, such as 2026-03-02 10:15. `last`: SQL with a row for each id and its
+    time."""
     shown = "strftime(s.seen, '%Y-%m-%d %H:%M')"
     asked = f"SELECT s.id, {shown} FROM ({last}) AS s(id, seen) WHERE s.id IN (SELECT unnest(?))"
     return dict(engine.execute(asked, [list(ids)]).fetchall())
 
 
 def common_texts(answers: EntityAnswers, most: int) -> dict[str, list[str]]:
-    """By attribute with two to `most` different texts, these, the most frequent first."""
+    """The texts of each attribute with two to `most` different texts, the most frequent first."""
     names = answers.attributes()
     if not names:
         return {}
@@ -111,7 +114,7 @@ def common_texts(answers: EntityAnswers, most: int) -> dict[str, list[str]]:
         texts = {name: one.sql for name, one in chosen.columns.items() if one.type == TEXT_VALUE and name != "id"}
         if not texts:
             return {}
-        # An estimate finds the few candidates: counting the texts of long columns exactly would take seconds.
+        # Estimates find the few candidates, because an exact count of the texts in long columns would take seconds.
         counted = ", ".join(f"approx_count_distinct({one})" for one in texts.values())
         sizes = chosen.engine.execute(f"SELECT {counted} FROM {chosen.everybody}").fetchall()[0]
         found = {}
@@ -129,7 +132,7 @@ def _count(chosen: ChosenEntities, relation: str) -> int:
 
 
 def _contains(columns: Mapping[str, ConditionColumn]) -> str:
-    """SQL: whether one of the columns contains the text of the parameter, as it is shown."""
+    """The SQL condition that one of the columns, in its displayed form, contains the text of the parameter."""
     texts = [
         f"strftime({identifier(name)}, '%Y-%m-%d %H:%M')" if one.type == INSTANT_VALUE else f"{identifier(name)}"
         for name, one in columns.items()
@@ -139,5 +142,5 @@ def _contains(columns: Mapping[str, ConditionColumn]) -> str:
 
 
 def _literally(text: str) -> str:
-    """A text within LIKE in which no character is a wildcard."""
+    """The text escaped for LIKE, so that no character is a wildcard."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

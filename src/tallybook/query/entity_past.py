@@ -1,4 +1,4 @@
-"""Until when in the past the attributes of users and accounts are known."""
+"""Checks how far back the attributes of users and accounts are known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tallybook.storage import EntityHistory
 
 
 def check_begun(history: EntityHistory, kind: str, until: str, asked: str, zone: str) -> None:
-    """Raises QueryError where the history of a kind begins after a stamp, because older changes were deleted."""
+    """Raise QueryError if the history of a kind begins after a stamp, because older changes were deleted."""
     begins = history.begins(kind)
     if begins is not None and until <= begins:
         first = calendar.day_of(datetime.fromisoformat(begins), zone)

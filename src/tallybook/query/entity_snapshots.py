@@ -1,7 +1,7 @@
-"""The users or accounts of one commit as a Parquet file of the cache: a list reads the columns that it needs.
+"""Caches the users or accounts of one commit in a Parquet file, so that a list reads only the columns it needs.
 
-A file is named by the commit and its time. A later commit rewrites the rows that changed and copies the rest, so that a
-change of a few does not read a million rows of the ledger again. Files may be deleted at any time."""
+The name of a file contains the commit and its time. A later commit rewrites the changed rows and copies the others,
+so that a small change does not read a million rows of the ledger again. Files may be deleted at any time."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from tallybook.storage import AttributeType, BookLocation, ChangedEntities, Entity, EntityLedger
 
 FOLDER = "entities"
-"""Below the cache folder of the book."""
+"""The folder name below the book's cache folder."""
 
 
 KEPT = 2
 
 
 IS_DELETED = "is deleted"
-"""A column of the relation. No attribute has this name: see `IS_KNOWN`."""
+"""A column of the relation. The blank in its name prevents a conflict with attributes: see `IS_KNOWN`."""
 WAS_READ = "was read"
-"""A column of the relation: the names of the attributes that were read from a table, as JSON."""
+"""A column of the relation: the names of attributes that were read from a table, as JSON."""
 FORM = 2
-"""In the names of files. Files of another form are not read."""
+"""The format number in file names. Files of another format are ignored."""
 
 
 @dataclass(frozen=True)
 class CurrentEntities:
-    """The entities of a commit: a relation of the engine with `id`, IS_DELETED, WAS_READ and a column for each
+    """The entities of a commit, as a relation of the engine with `id`, IS_DELETED, WAS_READ and a column per
     attribute."""
 
     number: int
@@ -59,7 +59,7 @@ class _Snapshot:
 
 @dataclass(frozen=True)
 class EntitySnapshots:
-    """The snapshots of a book in a folder."""
+    """The snapshots of a book, in a folder."""
 
     folder: Path
     ledger: EntityLedger
@@ -74,7 +74,7 @@ class EntitySnapshots:
         found = self.ledger.changed(kind, before.number if before else 0)
         path = self._written(engine, kind, columns, before, found)
         if path is None and before is not None:
-            # Something was deleted for good, or the file is gone: all rows are read.
+            # An entity was forgotten, or the file is missing: read all rows.
             found = self.ledger.changed(kind, 0)
             path = self._written(engine, kind, columns, None, found)
         sql = identifier(kind) if path is None else _relation(path, columns, engine)
@@ -82,7 +82,7 @@ class EntitySnapshots:
 
     @classmethod
     def of(cls, place: BookLocation, ledger: EntityLedger) -> EntitySnapshots:
-        """Those of a book: in its cache folder, or in one of this user where the book has no folder."""
+        """The snapshots of a book: in its cache folder, or in a folder of this user if the book has no folder."""
         if place.folder is not None:
             return cls(place.folder / "cache" / FOLDER, ledger)
         name = hashlib.sha256(f"{place.ledger} {place.schema}".encode()).hexdigest()[:16]
@@ -94,7 +94,7 @@ class EntitySnapshots:
             file.unlink(missing_ok=True)
 
     def _newest(self, kind: str) -> _Snapshot | None:
-        """The newest snapshot that is of this ledger."""
+        """The newest snapshot made from this ledger."""
         for one in _by_number(self.folder, kind):
             if _digits(self.ledger.commit_at(one.number) or "") == one.stamp:
                 return one
@@ -108,8 +108,10 @@ class EntitySnapshots:
         before: _Snapshot | None,
         found: ChangedEntities,
     ) -> Path | None:
-        """The file of a commit. None where the folder cannot be written, and then the rows are in a temporary table of
-        the engine; None too where `before` does not lead to so many rows."""
+        """Write the file of a commit. None if the folder is not writable; the rows are then in a temporary table of the
+        engine.
+
+        Also None if `before` plus the changes do not add up to the right number of rows."""
         table = identifier(kind)
         if before is None:
             load_rows(engine, table, columns, _rows(found.entities))
@@ -140,7 +142,7 @@ class EntitySnapshots:
         options = "FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false"
         engine.execute(f"COPY ({rows}) TO {engine_path(made)} ({options})").fetchall()
         made.replace(path)
-        # The one before stays: somebody may be about to read it.
+        # The previous file stays, because another process may be about to read it.
         kept = {one.path for one in _by_number(self.folder, kind)[:KEPT]}
         for other in set(self.folder.glob(f"{kind}-*.parquet")) - kept - {path}:
             with suppress(OSError):
@@ -149,7 +151,7 @@ class EntitySnapshots:
 
 
 def _by_number(folder: Path, kind: str) -> list[_Snapshot]:
-    """The snapshots of a folder, the newest first."""
+    """The snapshots in a folder, newest first."""
     form = rf"{kind}-{FORM}-(\d+)-(\d+)\.parquet"
     named = ((path, re.fullmatch(form, path.name)) for path in folder.glob(f"{kind}-*"))
     found = [_Snapshot(path, int(match[1]), match[2]) for path, match in named if match]
@@ -162,7 +164,7 @@ def _columns(types: Mapping[str, AttributeType]) -> dict[str, str]:
 
 
 def _relation(path: Path, columns: Mapping[str, str], engine: duckdb.DuckDBPyConnection) -> str:
-    """A file with exactly these columns; those that it lacks are null. Raises OSError for one that is gone."""
+    """A relation with exactly these columns of a file; missing ones are null. Raises OSError if the file is gone."""
     path.stat()
     file = f"read_parquet({engine_path(path)})"
     there = {row[0] for row in engine.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()}
@@ -185,5 +187,5 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _digits(stamp: str) -> str:
-    """The digits of a stamp, as they are in the name of a file."""
+    """The digits of a stamp, as used in file names."""
     return re.sub(r"\D", "", stamp)

@@ -1,4 +1,4 @@
-"""Users or accounts as a relation of the engine: a row for each, a typed column for each attribute."""
+"""Users or accounts as a relation of the engine: one row per entity, one typed column per attribute."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tallybook.storage import AttributeType
 
 IS_KNOWN = "is known"
-"""After the name of an attribute: the name of the column that says whether its value is known."""
+"""Suffix of the column that tells whether an attribute's value is known; the attribute's name comes before it."""
 
 
 @dataclass(frozen=True)
 class EntityTable:
-    """A temporary table of the engine, and its columns: `id`, then the attributes as they are spelled."""
+    """A relation of the engine and its columns: `id`, then the attributes in their declared spelling."""
 
     sql: str
     columns: Mapping[str, ConditionColumn]
@@ -32,7 +32,7 @@ class EntityTable:
 def entity_table(
     engine: duckdb.DuckDBPyConnection, kind: str, types: Mapping[str, AttributeType], entities: Iterable[Entity]
 ) -> EntityTable:
-    """Load entities that are not deleted. The order of the rows is that of `entities`."""
+    """Load the entities that are not deleted. The rows keep the order of `entities`."""
     columns = {one.spelled: one.type for one in types.values()}
     spec = {"id": "VARCHAR", **{name: EVENT_TYPES[type_] for name, type_ in columns.items()}}
     rows = ({"id": one.id, **one.record.effective()} for one in entities if one.deleted is None)
@@ -45,7 +45,7 @@ def entity_table(
 
 
 def current_table(engine: duckdb.DuckDBPyConnection, kind: str, snapshots: EntitySnapshots) -> tuple[int, EntityTable]:
-    """(commit, the entities that are not deleted now)."""
+    """(commit, table of the entities that are not deleted)."""
     found = snapshots.current(engine, kind)
     every = {"id": TEXT_VALUE, **{one.spelled: one.type for one in found.types.values()}}
     columns = {name: ConditionColumn(sql=identifier(name), type=type_) for name, type_ in every.items()}
@@ -57,7 +57,7 @@ def current_table(engine: duckdb.DuckDBPyConnection, kind: str, snapshots: Entit
 def with_metrics(
     engine: duckdb.DuckDBPyConnection, table: EntityTable, metrics: Mapping[str, MetricValues]
 ) -> EntityTable:
-    """The table with a column for each attribute that is a metric."""
+    """The table with a column for each metric attribute."""
     if not metrics:
         return table
     spec = {"id": "VARCHAR"}
@@ -80,7 +80,7 @@ def with_metrics(
 
 
 def _row(entity: str, metrics: Mapping[str, MetricValues]) -> dict[str, object]:
-    """The values of one id, and whether each is known."""
+    """The values of one id, each with whether it is known."""
     row: dict[str, object] = {"id": entity}
     for name, one in metrics.items():
         value, why = one.of(entity)
@@ -89,7 +89,7 @@ def _row(entity: str, metrics: Mapping[str, MetricValues]) -> dict[str, object]:
 
 
 def shown_column(name: str, column: ConditionColumn) -> str:
-    """A column as it is fetched: times as texts, in UTC."""
+    """A column in the form that is fetched: times as texts, in UTC."""
     if column.type == INSTANT_VALUE:
         return f"strftime({column.sql}, '%Y-%m-%dT%H:%M:%SZ') AS {identifier(name)}"
     return f"{column.sql} AS {identifier(name)}"

@@ -1,4 +1,4 @@
-"""What the ledger knows of the days of an event: for which something was sent, and when no server ran."""
+"""The ledger's data about the days of an event: days with events, and interruptions of the servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _USER = re.compile(r"\buser\b")
 SHORT = timedelta(minutes=1)
-"""A pause of the servers that is not reported: a restart takes seconds."""
+"""Interruptions shorter than this are not reported: a restart takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class EventDays:
     downtime: timedelta
     sent: frozenset[date]
     pauses: Sequence[tuple[datetime, datetime]]
-    """When no server ran, after the first one started."""
+    """The periods without a running server, after the first server started."""
     linked: frozenset[date] = frozenset()
     """Days that were collected before ids of their users were linked."""
     kept_from: date | None = None
-    """The events of the days before this one are deleted."""
+    """The first day whose events are kept; events of earlier days are deleted."""
 
     def why_uncovered(self, first: date, last: date) -> str:
-        """Why a run cannot cover these days; empty where it can."""
+        """Why a run cannot cover these days; empty if it can."""
         if self.kept_from is not None and first < self.kept_from:
             return not_kept(self.kept_from)
         if self.metric.expect is not None:
@@ -49,7 +49,8 @@ class EventDays:
         return f"{_in_words(long[0])}; where no event is missing: {_closing(self.metric, first)}"
 
     def remark(self, first: date, last: date) -> str | None:
-        """That events may be missing on these days, although they are covered."""
+        """A remark that events may be missing on these days, although they are covered; None if there is nothing to
+        remark."""
         if earlier := self._before_links(first, last):
             return earlier
         found = [] if self.metric.expect is not None else self._within(first, last)
@@ -59,7 +60,7 @@ class EventDays:
         return f"{_in_words(found[0])}{more}: events that were sent only then are missing"
 
     def _before_links(self, first: date, last: date) -> str:
-        """The days on which one user may be counted by two ids."""
+        """A remark about days on which one user may be counted under two ids; empty if there are none."""
         days = sorted(day for day in self.linked if first <= day <= last)
         if not days:
             return ""
@@ -76,7 +77,7 @@ class EventDays:
 def known_event_days(
     catalog: Catalog, names: Sequence[str], ledger: Ledger, keys: Mapping[str, str] | None = None
 ) -> Mapping[str, EventDays]:
-    """Those of the metrics that read an event. `keys`: the keys of metrics in the ledger, by name."""
+    """The event days of the metrics that read an event. `keys`: the keys of metrics in the ledger, by name."""
     metrics = {name: catalog.metrics[name] for name in names}
     chosen = {name: metric for name, metric in metrics.items() if metric.event}
     if not chosen:
@@ -98,7 +99,8 @@ def known_event_days(
 
 
 def _linked_days(metric: Metric, key: str, ledger: Ledger, events: EventLedger, kept_from: date) -> frozenset[date]:
-    """The days of a metric of users that were collected before ids of their users were linked, and can be again."""
+    """The days of a metric of users that were collected before ids of their users were linked, and that can be
+    collected again."""
     texts = (metric.measure, metric.where, metric.per, *metric.by, *metric.series)
     if not metric.keeps_latest and not any(_USER.search(text) for text in texts if text):
         return frozenset()
@@ -115,7 +117,7 @@ def _linked_days(metric: Metric, key: str, ledger: Ledger, events: EventLedger, 
 
 
 def next_push(metric: Metric, day: date) -> str:
-    """What to do about a day without a value."""
+    """The instruction for a day without a value."""
     return f"send it to /v1/values, or close the day: {_closing(metric, day)}"
 
 

@@ -1,4 +1,4 @@
-"""The texts of filters and of conditions on numbers, and what they mean."""
+"""Parses the texts of filters and of conditions on numbers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tallybook.core import FILTER, QueryError
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """`dimension = value` or `dimension != value`; value None is null."""
+    """`dimension = value` or `dimension != value`. A value of None means null."""
 
     dimension: str
     equal: bool
     value: str | None
     group: int = 0
-    """Filters of one dimension with = are alternatives only within a group."""
+    """Filters on one dimension with = are alternatives only within the same group."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Having:
-    """Only rows in which `column` (a metric, or what it is compared with) is so."""
+    """A condition on rows: the value of `column`, a metric or its comparison, compared with a number."""
 
     column: str
     sign: str
@@ -30,7 +30,7 @@ class Having:
 
 
 EMPTY_TEXTS = ("''", '""')
-"""How the empty text is written in a filter: a value without a letter is null."""
+"""Notations for the empty text in a filter. A filter without any value means null."""
 
 _HAVING = re.compile(
     r"^\s*(?P<column>[A-Za-z_]\w*)\s*(?P<sign><=|>=|!=|<|>|=)\s*(?P<value>[-+]?\d+(\.\d+)?)\s*(?P<percent>%?)\s*$"
@@ -38,7 +38,7 @@ _HAVING = re.compile(
 
 
 def parse_having(text: str) -> Having:
-    """`revenue < 0`, `signups_change <= -20%`. Raises QueryError with the form there is."""
+    """Parse a condition such as `revenue < 0` or `signups_change <= -20%`. Raises QueryError with the expected form."""
     found = _HAVING.match(text)
     if not found:
         raise QueryError(
@@ -51,9 +51,9 @@ def parse_having(text: str) -> Having:
 
 
 def parse_filter(text: str) -> Filter:
-    """`plan=pro`, `plan!=pro`, `plan=` (null), `plan=''` (the empty text).
+    """Parse a filter: `plan=pro`, `plan!=pro`, `plan=` (null), or `plan=''` (the empty text).
 
-    Raises QueryError with the forms there are."""
+    Raises QueryError with the expected forms."""
     found = FILTER.match(text)
     if not found:
         hint = "write dim=value, dim!=value, dim= for null, or dim='' for the empty text"

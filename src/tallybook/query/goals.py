@@ -1,4 +1,4 @@
-"""Goals: how far each is in its period, and whether it is on its way. The numbers are those of an ordinary query."""
+"""Goals: the progress of each in its period, and whether it is on track. The numbers come from ordinary queries."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from tallybook.query.question import Question, QuestionAnswers
 from tallybook.query.questions import known_goal
 
 DIGITS = 10
-"""Decimals up to which a fraction is written exactly; one that needs more is a float."""
+"""Decimals up to which a fraction is written exactly. A fraction with more decimals becomes a float."""
 WIDE = Context(prec=60)
-"""Room for every digit of a number."""
+"""A context with enough precision for every digit of a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A goal in one period. A number is int, Decimal or float as in an answer; None is what cannot be known.
+    """The standing of a goal in one period. Numbers are int, Decimal or float, as in an answer; None means unknown.
 
-    `period` is the first day and `until` the last; `days` are covered and over, of `days_gone` that are over, of
-    `days_expected` in all. `expected` is where it should be by now, `difference` how far the value is beyond that
-    (also as a fraction of it), `projection` where it ends at this rate: None where there is no pace. `status` is
-    reached, ahead, behind, missed, open (not decided before the end) or unknown; `why` says why it is the last two."""
+    `period`: the first day; `until`: the last. `days`: covered days among the `days_gone` that have ended, of
+    `days_expected` in total. `expected`: the value that it should have by now. `difference`: the value minus
+    `expected`, also as a fraction of it. `projection`: the final value at this rate; None without a pace. `status`:
+    reached, ahead, behind, missed, open (undecided until the end) or unknown. `why`: the reason for the last two."""
 
     goal: str
     title: str | None = None
@@ -68,19 +68,19 @@ class Standing:
     days_gone: int = 0
     days_expected: int
     complete: bool = False
-    """Every day of the period is covered."""
+    """Whether every day of the period is covered."""
     approximate: bool = False
     as_of: date | None = None
-    """Levels: the day whose end the value is of."""
+    """For levels: the day at whose end the value was read."""
     notes: tuple[str, ...] = ()
     explain: str = ""
     column: Column
-    """How the value is written."""
+    """The format of the value."""
     calendar: BookCalendar = PLAIN
 
     @property
     def label(self) -> str:
-        """How people name the period."""
+        """The name of the period for people."""
         return self.calendar.label(self.period, self.scope) or period_label(self.period, self.scope)
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,9 +100,10 @@ def standings(
     on: date | None = None,
     span: str | None = None,
 ) -> list[Standing]:
-    """These goals, or all, in the period that holds `on` (else the last closed day), with the days up to then.
+    """The standings of these goals, or of all, in the period that contains `on` (default: the last closed day).
 
-    `span`, as "3 months", also tells of the periods before. Raises QueryError for a goal that is not declared."""
+    Days up to `on` count. With `span`, such as "3 months", earlier periods are included. Raises QueryError for an
+    undeclared goal."""
     chosen = [known_goal(catalog, name) for name in dict.fromkeys(names)] or list(catalog.goals.values())
     day = on or today - ONE_DAY
     try:
@@ -118,7 +119,7 @@ def standings(
 
 @dataclass
 class _GoalReading:
-    """One goal: what its metric came to in each of these periods, with the days up to `last`."""
+    """One goal with the values of its metric in each period, for days up to `last`."""
 
     catalog: Catalog
     goal: Goal
@@ -127,7 +128,7 @@ class _GoalReading:
     last: date
     rows: dict[date, Row] = field(default_factory=dict)
     daily: dict[date, Row] = field(default_factory=dict)
-    """Of a level on a path, the ends of the days, from the day before the first period."""
+    """For a level on a path: its values at the ends of days, from the day before the first period."""
     explain: str = ""
 
     def __post_init__(self) -> None:
@@ -139,7 +140,7 @@ class _GoalReading:
         )
 
     def standings(self) -> Iterator[Standing]:
-        # Periods that are yet to come are not told of, but for the one that was asked for.
+        # Future periods are left out, except the one that was asked for.
         self.periods = [p for p in self.periods if p[0] <= self.last] or self.periods[-1:]
         if self.periods[0][0] <= self.last:
             self.read()
@@ -149,7 +150,7 @@ class _GoalReading:
             yield self.standing(start, end)
 
     def read(self) -> None:
-        """Ask; where a run published between two answers, ask again, so that both are of one version."""
+        """Query the values. Repeats if a run published between two queries, so that both have the same version."""
         first = self.periods[0][0]
         while True:
             result = self.answer(self.goal.scope, self.goal.show, first)
@@ -217,14 +218,14 @@ class _GoalReading:
         )
 
     def opening(self, start: date) -> Fraction | None:
-        """The level at the end of the day before the period; what changes since begins with zero."""
+        """The level at the end of the day before the period. 0 for a change, which is counted from there."""
         if self.show == "change":
             return Fraction(0)
         value = self.daily.get(plus_days(start, -1), {}).get(self.goal.metric) if self.nature == PATH else None
         return None if value is None else Fraction(value)
 
     def day_of_value(self, start: date, end: date) -> date | None:
-        """The day at whose end the level was so: the last one, if it is known, else the last covered one."""
+        """The day at whose end the level was read: the last day if known, else the last covered one."""
         last = min(end, self.last)
         days = [self.daily[day] for day in calendar.days(start, last) if day in self.daily]
         if self.nature != PATH or not days or self.rows[start][self.goal.metric] is None:
@@ -258,7 +259,7 @@ class _GoalReading:
         return f"there is no target for {self.label(start)}: targets has {there}"
 
     def label(self, start: date) -> str:
-        """How people name a period of the goal."""
+        """The name of a period of the goal for people."""
         scope = self.goal.scope
         return self.catalog.book.periods().label(start, scope) or period_label(start, scope)
 
@@ -299,12 +300,12 @@ class _GoalReading:
 
 
 def _why(note: Mapping[str, Any]) -> str:
-    """Why a value cannot be known, and what it lies between."""
+    """Why a value is unknown, with its bounds."""
     return why_null({"notes": {"": note}}, "")
 
 
 def _between(value: Number | None, note: Mapping[str, Any]) -> tuple[Fraction | None, Fraction | None]:
-    """What the true value lies between."""
+    """The bounds of the true value."""
     if value is None:
         low, high = note.get("bounds") or (None, None)
         return (None, None) if low is None or high is None else (Fraction(low), Fraction(high))
@@ -313,12 +314,12 @@ def _between(value: Number | None, note: Mapping[str, Any]) -> tuple[Fraction | 
 
 
 def _share(part: Fraction | None, whole: Fraction | None) -> float | None:
-    """There is no share of nothing, nor of what is negative."""
+    """The share as a float; None if the whole is unknown, zero or negative."""
     return None if part is None or whole is None or whole <= 0 else _as_float(part / whole)
 
 
 def _number(value: Fraction | Decimal | None, *, exact: bool = True) -> Number | None:
-    """An int, a Decimal with every digit, or a float where it has no end or comes of one."""
+    """An int, a Decimal with all digits, or a float if the decimals do not end or the source is a float."""
     if value is None:
         return None
     fraction = Fraction(value)

@@ -1,4 +1,4 @@
-"""The CSV of a plain question, written by the engine: the bytes of `Result.to_csv` without a Python row per line."""
+"""The CSV of a simple question, written by the engine: the bytes of `Result.to_csv`, without a Python row per line."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from tallybook.storage import literal, widened
 
 FLAGS = ("complete", "days", "days_expected", "approximate")
 CELLS = "csv_cells"
-"""The temporary table of the values, one row for each line."""
+"""The temporary table of the values, with one row per line."""
 USUAL_TEXT = r"[A-Za-z0-9_]([A-Za-z0-9_ .:/@#|-]*[A-Za-z0-9_.:/@#|-])?"
-"""Texts that `csv_text` leaves as they are. Others are looked at one by one."""
+"""Matches texts that `csv_text` leaves unchanged. Other texts are processed one by one."""
 PIECE = 10_000
-"""Lines that are taken from the engine together."""
+"""Lines per fetch from the engine."""
 MAX_SMALL = 1e15
-"""Whole numbers below it are exact enough as DOUBLE: off by less than a half. The text of a BIGINT is nine times faster
-than that of a HUGEINT."""
+"""Whole numbers below this limit are exact as DOUBLE. Converting a BIGINT to text is nine times faster than a
+HUGEINT."""
 
 
 def csv(query: Query, context: QueryContext, *, guard: bool = True, is_lean: bool = False) -> str | None:
-    """The CSV of collected metrics by dimensions, each the total, or the first or last day, of its periods; None of any
-    other question, which `answer` answers. `is_lean`: with half the memory, for a little more time."""
+    """The CSV of collected metrics by dimensions, with the total, first or last day of each period as values.
+
+    None for any other question, which `answer` supports. `is_lean`: uses half the memory and slightly more time."""
     if not all(_is_plain(query, context, name) for name in query.metrics) or not query.by:
         return None
     query = ranged(query, context).query
@@ -51,7 +52,7 @@ def csv(query: Query, context: QueryContext, *, guard: bool = True, is_lean: boo
 
 @dataclass(frozen=True)
 class _CsvColumn:
-    """One metric of the question: what it is made of, its periods and the type of its values."""
+    """One metric of the question, its periods and the type of its values."""
 
     one: OneMetric
     solved: Solved
@@ -65,7 +66,8 @@ def _column(context: QueryContext, query: Query, name: str) -> _CsvColumn:
 
 
 def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
-    """Whether each value of the metric is one that the engine has; means over days are exact decimals of Python."""
+    """Whether the engine can compute each value of the metric. Means over days are computed in Python as exact
+    decimals."""
     metric = context.catalog.metrics[name]
     bound = context.bounds.get(name)
     unusual = (
@@ -100,9 +102,10 @@ def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
 
 
 def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
-    """Make the table CELLS: g, k0…, and for each metric its value v, and whether it is approximate (a) and present (t).
+    """Create the table CELLS: g, k0…, and for each metric its value v, whether it is approximate (a), and whether it is
+    present (t).
 
-    A series that only another metric has, or that has a fact on another day of the period, has a row too."""
+    A series that only another metric has, or that has a fact on another day of the period, also gets a row."""
     context, query = columns[0].one.context, columns[0].one.query
     keys = ", ".join(["g", *(f"k{i}" for i in range(len(query.by)))])
     relations = []
@@ -125,7 +128,7 @@ def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
 
 @dataclass(frozen=True)
 class _PeriodLines:
-    """The SQL of the lines of all periods that have any: one line, the order in a period, and the relation."""
+    """The SQL of the lines of all periods: the line, the order inside a period, and the relation."""
 
     line: str
     order: str
@@ -153,12 +156,12 @@ def _lines(query: Query, columns: Sequence[_CsvColumn], guard: bool) -> _PeriodL
 
 
 def _joined(lines: _PeriodLines) -> str:
-    """SELECT of the first day and all lines of each period."""
+    """SELECT with the first day and all lines of each period."""
     return f"SELECT f.g, string_agg({lines.line}, chr(10) ORDER BY {lines.order}) FROM {lines.source} GROUP BY f.g"
 
 
 def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, list[str]]:
-    """The lines of each period. The engine gives them in pieces, so it need not hold all of them twice."""
+    """The lines of each period, fetched in pieces, so that the engine need not store all of them twice."""
     asked = f"SELECT f.g, {lines.line} FROM {lines.source} ORDER BY f.g, {lines.order}"
     context.statements.append(asked)
     cursor = context.engine.execute(asked)
@@ -170,8 +173,8 @@ def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, list[str]]:
 
 
 def _heads(columns: Sequence[_CsvColumn]) -> str:
-    """A relation of the periods: how a line begins, what is said of the days, and of each metric the text of a series
-    without a fact."""
+    """A relation of the periods: the beginning of a line, its flags, and for each metric the text for a series without
+    a fact."""
     rows, query = [], columns[0].one.query
     for start in columns[0].solved.periods:
         least = max((c.solved.periods[start] for c in columns), key=lambda period: period.expected - period.days)
@@ -183,12 +186,12 @@ def _heads(columns: Sequence[_CsvColumn]) -> str:
 
 
 def _names(query: Query) -> list[str]:
-    """The heads of the columns before the flags."""
+    """The names of the columns before the flags."""
     return ["period", *(["label"] if _label(query, date.max) else []), *query.by, *query.metrics]
 
 
 def _label(query: Query, start: date) -> str | None:
-    """The label of a period, where answers have one."""
+    """The label of a period, if answers have labels."""
     return None if "label" in (*query.by, *query.metrics) else query.calendar.label(start, query.scope)
 
 
@@ -199,7 +202,7 @@ def _head(query: Query, start: date) -> str:
 
 
 def _texts(context: QueryContext, column: str, guard: bool) -> str:
-    """A relation of the values of a dimension whose field is not the value itself; empty where all are."""
+    """A relation of the dimension values whose CSV field differs from the value; empty if there are none."""
     unusual = f"NOT regexp_full_match({column}, {literal(USUAL_TEXT)})"
     values = context.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL AND {unusual}")
     other = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}
@@ -208,13 +211,13 @@ def _texts(context: QueryContext, column: str, guard: bool) -> str:
 
 
 def _flags(period: MetricPeriod) -> str:
-    """What stands between the value and whether it is approximate."""
+    """The fields between the values and the last flag: complete, days, days_expected."""
     flags = (period.days == period.expected, period.days, period.expected)
     return "".join(f",{csv_field(flag, guard=False)}" for flag in flags) + ","
 
 
 def _number(value: str, type_: str) -> str:
-    """A number with all its digits, as `plain_number` writes it; empty where there is none."""
+    """SQL for a number with all its digits, as `plain_number` writes it; empty for null."""
     if type_ == INTEGER:
         small = f"CAST(CAST(CAST({value} AS DOUBLE) AS BIGINT) AS VARCHAR)"
         large = f"coalesce(CAST(CAST({value} AS HUGEINT) AS VARCHAR), '')"
@@ -234,7 +237,7 @@ def _number(value: str, type_: str) -> str:
 
 
 def _blank(query: Query, columns: Sequence[_CsvColumn], start: date, guard: bool) -> Sequence[str]:
-    """The line of a period of which nothing is known; none where there were no facts."""
+    """The line of a period of which nothing is known; no line if there were no facts."""
     solved: Mapping[str, Solved] = {
         c.one.name: Solved(
             cells={},

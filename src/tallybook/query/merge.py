@@ -1,8 +1,7 @@
-"""From points to values, in the engine's SQL: carry per series, then dimensions inside each day, then time.
+"""Computes values from points in the engine's SQL: carry per series, then dimensions inside each day, then time.
 
-`Parts` builds, for one metric, relations (g, dimensions…, rows, value, approximate, carried): g is whatever the
-parts are merged by, a period, a day or a chosen day of a period.
-"""
+`Parts` builds, for one metric, relations (g, dimensions…, rows, value, approximate, carried). g is the key by which
+parts are merged: a period, a day or a chosen day of a period."""
 
 from __future__ import annotations
 
@@ -26,25 +25,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """One metric's points as SQL. `relations`: {kind: its points}. `carry_until`: no value is carried beyond."""
+    """One metric's points as SQL. `relations`: {kind: points}. `carry_until`: values are carried at most to this
+    day."""
 
     bound: StoredDefinition
     relations: Mapping[str, Points]
     by: Sequence[str]
     where: Sequence[Filter] = ()
     but: tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]] | None = None
-    """(dimensions, series of theirs that do not count)."""
+    """(dimensions, series in them that are excluded)."""
     carry_until: date | None = None
     together: Sequence[StoredDefinition] = ()
-    """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
+    """More metrics with the same measure and dimensions, merged in the same pass. k0 is then the metric."""
     hidden: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
-    """Days of each (metric, definition) whose points do not count."""
+    """Days by (metric, definition) whose points are not counted."""
     computed: Computed = field(default_factory=dict)
-    """Dimensions that no metric stores, by name."""
+    """Dimensions that are computed instead of stored, by name."""
     entity: str | None = None
-    """Inside a measure of two steps: the column of the entity, behind the dimensions."""
+    """Inside a measure of two steps: the column of the entity, after the dimensions."""
     wide: bool = False
-    """Null, with its reason in `lost`, in the place of numbers that overflow; slower."""
+    """Whether numbers that overflow become null, with a reason in `lost`. This form is slower."""
 
     def _column(self, dimension: str) -> str:
         computed = self.computed.get(dimension)
@@ -52,7 +52,7 @@ class Parts:
 
     @property
     def _needed(self) -> list[ComputedDimension]:
-        """The computed dimensions that the question splits or filters by."""
+        """The computed dimensions that the question uses to split or filter."""
         excluded = self.but[0] if self.but else ()
         names = dict.fromkeys([*self.by, *(one.dimension for one in self.where), *excluded])
         return [self.computed[name] for name in names if name in self.computed]
@@ -61,16 +61,16 @@ class Parts:
 
     @property
     def dims(self) -> list[str]:
-        """The columns that the answer is split by; of several metrics at once, first of all the metric."""
+        """The columns that the answer is split by. With several metrics, the metric comes first."""
         own = [self._column(d) for d in (*self.by, *([self.entity] if self.entity else []))]
         return ["metric", *own] if self.together else own
 
     def points(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
-        """SELECT of the points of some days that the filters let through, with `carried`."""
+        """SELECT of the points of some days that pass the filters, with `carried`."""
         return f"SELECT *, FALSE AS carried\n{self._chosen(kind, first, last, slot)}"
 
     def _chosen(self, kind: str, first: date, last: date, slot: int | None, periods: str = "") -> str:
-        """FROM and WHERE of the points `p` of some days, joined to `periods`, a step, where it is given."""
+        """FROM and WHERE for the points `p` of some days, joined to the step `periods` if given."""
         relation, bounds = self.relations[kind], (self.bound, *self.together)
         carry = self.bound.metric.carry
         read = relation.sql if carry else with_computed(relation.sql, self.bound, self._needed)
@@ -98,8 +98,9 @@ class Parts:
         ]
 
     def _filters(self, *, computed: bool) -> list[str]:
-        """The conditions of the stored or of the computed dimensions. The same dimension twice with = is or, with != is
-        and; null is a value like any other."""
+        """The conditions on stored or on computed dimensions.
+
+        Conditions on the same dimension are combined by or for = and by and for !=. Null is an ordinary value."""
         found: dict[tuple[int, str], list[str]] = {}
         conditions = []
         for one in self.where:
@@ -122,7 +123,7 @@ class Parts:
         return conditions + [f"({' OR '.join(several)})" for several in found.values()]
 
     def _carried(self, steps: Steps, kind: str, first: date, last: date, slot: int | None, prefix: str) -> str:
-        """Add the points of some days, with each series carried over days without a row, at most as far as declared.
+        """Add the points of some days, with each series carried over days without a row, up to the declared limit.
 
         Returns the title of the step."""
         carry = self.bound.metric.carry
@@ -163,14 +164,14 @@ class Parts:
 
     @property
     def _keys(self) -> list[str]:
-        """The columns that a row of an answer is found by."""
+        """The key columns of a row in an answer."""
         return ["g", *(f"k{i}" for i in range(len(self.dims)))]
 
     def finished(self, group: str, first: date, last: date, *, targets: str | None = None) -> str:
-        """SELECT g, k0…, rows, value, approximate, carried, lost of the days first … last merged by `group`.
+        """SELECT g, k0…, rows, value, approximate, carried, lost of the days first … last, merged by `group`.
 
-        `lost` is 0, or OVERFLOW or DIGITS where the value is missing because of that.
-        `targets`: a relation (period, first, last) of the days of each period; then g is the period."""
+        `lost` is 0, or OVERFLOW or DIGITS if the value is missing for that reason. `targets`: a relation (period,
+        first, last) with the days of each period; g is then the period."""
         second = self.bound.metric.second
         if second is not None and self.entity is None:
             return self._of_entities(second, group, first, last, targets)
@@ -203,14 +204,14 @@ class Parts:
     def fetched(self, finished: str) -> str:
         """SELECT g, k0…, value, approximate, carried, lost of `finished`, with exact values as text.
 
-        The engine delivers a text three times as fast as a decimal."""
+        The engine returns a text three times as fast as a decimal."""
         value = "value" if self.value_type() == FLOAT else "CAST(value AS VARCHAR) AS value"
         return f"SELECT {', '.join(self._keys)}, {value}, approximate, carried, lost\nFROM (\n{finished}\n)"
 
     def _of_entities(self, second: Then, group: str, first: date, last: date, targets: str | None) -> str:
-        """`finished` of each entity over all its facts of a period, then one number of all entities.
+        """`finished` for each entity over all its facts of a period, then one number over all entities.
 
-        Facts of no entity take no part; nor do entities without a fact, which are unknown here."""
+        Facts without an entity are excluded, and so are entities without a fact, which are unknown here."""
         inner = replace(self, entity=self.bound.metric.per)
         keys = ", ".join(self._keys)
         own = f"FILTER (k{len(self.dims)} IS NOT NULL)"
@@ -228,7 +229,7 @@ class Parts:
         )
 
     def value_type(self) -> str:
-        """integer, decimal or float: the type of `value`."""
+        """The type of `value`: integer, decimal or float."""
         second = self.bound.metric.second
         if second is not None and self.entity is None:
             inner = replace(self, entity=self.bound.metric.per)
@@ -240,7 +241,7 @@ class Parts:
         return MergedSlots(bound=self.bound, keys=self._keys, wide=self.wide, steps=steps, grouped=grouped)
 
     def present(self, period: str, first: date, last: date, *, carried: bool = False) -> str:
-        """SELECT g, k0… of each series with a fact in the period, carried or not; `carried`: only carried ones."""
+        """SELECT g, k0… of each series with a fact in the period. With `carried`, only of carried ones."""
         steps = Steps()
         points = self._carried(steps, ADDITIVE, first, last, 0, "")
         keys = "".join(f", {d} AS k{i}" for i, d in enumerate(self.dims))

@@ -1,4 +1,4 @@
-"""From the points of each slot of a measure to its value: merged parts, joined by period and series."""
+"""Computes the value of a measure from the points of each slot: merged parts, joined by period and series."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ from tallybook.query.exact_sums import wide_sum
 from tallybook.query.steps import Steps
 
 OVERFLOW, DIGITS = 1, 2
-"""`lost` of a value that does not fit its type, and of one with too few digits left."""
+"""Values of `lost`: the value does not fit its type, or too few of its digits are left."""
 LAST_DIGIT = 2.0**-53
 MAX_RELATIVE_ERROR = 1e-6
-"""A variance is null where its squares may be off by more than this fraction: by LAST_DIGIT of Σ(x−K)² of each part,
-times the number of values that were added."""
+"""A variance is null if its squares may be off by more than this fraction.
+
+The error is LAST_DIGIT of Σ(x−K)² of each part, times the number of added values."""
 BUCKET_MIDDLE = """CASE
     WHEN low_f = high_f THEN low_f
     WHEN low_f > 0 OR high_f < 0 THEN 2 * low_f * (high_f / (low_f + high_f))
     ELSE (low_f + high_f) / 2
   END"""
-"""The harmonic middle of a bucket, within 1 % of each value in it."""
+"""The harmonic mean of the bounds of a bucket, which is within 1 % of each value in it."""
 ONE_PART = "{'n': CAST(n AS DOUBLE), 'k': coalesce(k, 0), 's1': s1, 's2': s2}"
-"""A part of squares, with the K of its own."""
+"""A part of squares, with its own K."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergedSlots:
-    """The steps of one measure. `keys` are g and the dimensions.
+    """The steps of one measure. `keys`: g and the dimensions.
 
-    `grouped(kind, slot, prefix)` adds the points of a kind with their keys, and returns the title of that step."""
+    `grouped(kind, slot, prefix)` adds a step with the points of a kind and their keys, and returns its title."""
 
     bound: StoredDefinition
     keys: Sequence[str]
@@ -57,7 +58,7 @@ class MergedSlots:
     # -- leaves of the shell -----------------------------------------------------------------------
 
     def leaf(self, index: int) -> tuple[str, str]:
-        """(SQL, type) of the value of one slot, over `b`, the merged parts, and `j0` …, the joined slots."""
+        """(SQL, type) of the value of one slot, over the merged parts `b` and the joined slots `j0` …."""
         slot, type_ = self.bound.measure.slots[index], self.bound.slots[index].type
         if slot.shape == ADDITIVE:
             return self._additive_leaf(index)
@@ -91,7 +92,7 @@ class MergedSlots:
     # -- the value -----------------------------------------------------------------------------------
 
     def value(self, leaves: list[tuple[str, str]]) -> tuple[str, str]:
-        """(the value of the shell over its leaves, the code of the reason why it is missing)."""
+        """(SQL of the shell's value over its leaves, SQL of the code why it is missing)."""
         value, kind = render(self.bound.measure.shell, leaves)
         cast = f"CAST({value} AS {'DOUBLE' if kind == FLOAT else EXACT})"
         cancelled = " OR ".join(
@@ -105,14 +106,14 @@ class MergedSlots:
         if not self.wide:
             return f"CASE WHEN NOT coalesce({cancelled}, FALSE) THEN {cast} END", f"CASE {digits}ELSE 0 END"
         rounded = [(f"CAST({self._as_float(i, sql)} AS DOUBLE)", FLOAT) for i, (sql, _) in enumerate(leaves)]
-        # What overflows is null in the exact form, and not as floats.
+        # A value that overflows is null in exact form but not as a float.
         lost = f"(TRY({cast}) IS NULL AND TRY({render(self.bound.measure.shell, rounded)[0]}) IS NOT NULL)"
         lost = " OR ".join([*(f"({f} IS NOT NULL AND {e} IS NULL)" for e, f in self._wide_sums()), lost])
         known = f"NOT coalesce({cancelled or 'FALSE'}, FALSE) AND NOT ({lost})"
         return f"CASE WHEN {known} THEN TRY({cast}) END", f"CASE {digits}WHEN {lost} THEN {OVERFLOW} ELSE 0 END"
 
     def _wide_sums(self) -> list[tuple[str, str]]:
-        """(exact sum, the same as a float) of the slots whose result is an exact sum."""
+        """(exact sum, sum as a float) for the slots whose result is an exact sum."""
         found = []
         for index, (slot, own) in enumerate(zip(self.bound.measure.slots, self.bound.slots, strict=True)):
             if own.type != FLOAT and slot.agg == "sum":
@@ -122,7 +123,7 @@ class MergedSlots:
         return found
 
     def _as_float(self, index: int, leaf: str) -> str:
-        """A leaf as a float, which has a value also where the exact sum overflows."""
+        """A leaf as a float, which has a value even if the exact sum overflows."""
         if self.bound.slots[index].type == FLOAT:
             return leaf
         agg = self.bound.measure.slots[index].agg
@@ -131,7 +132,7 @@ class MergedSlots:
     # -- additive parts ------------------------------------------------------------------------------
 
     def additive(self) -> str:
-        """The step with one row per key: `rows`, `carried`, and the merged additive parts of all slots."""
+        """Add the step with one row per key: `rows`, `carried`, and the merged additive parts of all slots."""
         slots = self.bound.measure.slots
         number = sum(1 for s in slots if s.shape == ADDITIVE)
         several = number > 1 or (slots[0].shape != ADDITIVE and number > 0)
@@ -144,7 +145,7 @@ class MergedSlots:
         return self._centered(merged)
 
     def _merged_parts(self, index: int, *, several: bool) -> list[str]:
-        """The merged parts of one slot, where it has additive ones; with `several` only over the rows of this slot."""
+        """The merged additive parts of one slot. With `several`, only rows of this slot are merged."""
         slot, type_ = self.bound.measure.slots[index], self.bound.slots[index].type
         if slot.spread:
             own = f" AND slot = {index}" if several else ""
@@ -161,11 +162,11 @@ class MergedSlots:
         return found
 
     def _centered(self, merged: str) -> str:
-        """Merged parts with the squares around the mean of each cell: `n`, `squares`, and how far these may be `off`.
+        """Merged parts with the squares around the mean of each cell: `n`, `squares`, and their maximum error `off`.
 
-        The mean of a cell is computed as its distance to the K of one of its parts, and each part is moved there
-        exactly (s2 + 2d·s1 + n·d²): no term cancels another. Parts without a K have that of their definition, which is
-        the same for all of them, so that 0 does in its place."""
+        The mean of a cell is computed as its distance from the K of one of its parts, and each part is moved there
+        exactly (s2 + 2d·s1 + n·d²), so that no term cancels another. Parts without a K have the K of their
+        definition, which is the same for all of them, so 0 can be used instead."""
         slots = [i for i, slot in enumerate(self.bound.measure.slots) if slot.spread]
         if not slots:
             return merged
@@ -183,7 +184,7 @@ class MergedSlots:
     # -- ids and buckets -----------------------------------------------------------------------------
 
     def joined(self, index: int) -> str:
-        """The join of the value `v` of a slot of ids or buckets to `b`, the merged parts."""
+        """The join of the value `v` of a slot of ids or buckets to the merged parts `b`."""
         shape, prefix = self.bound.measure.slots[index].shape, f"slot{index}_"
         source = self.grouped(shape, index, prefix)
         title = self._distinct(index, source, prefix) if shape == IDS else self._quantile(index, source, prefix)
@@ -191,7 +192,7 @@ class MergedSlots:
         return f"LEFT JOIN {title} j{index} ON {same}"
 
     def _distinct(self, index: int, source: str, prefix: str) -> str:
-        """One row per id and key, then counted: the union of any number of days and series."""
+        """Add steps with one row per id and key, and then count them: the union of any number of days and series."""
         agg, type_ = self.bound.measure.slots[index].agg, self.bound.slots[index].type
         listed, value = self._listed, "value_f" if type_ == FLOAT else "value"
         if agg in BY_TIME:
@@ -210,7 +211,8 @@ class MergedSlots:
         return self.steps.add(f"{prefix}per_key", f"SELECT {listed}, {result}\nFROM {distinct}\nGROUP BY {listed}")
 
     def _quantile(self, index: int, source: str, prefix: str) -> str:
-        """percentile_cont over rows (value, count): the two neighboring ranks, interpolated; or percentile_disc."""
+        """Add steps for a percentile over rows (value, count): percentile_cont interpolates two adjacent ranks; or
+        percentile_disc."""
         slot, listed = self.bound.measure.slots[index], self._listed
         values = self.steps.add(
             f"{prefix}values",
@@ -237,12 +239,12 @@ class MergedSlots:
 
 
 def _sum_over_parts(index: int, term: str) -> str:
-    """The sum of an expression over the parts `p` of a slot's cell."""
+    """SQL for the sum of an expression over the parts `p` of a slot's cell."""
     return f"list_sum(list_transform(parts{index}, lambda p: {term}))"
 
 
 def _squares(index: int) -> str:
-    """The squares of a cell around its mean, moved there from the K of each part."""
+    """SQL for the squares of a cell around its mean, moved there from the K of each part."""
     d = f"(p.k - parts{index}[1].k - mean{index} / n{index})"
     moved = _sum_over_parts(index, f"p.s2 + 2 * {d} * p.s1 + p.n * {d} * {d}")
     return f"CASE WHEN n{index} > 1 THEN greatest({moved}, 0) ELSE 0 END AS squares{index}"

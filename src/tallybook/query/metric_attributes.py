@@ -1,7 +1,7 @@
 """Metrics as attributes of users and accounts: `api_calls_7d = { metric = "api_calls", last = "7 days" }`.
 
-They are computed from points, all that ask for the same days in one reading. Where a day is not collected, the value is
-unknown for everybody, never 0."""
+They are computed from points; attributes over the same days share one read. If a day is not collected, the value is
+unknown for every entity, never 0."""
 
 from __future__ import annotations
 
@@ -38,21 +38,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricValues:
-    """One attribute that is a metric, for every id. `why`: why it is unknown for all of them, and `until`: the last day
-    until which all its days are known."""
+    """One metric attribute for every id. `why`: why it is unknown for all of them.
+
+    `until`: the last day up to which all its days are known."""
 
     name: str
     type: str
     values: Mapping[str, Any]
     whys: Mapping[str, str]
-    """By id, why its value is unknown."""
+    """Why the value of an id is unknown, by id."""
     empty: Any
-    """The value of an id without a fact."""
+    """The value for an id without a fact."""
     why: str | None = None
     until: date | None = None
 
     def of(self, entity_id: str) -> tuple[Any, str | None]:
-        """(value, why it is unknown) of one id."""
+        """(value, why it is unknown) for one id."""
         if self.why is not None or entity_id in self.whys:
             return None, self.why or self.whys[entity_id]
         return self.values.get(entity_id, self.empty), None
@@ -67,8 +68,7 @@ def metric_values(
     *,
     only: str | None = None,
 ) -> dict[str, MetricValues]:
-    """The attributes that are metrics, or those of some names, over days that end with `day`; of all ids, or of
-    `only` one."""
+    """The metric attributes, or those named, over days that end with `day`; for all ids, or for the id `only`."""
     wanted = {name: one for name, one in settings.metrics.items() if names is None or name in names}
     alike: dict[tuple[Any, ...], list[str]] = {}
     for name, one in wanted.items():
@@ -87,7 +87,7 @@ def metric_values(
 
 
 def book_values(service: QueryService, catalog: Catalog, names: Sequence[str], day: date) -> dict[str, MetricValues]:
-    """Metrics as attributes of the whole book: each with its value of one day, under the id of the book."""
+    """Metrics as attributes of the whole book: the value of one day for each, under the id of the book."""
     found = {}
     for name in names:
         question = Question(metrics=[name], scope="all", last="1 day", to=day)
@@ -98,7 +98,7 @@ def book_values(service: QueryService, catalog: Catalog, names: Sequence[str], d
 
 
 def _only(dimension: str, entity_id: str) -> list[str]:
-    """The filter that leaves one id; none where no filter says it, and then all ids are computed."""
+    """The filter that selects one id. Empty if no filter can express it; then all ids are computed."""
     text = f"{dimension}={entity_id}"
     with suppress(QueryError):
         found = parse_filter(text)
@@ -111,7 +111,8 @@ def _are_levels(catalog: Catalog, metrics: Sequence[str]) -> bool:
 
 
 def id_dimension(catalog: Catalog, settings: EntitySettings, metric: str) -> str:
-    """The dimension of a metric that contains the ids. Raises QueryError; `check` has refused such an attribute."""
+    """The dimension of a metric that contains the ids. Raises QueryError if there is none, which `check` also
+    reports."""
     dims = catalog.queryable_dims(metric)
     for name in settings.dimension:
         if name in dims:
@@ -121,7 +122,7 @@ def id_dimension(catalog: Catalog, settings: EntitySettings, metric: str) -> str
 
 @dataclass(frozen=True)
 class _Known:
-    """A metric over its days, and what is missing of them."""
+    """A metric over its days, and the first missing day."""
 
     solved: Solved
     missing: date | None
@@ -142,7 +143,7 @@ def _solved(query: Query, context: QueryContext) -> dict[str, _Known]:
 
 
 def first_missing(covered: Coverage, first: date, last: date) -> date | None:
-    """The first day of a stretch that is not covered; None without one."""
+    """The first day of a range that is not covered; None if all are covered."""
     day = first
     while day <= last:
         stretch = next((one for one in covered.stretches if one[0] <= day <= one[1]), None)
@@ -153,7 +154,7 @@ def first_missing(covered: Coverage, first: date, last: date) -> date | None:
 
 
 def _values(name: str, attribute: MetricAttribute, known: _Known | None, *, whole: bool = False) -> MetricValues:
-    """The values by id; `whole`: the only value, under the id of the book."""
+    """The values by id. `whole`: there is only one value, under the id of the book."""
     why: str | None = None
     until: date | None = None
     if known is None:

@@ -1,4 +1,4 @@
-"""The periods of one metric of a question: which days take part, which one is chosen, and why some are missing."""
+"""The periods of one metric of a question: the days that count, the chosen day, and why days are missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MetricPeriods:
     """One metric of a question over the days of `coverage`: its periods and its points."""
 
     periods: dict[date, MetricPeriod]
-    """By the first day of the period."""
+    """Periods by their first day."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class MetricPeriods:
         coverage: Coverage,
         total: MergedValues | None = None,
     ) -> None:
-        """`total`: the totals over all covered days, or the values of chosen days, where they are merged already."""
+        """`total`: the totals over all covered days, or the values of chosen days, if already merged."""
         assert query.first is not None
         assert query.last is not None
         coverage = coverage.on(query.weekdays)
@@ -53,7 +53,7 @@ class MetricPeriods:
         listed = query.spanned or query.calendar.by_weeks(query.scope)
         self.windows = values_relation([(s.start, s.first, s.last) for s in found if not s.why]) if listed else None
         self.bound: StoredDefinition | None = context.bounds.get(name)
-        # An old definition is read by its own rules, not by today's.
+        # An old definition is read by its own rules, not by the current ones.
         old = self.bound is not None and query.definition is not None
         self.metric = self.bound.metric if self.bound and old else context.catalog.metrics[name]
 
@@ -80,7 +80,7 @@ class MetricPeriods:
             yield period
 
     def _choose(self, period: MetricPeriod, end: date) -> None:
-        """The day whose value stands for the period, for the shows that take one day's."""
+        """Choose the day whose value represents the period, for shows that use one day."""
         if self.show not in ("first", "last", "change"):
             return
         if self.metric.kind != LEVEL:
@@ -107,7 +107,8 @@ class MetricPeriods:
         return count_weekdays(first, last, None) - self.coverage.unexpected(first, last)
 
     def _choose_last(self, period: MetricPeriod, *, running: bool) -> None:
-        """The last closed day; of a running period that is neither collected nor carried into, the last collected."""
+        """Choose the last closed day. In a running period without a value on that day, choose the last collected
+        day."""
         last = period.last
         if running and not self.coverage.holds(last):
             last = max(period.first, min(last, self.context.last_closed))
@@ -120,13 +121,13 @@ class MetricPeriods:
             period.as_of = str(period.target)
 
     def _last_expected(self, day: date) -> date:
-        """The day whose value is the one at the end of `day`: an earlier one, where none is expected since."""
+        """The day whose value applies at the end of `day`: an earlier day if no value has been expected since."""
         while self._begin is not None and day > self._begin and not self._known_on(day) and not self._is_gap(day):
             day = plus_days(day, -1)
         return day
 
     def _last_collected(self, day: date) -> date:
-        """As `_last_expected`, without values that are carried into a day: to find these, points are read."""
+        """Like `_last_expected`, but without values carried into a day, because finding those needs to read points."""
         while self._begin is not None and day > self._begin and not self.coverage.holds(day) and not self._is_gap(day):
             day = plus_days(day, -1)
         return day
@@ -141,13 +142,13 @@ class MetricPeriods:
         return self.coverage.is_gap(day)
 
     def _known_on(self, day: date) -> bool:
-        """Whether a level is known on a day: collected, or some series is carried into it."""
+        """Whether a level is known on a day: it was collected, or some series is carried into it."""
         only = self.coverage.only
         return self.coverage.holds(day) or (day in self._carried_days and (only is None or day.weekday() in only))
 
     @functools.cached_property
     def _carried_days(self) -> frozenset[date]:
-        """The days of the question, and the one before, into which any series is carried: asked for or not."""
+        """The days of the question, and the day before, into which any series is carried, including filtered ones."""
         if self.bound is None or not self.metric.carry:
             return frozenset()
         parts = replace(self._parts(), by=(), where=(), but=None)
@@ -157,7 +158,8 @@ class MetricPeriods:
         return frozenset(day for (day,) in rows)
 
     def _gap(self, period: MetricPeriod) -> str:
-        """Why nothing is known of a period, with the line that collects it and its neighbors in the same gap."""
+        """Why nothing is known about a period, with the command that collects it and adjacent periods of the same
+        gap."""
         if period.first > self.context.last_closed:
             return f"{period.first} is not over yet"
         if self._is_far(period.last):
@@ -183,12 +185,12 @@ class MetricPeriods:
         return self.coverage.stretches[0][0] if self.coverage.stretches else None
 
     def _is_far(self, day: date) -> bool:
-        """Whether a day is so long before the first collected one that nobody waits for it to be collected."""
+        """Whether a day is so long before the first collected one that it is not treated as a gap."""
         return self._begin is not None and day < plus_days(self._begin, -MAX_GAP_DAYS)
 
     @functools.cached_property
     def _missing(self) -> list[tuple[date, date]]:
-        """The first and last days of periods without a collected or imported day, neighbors together."""
+        """The first and last days of stretches of periods without collected or imported days."""
         imported = self.context.past[self.name][1] if self.name in self.context.past else Coverage()
         found: list[tuple[date, date]] = []
         for period in self.periods.values():
@@ -238,26 +240,26 @@ AskedSpans = tuple[date, date, str, BookCalendar, str | None, Shift | None, date
 
 
 class CountedSpan(NamedTuple):
-    """A span of a question and its days under one coverage."""
+    """A span of a question, with the counts of its days under one coverage."""
 
     span: Span
     closed: date
-    """Its last day that is over, or the last day of the book that is."""
+    """Its last ended day."""
     expected: int
     days: int
     known: int
     unexpected: int
     has_one_day: bool
     why: str
-    """Why no day of it counts."""
+    """Why none of its days counts."""
 
 
-# The spans of a hundred metrics of one question are the same, and most metrics are collected on the same days.
+# A hundred metrics of one question have the same spans, and most metrics are collected on the same days.
 @functools.lru_cache(128)
 def _counted(
     asked: AskedSpans, coverage: Coverage, only: frozenset[int] | None, last_closed: date, spanned: bool
 ) -> Sequence[CountedSpan]:
-    """The spans of a question with the numbers of their days; `only`: its weekdays."""
+    """The spans of a question with the counts of their days. `only`: the question's weekdays."""
     first, last, scope, calendar, window, shift, known, earliest = asked
     found = spans(first, last, scope, calendar, window=window, shift=shift, known=known, earliest=earliest)
     return tuple(_count(span, coverage, only, last_closed, spanned) for span in found)
@@ -287,7 +289,7 @@ def _count(
 
 
 def _why_without_days(span: Span, only: frozenset[int] | None) -> str:
-    """Why no day of a span can count; '' where one can."""
+    """Why no day of a span can count; '' if one can."""
     if only is None or count_weekdays(span.first, span.last, only):
         return ""
     return f"{span.first} to {span.last} has no {' or '.join(WEEKDAYS[day] for day in sorted(only))}"

@@ -23,9 +23,9 @@ def single_values(filters: Iterable[Filter]) -> frozenset[str]:
 
 
 def check_units(catalog: Catalog, name: str, query: Query, typed: str, *, ranked: Sequence[str]) -> None:
-    """Refuse an answer that would add up values of different units, whichever units the rows have.
+    """Refuse an answer that would add up values of different units, whatever the units of the rows.
 
-    `ranked`: the columns with values of the metric, which are not to be compared either."""
+    `ranked`: columns with values of the metric, which must not be compared across units either."""
     units, single = catalog.unit_dims(name), single_values(query.where)
     if unit := mixed_unit(units, query.by, single, together=False):
         raise Refused(
@@ -48,7 +48,7 @@ def check_units(catalog: Catalog, name: str, query: Query, typed: str, *, ranked
 
 
 def check_units_of_segments(catalog: Catalog, question: Question, queries: Sequence[Query]) -> None:
-    """Refuse an order or a condition that would compare values of segments in different units."""
+    """Refuse a sort or a condition that would compare values of different segments in different units."""
     ranked = {key.removeprefix("-") for key in question.sort} | {one.column for one in queries[0].having}
     for name in queries[0].metrics:
         units = [unit for unit in catalog.unit_dims(name) if unit not in queries[0].by]
@@ -64,7 +64,7 @@ def check_units_of_segments(catalog: Catalog, question: Question, queries: Seque
 
 
 def _ranked_by(columns: Sequence[str], query: Query, mixed: Set[str]) -> str:
-    """The option that compares values of one metric with each other or with a number; '' without one."""
+    """The option that compares values of one metric with each other or with a number; '' if there is none."""
     sorted_by = [key.removeprefix("-") for key in query.sort]
     if not mixed:
         return ""

@@ -1,4 +1,4 @@
-"""Days that the book holds under an older definition or another name of a metric, so that no answer contains them."""
+"""Days that the book stores under an older definition or another name of a metric, so that no answer contains them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ Stretches = Sequence[tuple[date, date]]
 
 @dataclass(frozen=True, kw_only=True)
 class OlderHistory:
-    """Stored days of a metric that its current declaration does not have. `definition`: the older one, or `old_name`:
-    the name they are stored under. `metric` is None where no declared metric has the definition of `old_name`."""
+    """Stored days of a metric that its current declaration does not cover.
+
+    `definition`: the older definition, or `old_name`: the name under which they are stored. `metric` is None if no
+    declared metric has the definition of `old_name`."""
 
     metric: str | None
     days: int
@@ -28,13 +30,13 @@ class OlderHistory:
     definition: str = ""
     old_name: str = ""
     can_collect: bool = True
-    """Whether the source still has these days: not those of a snapshot."""
+    """Whether the source can still provide these days; a snapshot cannot."""
     is_started: bool = False
     """Whether the metric has collected days under its own name."""
 
     @property
     def finding(self) -> str:
-        """Which days they are."""
+        """A sentence that describes these days."""
         where = f"the name {self.old_name}" if self.old_name else f"the older definition {self.definition}"
         whose = f" of {self.metric}" if self.metric else ""
         are = "is" if self.days == 1 else "are"
@@ -42,7 +44,7 @@ class OlderHistory:
 
     @property
     def resolution(self) -> str:
-        """The command or the line that resolves it."""
+        """The command or line that resolves the finding."""
         if self.old_name:
             line = f'renamed_from = "{self.old_name}"'
             if self.metric is None:
@@ -61,7 +63,7 @@ class OlderHistory:
 
     @property
     def decision(self) -> str:
-        """The sentence with the line that leaves older days where they are."""
+        """The sentence, extended by the line that keeps older days as they are."""
         if self.old_name:
             return self.sentence
         start = calendar.plus_days(self.last, 1)
@@ -69,7 +71,7 @@ class OlderHistory:
 
 
 def older_histories(reader: BookReader) -> list[OlderHistory]:
-    """Those of all declared metrics, then names of the book that no declared metric has."""
+    """The older days of all declared metrics, then the stored names that no declared metric has."""
     catalog = reader.project.catalog
     if not reader.there:
         return []
@@ -85,7 +87,7 @@ def older_histories(reader: BookReader) -> list[OlderHistory]:
 
 
 def older_of(reader: BookReader, keys: Mapping[str, str], known: VersionSnapshot) -> list[OlderHistory]:
-    """The older days of some declared metrics, by the names their points are kept under, at the version of `known`."""
+    """The older days of some declared metrics, given by storage key, at the version of `known`."""
     catalog = reader.project.catalog
     found: list[OlderHistory] = []
     others = _undeclared(reader, known.version) if keys else {}
@@ -110,14 +112,14 @@ def _since(stretches: Stretches, first: date | None) -> list[tuple[date, date]]:
 
 
 def _older(own: Stretches, every: Mapping[str, Stretches]) -> tuple[list[tuple[date, date]], str]:
-    """(days of older definitions that are not among the own ones, the definition of the most of them)."""
+    """(days of older definitions that `own` lacks, the definition with most of them)."""
     left = {definition: subtract_stretches(stretches, own) for definition, stretches in every.items()}
     most = max(left, key=lambda definition: _count(left[definition]), default="")
     return merge_stretches(one for stretches in left.values() for one in stretches), most
 
 
 def _undeclared(reader: BookReader, version: int | None) -> dict[str, tuple[list[tuple[date, date]], set[str]]]:
-    """By names of the book that no metric has any more: the stored days, and the declarations that collected them."""
+    """Stored names that no declared metric has: their stored days, and the declarations that collected them."""
     if not reader.there:
         return {}
     declared, ledger = list(reader.project.catalog.metrics), reader.store.ledger

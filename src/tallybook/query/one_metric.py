@@ -1,4 +1,4 @@
-"""One metric of a question: which days take part, and how they roll up."""
+"""Computes one metric of a question: the days that count, and how they are rolled up."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OneMetric(MetricPeriods):
         )
 
     def without_cells(self) -> Solved:
-        """The periods, and what else is known before the points are read. The metric was collected."""
+        """The periods, and what else is known before points are read. The metric must have been collected."""
         self.periods = {p.start: p for p in self._periods()}
         self._explain_gaps()
         type_ = self._parts().value_type()
@@ -80,14 +80,14 @@ class OneMetric(MetricPeriods):
         return period_sql(self.query.scope, self.query.calendar, self.first, column)
 
     def _restricted(self, sql: str, column: str = "g") -> str:
-        """Only days that all operands cover, and none that was merely carried over."""
+        """Only the days that all operands cover, without days whose values were only carried."""
         own = self.context.coverage.get(self.name, Coverage())
         if not self.metric.carry and own.stretches == self.coverage.stretches and self.coverage.only is None:
             return sql
         return f"SELECT * FROM ({sql}) WHERE {self.coverage.sql(column)}"
 
     def _cells(self, parts: Parts, build: Callable[[Parts], str]) -> dict[Key, Cell]:
-        """Cells of the rows that `build` selects, as `Parts.finished` does."""
+        """The cells of the rows that `build` selects in the form of `Parts.finished`."""
         n = len(self.query.by)
         rows = self.context.merged_rows(parts, lambda p: p.fetched(build(p)))
         return {(row[0], row[1 : n + 1]): merged(self.name, row, n) for row in rows}
@@ -95,7 +95,7 @@ class OneMetric(MetricPeriods):
     # -- total ---------------------------------------------------------------------------------------------
 
     def _total(self) -> dict[Key, Cell]:
-        """The measure over all facts of the period: one merge, whatever the scope."""
+        """The measure over all facts of the period, in one merge, whatever the scope."""
         if self.metric.kind == UNIQUES:
             return self._bounded()
         own = self.context.coverage.get(self.name, Coverage())
@@ -105,7 +105,7 @@ class OneMetric(MetricPeriods):
         return self._cells(self._narrowed(), self._totals)
 
     def _narrowed(self) -> Parts:
-        """The points of the days that take part."""
+        """The points of the days that count."""
         parts, own = self._parts(), self.context.coverage.get(self.name, Coverage())
         if own.stretches == self.coverage.stretches and self.coverage.only is None:
             return parts
@@ -118,14 +118,14 @@ class OneMetric(MetricPeriods):
 
     @property
     def can_be_rows(self) -> bool:
-        """Whether `value_rows` has something to read; `without_cells` was called."""
+        """Whether `value_rows` has anything to read. `without_cells` must have been called."""
         return self.show == "total" or any(p.target is not None for p in self.periods.values())
 
     def value_rows(self, wide: bool) -> tuple[str, str | None]:
-        """Two SELECTs of a total, or of the value of a chosen day without carry.
+        """Two SELECTs for a total, or for the value of a chosen day without carry.
 
-        The first: g, k0…, value, approximate of every series with a fact. The second: g, k0… of the series with a fact
-        on another day of the period; None where there is no such series."""
+        The first: g, k0…, value, approximate of every series with a fact. The second: g, k0… of the series with a
+        fact on another day of the period; None if there can be no such series."""
         if self.show == "total":
             return self._totals(replace(self._narrowed(), wide=wide)), None
         targets = [(start, p.target) for start, p in self.periods.items() if p.target is not None]
@@ -140,7 +140,7 @@ class OneMetric(MetricPeriods):
         return self.bound
 
     def _bounded(self) -> dict[Key, Cell]:
-        """Daily counts of distinct things: known for one day, else between the largest day and their sum."""
+        """Daily counts of distinct things: exact for one day, else between the largest daily count and their sum."""
         cells: dict[Key, Cell] = {}
         for key, (total, _, _, high, seen, approximate, carried, _) in self._daily().items():
             period = self.periods[key[0]]
@@ -170,7 +170,7 @@ class OneMetric(MetricPeriods):
         return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.context.merged_rows(self._parts(), by_period)}
 
     def _by_period(self, dated: str) -> str:
-        """A relation by day, g, as one by period: as often as there are periods that hold the day."""
+        """A relation by day (g), converted to periods: each row is repeated for every period that contains its day."""
         if self.windows:
             return (
                 f"SELECT d.* REPLACE (t.period AS g) FROM ({dated}) d JOIN ({self.windows}) t ON d.g BETWEEN "
@@ -179,7 +179,7 @@ class OneMetric(MetricPeriods):
         return f"SELECT * REPLACE ({self._period_sql('g')} AS g) FROM ({dated})"
 
     def _over_days(self) -> dict[Key, Cell]:
-        """average, min or max of the daily values; a covered day without facts counts as 0 where 0 exists."""
+        """The average, min or max of daily values. A covered day without facts counts as 0 if the measure has a 0."""
         cells = {}
         for key, (total, number, low, high, seen, approximate, carried, lost) in self._daily().items():
             cell = Cell(None, approximate, carried, why=why_lost(self.name, key[0], lost))
@@ -206,7 +206,7 @@ class OneMetric(MetricPeriods):
         return self._with_present(self._values_on(targets))
 
     def chosen_days(self) -> tuple[tuple[date, date], ...]:
-        """The (period, day) whose values stand for the periods, of the shows that take one day's."""
+        """The (period, day) pairs whose values represent the periods, for shows that use one day."""
         return tuple((one.start, one.target) for one in self._periods() if one.target is not None)
 
     def _values_on(self, targets: list[tuple[date, date]]) -> dict[Key, Cell]:
@@ -216,7 +216,8 @@ class OneMetric(MetricPeriods):
         return self._cells(self._parts(), lambda p: rows_on(targets, p)) if targets else {}
 
     def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
-        """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""
+        """The cells, plus series with a fact elsewhere in the period: at its end they are known to be gone, so parts
+        add up."""
         if not self.query.by:
             return cells
         parts, n = self._parts(), len(self.query.by)
@@ -234,7 +235,8 @@ class OneMetric(MetricPeriods):
         return cells
 
     def _change(self) -> dict[Key, Cell]:
-        """The last value minus that of the day before the period; a series absent then, or now, was 0."""
+        """The last value minus the value of the day before the period. A series that is absent on one of the days was 0
+        then."""
         now = self._chosen_day()
         asked = [p for p in self.periods.values() if p.known or p.target is not None]
         ends = {p.start: plus_days(p.first if self.query.spanned else p.start, -1) for p in asked}
@@ -255,14 +257,14 @@ class OneMetric(MetricPeriods):
         return cells
 
     def _absent(self, day: date | None, why: str | None) -> Cell:
-        """A series without a value on a day."""
+        """The cell of a series without a value on a day."""
         return Cell(self.empty) if day is not None and self.coverage.holds(day) else Cell(why=why)
 
     # -- words -----------------------------------------------------------------------------------------------------
 
     def _explanation(self) -> str:
         bound = self._bound()
-        # A function has no measure of its own; ours is the sum of the values that it returns.
+        # A function has no measure of its own. Its measure here is the sum of the returned values.
         what = "sum(value)" if bound.metric.function else as_written(bound.metric.measure or bound.measure.text)
         period = "the whole range" if self.query.scope == "all" else f"each {self.query.scope}"
         period = self.query.window_in_words or period
@@ -291,7 +293,7 @@ def as_written(measure: str) -> str:
 
 
 def rows_on(targets: Sequence[tuple[date, date]], parts: Parts) -> str:
-    """`Parts.finished` of one chosen day for each period: `targets` are the (period, day), in their order."""
+    """`Parts.finished` for one chosen day per period. `targets`: (period, day) pairs in order."""
     days = [day for _, day in targets]
     if any(start != day for start, day in targets):
         relation = values_relation([(start, day, day) for start, day in targets])

@@ -1,7 +1,6 @@
-"""Whether a goal is on its way: what a part of a period says about the whole, the pace, the verdict.
+"""Whether a goal is on track: what part of a period tells about the whole, the pace, and the status.
 
-Pure: numbers in, numbers out. All of it is computed in fractions, so that what is exact stays exact.
-"""
+Pure: numbers in, numbers out. Everything is computed in fractions, so that exact values stay exact."""
 
 from __future__ import annotations
 
@@ -14,26 +13,26 @@ from tallybook.core import ADDITIVE, FLOW, LEVEL, UNIQUES, Catalog, Metric, Oper
 REACHED, AHEAD, BEHIND, MISSED, OPEN, UNKNOWN = "reached", "ahead", "behind", "missed", "open", "unknown"
 STATUSES = (REACHED, AHEAD, BEHIND, MISSED, OPEN, UNKNOWN)
 
-# What the value of a part of a period says about the value of the whole.
+# What the value of part of a period tells about the value of the whole.
 ADDS_UP = "adds up"
-"""It is the sum of its days: ten days are a third of thirty."""
+"""The value is the sum of its days: ten days are a third of thirty."""
 GROWS = "grows"
-"""More with every day, but days overlap: nobody knows by how much."""
+"""The value grows with every day, but days overlap, so the rate is unknown."""
 PATH = "path"
-"""The end of a day, on the way from where the period began; or how far it came since."""
+"""The value at the end of a day, on the way from the opening value; or the change since the period began."""
 RISES, FALLS = "rises", "falls"
-"""The most, or the least, so far: it will never be less, or more, again."""
+"""The maximum, or minimum, so far. It can never decrease, or increase, again."""
 STEADY = "steady"
-"""A part can be compared with the whole as it is: averages, percentiles, ratios."""
+"""The value of a part is comparable with the whole: averages, percentiles, ratios."""
 UNSTEADY = "unsteady"
-"""A part is not like the whole, or it cannot be told that it is."""
+"""The value of a part is not comparable with the whole, or it is unknown whether it is."""
 
 
 # --- what kind of number it is ------------------------------------------------------------------------------
 
 
 def nature(catalog: Catalog, metric: Metric, show: str) -> str:
-    """ADDS_UP, GROWS, PATH, RISES, FALLS, STEADY or UNSTEADY: what a part of a period says about the whole."""
+    """What part of a period tells about the whole: ADDS_UP, GROWS, PATH, RISES, FALLS, STEADY or UNSTEADY."""
     if _adds_up(catalog, metric, show):
         return ADDS_UP
     if _is_level(catalog, metric, show):
@@ -49,15 +48,17 @@ def nature(catalog: Catalog, metric: Metric, show: str) -> str:
 
 
 def _extreme(metric: Metric, show: str) -> str:
-    """RISES or FALLS for the most or the least of something, else nothing."""
+    """RISES for a maximum, FALLS for a minimum, else ''."""
     alone = metric.parsed is not None and not metric.per and metric.parsed.shell == ["slot", 0]
     word = metric.parsed.slots[0].agg if alone and metric.parsed and show == "total" else show
     return {"max": RISES, "min": FALLS}.get(word, "")
 
 
 def _adds_up(catalog: Catalog, metric: Metric, show: str) -> bool:
-    """Its total is the sum of its days: counts and sums, of which no fact is of two days. Not so distinct things,
-    whose daily means have a meaning (`linear`), but which may be the same ones on another day."""
+    """Whether the total is the sum of its days: counts and sums whose facts belong to one day.
+
+    Distinct counts do not add up, although the mean of daily counts is meaningful (`linear`): the same things may be
+    counted on several days."""
     parsed = metric.parsed
     if metric.derived and parsed is not None:
         operands = [_adds_up(catalog, *_operand(catalog, o)) for o in parsed.operands]
@@ -70,9 +71,10 @@ def _adds_up(catalog: Catalog, metric: Metric, show: str) -> bool:
 
 
 def never_falls(catalog: Catalog, metric: Metric, show: str) -> bool:
-    """Whether more days can only add to it: counts and distinct counts, times positive numbers, added to one another.
+    """Whether more days can only increase the value: counts and distinct counts, times positive numbers, added
+    together.
 
-    A sum of amounts may fall, as amounts may be negative."""
+    A sum of amounts may decrease, because amounts may be negative."""
     parsed = metric.parsed
     if metric.derived and parsed is not None:
         operands = [never_falls(catalog, *_operand(catalog, o)) for o in parsed.operands]
@@ -85,7 +87,7 @@ def never_falls(catalog: Catalog, metric: Metric, show: str) -> bool:
 
 
 def _rising(tree: Tree, leaf: Callable[[int], bool]) -> bool:
-    """Whether a shell grows with every leaf and with nothing else."""
+    """Whether a shell increases with every leaf and contains nothing else."""
     match tree:
         case ["slot", index]:
             return leaf(index)
@@ -99,20 +101,20 @@ def _rising(tree: Tree, leaf: Callable[[int], bool]) -> bool:
 
 
 def _is_level(catalog: Catalog, metric: Metric, show: str) -> bool:
-    """It holds at the end of a day; so does a formula of nothing but what does."""
+    """Whether the value is the state at the end of a day, or a formula of only such values."""
     if metric.derived and metric.parsed is not None:
         return all(_is_level(catalog, *_operand(catalog, o)) for o in metric.parsed.operands)
     return metric.kind == LEVEL and show == "last"
 
 
 def _operand(catalog: Catalog, operand: Operand) -> tuple[Metric, str]:
-    """The metric, and how it is rolled up in the formula."""
+    """The metric of an operand, and how the formula rolls it up."""
     metric = catalog.metrics[operand.metric]
     return metric, operand.show or metric.default_show
 
 
 def why_no_pace(metric: Metric, show: str) -> str:
-    """Why there is no pace for what is neither sum nor count, nor a level, in words."""
+    """Why there is no pace for a value that is neither a sum, a count nor a level."""
     if metric.derived:
         return "a formula of other metrics does not add up over days"
     if show != "total":
@@ -126,7 +128,8 @@ def why_no_pace(metric: Metric, show: str) -> str:
 
 
 def _degree_of(catalog: Catalog, metric: Metric, show: str) -> int | None:
-    """By which power of the days it grows: 1 for sums, 0 for averages and ratios of sums, None: who knows."""
+    """The power of the number of days with which the value grows: 1 for sums, 0 for averages and ratios of sums, None
+    if unknown."""
     parsed = metric.parsed
     if metric.derived and parsed is not None:
         degrees = [_degree_of(catalog, *_operand(catalog, o)) for o in parsed.operands]
@@ -153,7 +156,7 @@ _SLOT_DEGREES = {
     "first": 0,
     "last": 0,
 }
-"""Distinct things, least and greatest values grow, nobody knows how."""
+"""Degrees by aggregate. Distinct counts, minima and maxima are missing, because their growth is unknown."""
 
 
 def _degree(tree: Tree, leaf: Callable[[int], int | None]) -> int | None:
@@ -182,10 +185,10 @@ def _degree(tree: Tree, leaf: Callable[[int], int | None]) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class GoalProgress:
-    """What is known of a goal in a period. Days are numbers of days.
+    """The known state of a goal in a period. Days are numbers of days.
 
-    `low` … `high` is what the value lies between: the same twice where it is known exactly, None where it is not
-    known at all. `settled`: the period is over, and its value will not change by collecting more of it."""
+    The true value is between `low` and `high`: equal if it is known exactly, None if it is unknown. `settled`: the
+    period has ended, and collecting more of it would not change the value."""
 
     nature: str
     target: Fraction
@@ -194,29 +197,29 @@ class GoalProgress:
     high: Fraction | None
     value: Fraction | None
     length: int
-    """The whole period."""
+    """Days of the whole period."""
     gone: int
     covered: int
     position: int = 0
-    """PATH: to the end of which day of the period the value belongs."""
+    """For PATH: the number of the day in the period at whose end the value was read."""
     opening: Fraction | None = None
-    """PATH: the value at the end of the day before the period."""
+    """For PATH: the value at the end of the day before the period."""
     over: bool
     settled: bool
     never_falls: bool = False
-    """More days, collected or to come, can only add to the value."""
+    """Whether more days, collected or future, can only increase the value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """Where the value should be by now, and where it ends at this rate; None: there is none."""
+    """The value expected by now, and the final value at the current rate; None if there is no pace."""
 
     expected: Fraction | None = None
     projection: Fraction | None = None
 
 
 def pace(p: GoalProgress) -> Pace:
-    """Of a running period: the target's share of the covered days, or the point on the path to it."""
+    """The pace in a running period: the target's share of the covered days, or the point on the path to the target."""
     if p.over:
         return Pace()
     if p.nature == ADDS_UP and p.covered:
@@ -231,7 +234,7 @@ def pace(p: GoalProgress) -> Pace:
 
 
 def status(p: GoalProgress) -> str:
-    """One of STATUSES."""
+    """The status of a goal: one of STATUSES."""
     if p.low is None or (not p.covered and p.nature != PATH):
         return UNKNOWN
     met = _side(p, p.target)
@@ -249,17 +252,17 @@ def status(p: GoalProgress) -> str:
 
 
 def _line(p: GoalProgress) -> Fraction | None:
-    """What the value of a running period is compared with: where it should be by now, or the target itself."""
+    """The value with which a running period is compared: the value expected by now, or the target itself."""
     expected = pace(p).expected
     alike = p.nature == STEADY or (p.nature == PATH and p.opening is not None)
     return p.target if expected is None and alike else expected
 
 
 def _decided(p: GoalProgress, met: bool | None) -> str:
-    """What the rest of a running period cannot change, as far as such numbers go; else nothing.
+    """REACHED or MISSED if the rest of a running period cannot change it; else ''.
 
-    Counts never fall, whatever days are missing. A sum that is there already may be less again where negative amounts
-    follow: where all days that are over are collected, it is judged by its value so far."""
+    Counts never decrease, whatever days are missing. A sum may decrease if negative amounts follow: it is judged by
+    its value so far if all ended days are collected."""
     so_far = p.covered == p.gone and _begins_below(p)
     upwards = p.nature == RISES or (p.nature in (ADDS_UP, GROWS) and (p.never_falls or so_far))
     if (upwards and met and not p.at_most) or (p.nature == FALLS and met and p.at_most):
@@ -270,12 +273,12 @@ def _decided(p: GoalProgress, met: bool | None) -> str:
 
 
 def _begins_below(p: GoalProgress) -> bool:
-    """A total begins with 0: on the near side of the target."""
+    """Whether a total starts on the near side of the target. It starts at 0."""
     return p.target >= 0 if p.at_most else p.target > 0
 
 
 def _side(p: GoalProgress, line: Fraction) -> bool | None:
-    """Whether the value is on the right side of a line; None where it may be on either."""
+    """Whether the value is on the right side of a line; None if it may be on either side."""
     assert p.low is not None
     assert p.high is not None
     sides = {_meets(replace(p, target=line), end) for end in (p.low, p.high)}

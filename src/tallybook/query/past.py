@@ -1,7 +1,7 @@
-"""Imported history in an answer: periods that lie wholly before the first collected day, of metrics that say so.
+"""Imported history in answers: periods entirely before the first collected day, for metrics that declare it.
 
-What was imported is a definition of its own, and no value is made of two: a period that is partly imported and partly
-collected has none, save where the value is that of one day."""
+Imported values have a definition of their own, and no value mixes two definitions: a period that is partly imported
+and partly collected has no value, unless its value is that of one day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tallybook.query.solve import solve
 def solve_with_past(
     context: QueryContext, query: Query, name: str, totals: Mapping[str, MergedValues] | None = None
 ) -> Solved:
-    """As `solve`, with what was imported for the time before."""
+    """Like `solve`, with imported values for earlier periods."""
     own = solve(context, query, name, totals=totals)
     bound = context.bounds.get(name)
     if bound is not None and bound.imported:
@@ -33,13 +33,15 @@ def solve_with_past(
 
 
 def _with_fractions(metric: Metric, own: Solved) -> Solved:
-    """The values in the type of a column that may also contain imported ones: a sum of whole numbers here can have had
-    fractions there. A count has none, and its import refuses them. The type does not follow the days asked for."""
+    """The values in the type of a column that may also contain imported values.
+
+    Imported sums may have fractions even if collected ones are whole numbers. Counts have none, and their import
+    refuses them. The type does not depend on the requested days."""
     return own if own.type != INTEGER or metric.counts_things else replace(own, type=DECIMAL)
 
 
 def _finished(context: QueryContext, query: Query, bound: StoredDefinition, own: Solved) -> Solved:
-    """The values of an imported definition that a question names; without those that cannot be added up."""
+    """The values of an imported definition that a question names, without sums that would not be valid."""
     show = query.show or context.catalog.metrics[bound.metric.name].default_show
     found = replace(own, periods=dict(own.periods), cells=dict(own.cells))
     for start, period in own.periods.items():
@@ -49,7 +51,7 @@ def _finished(context: QueryContext, query: Query, bound: StoredDefinition, own:
 
 
 def _why_not_additive(metric: Metric, bound: StoredDefinition, show: str, period: MetricPeriod) -> str | None:
-    """Why imported values of several days cannot be added up; None where they can."""
+    """Why imported values of several days cannot be added up; None if they can."""
     added = bound.imported == ADDS and metric.adds_up
     is_one_day = period.first == period.last or period.has_one_day
     if added or metric.kind != FLOW or show != "total" or is_one_day:
@@ -58,14 +60,14 @@ def _why_not_additive(metric: Metric, bound: StoredDefinition, show: str, period
 
 
 def _blank(found: Solved, start: date, why: str) -> None:
-    """Remove the values of all series in a period, and note why."""
+    """Remove the values of all series in a period, and record why."""
     for key in [key for key in found.cells if key[0] == start]:
         del found.cells[key]
     found.periods[start] = replace(found.periods[start], why=why, known=0, absent_is_known=False, target=None)
 
 
 def refuse_top(context: QueryContext, query: Query) -> None:
-    """Raises Refused where the largest series of a whole range would be those of two definitions."""
+    """Raise Refused if the largest series of a range would be ranked by values of two definitions."""
     name = query.metrics[0]
     if name not in context.past or query.first is None or query.last is None:
         return
@@ -81,7 +83,7 @@ def refuse_top(context: QueryContext, query: Query) -> None:
 
 
 def _before(context: QueryContext, name: str) -> tuple[date | None, StoredDefinition, Coverage]:
-    """(the first collected day, the imported definition, its days before that)."""
+    """(the first collected day, the imported definition, the imported days before that day)."""
     bound, imported = context.past[name]
     own = context.coverage.get(name, Coverage()).stretches
     begins = own[0][0] if own else None
@@ -91,7 +93,7 @@ def _before(context: QueryContext, name: str) -> tuple[date | None, StoredDefini
 
 @dataclass
 class _Past:
-    """One metric of a question, of which a part may be answered by what was imported."""
+    """One metric of a question whose earlier periods may be answered by imported values."""
 
     context: QueryContext
     query: Query
@@ -105,7 +107,7 @@ class _Past:
         self.show = self.query.show or self.metric.default_show
 
     def joined(self) -> Solved:
-        """The own values, those of periods before them replaced."""
+        """The collected values, with imported ones in earlier periods."""
         places = {start: self._place(period) for start, period in self.own.periods.items()}
         if not self.before.stretches or not any(places.values()):
             return self.own
@@ -121,7 +123,7 @@ class _Past:
         return found
 
     def _place(self, period: MetricPeriod) -> str:
-        """ "before" the first collected day, "between" the two, or "" where nothing imported takes part."""
+        """ "before" the first collected day, "between" imported and collected days, or "" if no imported day counts."""
         first = self.before.stretches[0][0] if self.query.window == ALL and self.before.stretches else period.first
         first = min(first, period.first)
         if not self.asked_before.count(first, period.last):
@@ -136,18 +138,18 @@ class _Past:
         return "" if self.show in ("last", "change") else "between"
 
     def _first_asked(self, day: date) -> date:
-        """The day, or the first one after it of which the question asks."""
+        """The day, or the first day after it whose weekday the question includes."""
         only = self.query.weekdays
         while only is not None and day.weekday() not in only:
             day = calendar.plus_days(day, 1)
         return day
 
     def _put(self, found: Solved, past: Solved | None, start: date, place: str, unfit: str | None) -> None:
-        """The period as it was imported, or why it has no value."""
+        """Set a period to its imported values, or record why it has no value."""
         if place == "between" or past is None:
             _blank(found, start, self._mixed() if place == "between" else unfit or "")
             return
-        # A window over everything has other days here than among the collected ones.
+        # The imported part of a window over all days contains other days than the collected part.
         if why := _why_not_additive(self.metric, self.bound, self.show, past.periods[start]):
             _blank(found, start, why)
             return
@@ -156,12 +158,12 @@ class _Past:
         found.periods[start] = replace(past.periods[start], imported=self.bound.definition)
         for key, cell in past.cells.items():
             if key[0] == start:
-                # Of 0.1 as a float the digits that were imported, not those of the nearest binary fraction.
+                # The digits as imported, such as 0.1, instead of the nearest binary fraction.
                 value = Decimal(repr(cell.value)) if isinstance(cell.value, float) else cell.value
                 found.cells[key] = Cell(plain(value, found.type), cell.approximate, False, cell.bounds, cell.why)
 
     def _solved(self) -> Solved:
-        """What was imported, as the definition that it is. It has points of later days, which are not asked for."""
+        """The values of the imported definition. Its points of later days are not used."""
         every = self.context.past[self.name][1]
         there = replace(self.context, bounds={self.name: self.bound}, coverage={self.name: every}, past={})
         asked = replace(self.query, definition=self.bound.definition)
@@ -170,7 +172,7 @@ class _Past:
     # -- why not ---------------------------------------------------------------------------------------
 
     def _unfit(self) -> str | None:
-        """Why what was imported does not answer this question; None where it does."""
+        """Why imported values do not answer this question; None if they do."""
         query, has = self.query, self.bound.metric.by
         if self.bound.metric.kind != self.metric.kind:
             return f"{self.name} was imported as a {self.bound.metric.kind}: import it again"

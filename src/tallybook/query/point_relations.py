@@ -9,21 +9,22 @@ from datetime import date
 from tallybook.core import MONTHS, BookCalendar
 
 TOTALS = "totals"
-"""Additive points without dimensions: what a question needs that asks for none."""
+"""Additive points without dimensions, for questions without dimensions."""
 
 
 @dataclass(frozen=True)
 class Points:
-    """A relation of a points schema, and what is known of it, so that fewer conditions are needed.
+    """A relation with a points schema, and known facts about it that make conditions unnecessary.
 
-    `one_metric`: it contains points of one metric only. `days`: (first, last) of its points."""
+    `one_metric`: it contains points of only one metric. `days`: the first and last day of its points."""
 
     sql: str
     one_metric: bool = False
     days: tuple[date, date] | None = None
 
     def covering(self, first: date, last: date) -> Points:
-        """The same, if nothing of the definition that is asked for is covered before `first` or after `last`."""
+        """The points, with `days` narrowed; valid if the requested definition has no covered day before `first` or
+        after `last`."""
         if self.days is None:
             return self
         return replace(self, days=(max(self.days[0], first), min(self.days[1], last)))
@@ -33,9 +34,9 @@ class Points:
 
 
 def period_sql(scope: str, calendar: BookCalendar, first: date, column: str = "day") -> str:
-    """The first day of the period of a day, in the engine. Plain dates only: no zone has a part in it.
+    """SQL for the first day of a day's period. Uses plain dates, without time zones.
 
-    Not for periods of whole fiscal weeks, which are listed instead."""
+    Not for periods of whole fiscal weeks, which are listed as values instead."""
     week_start = calendar.week_start
     if calendar.moves(scope) and calendar.fiscal is not None:
         months = (calendar.fiscal.first_month - 1) % MONTHS[scope]
@@ -54,7 +55,7 @@ def period_sql(scope: str, calendar: BookCalendar, first: date, column: str = "d
 
 
 def values_relation(targets: Sequence[tuple[date, date, date]]) -> str:
-    """(period, first day, last day) as a relation."""
+    """A relation of the given (period, first day, last day) tuples."""
     if not targets:
         return "SELECT NULL::DATE AS period, NULL::DATE AS first, NULL::DATE AS last WHERE FALSE"
     listed = ", ".join(f"(DATE '{period}', DATE '{first}', DATE '{last}')" for period, first, last in targets)

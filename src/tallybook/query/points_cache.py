@@ -1,4 +1,4 @@
-"""Points files as relations of the engine; those asked for again are kept in memory."""
+"""Points files as relations of the engine. Points that are read repeatedly are kept in memory."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 
 Relation = Callable[[str, str, date, date], Points]
 CacheKey = tuple[int, tuple[str, ...]]
-"""A version and its files. Whoever forgets something, in any process, replaces the files of every version."""
+"""A version and its files. Forgetting data, in any process, replaces the files of every version."""
 _NUMBERS = itertools.count(1)
-"""Numbers of tables. Tables of a cache that was forgotten exist until the last question that reads them ends."""
+"""Numbers for table names. Tables of a dropped cache exist until the last question that reads them ends."""
 MAX_CACHED_ROWS = 5_000_000
-"""Additive points of a version are cached up to this number: about 100 bytes each."""
+"""Maximum number of additive points that are cached, at about 100 bytes each."""
 
 
 @dataclass(kw_only=True)
 class CachedPoints:
-    """The additive points of a version in two tables of the engine, {ADDITIVE or TOTALS: its name}."""
+    """The additive points of one version in two tables of the engine, {ADDITIVE or TOTALS: table name}."""
 
     key: CacheKey
     files: Sequence[PointsFile]
     tables: dict[str, str]
     questions: int = 0
-    """That may still read them."""
+    """Number of running questions that may read the tables."""
 
 
 class PointsCache:
-    """The points of one version after another. The first question of a version reads files, the next memory.
+    """Caches the points of one version at a time. The first question of a version reads files, later ones read memory.
 
-    Safe in several threads: one of them makes tables while the others read files, and those of an older version go with
-    the last question that may read them."""
+    Thread-safe: one thread creates tables while others read files. Tables of an older version are dropped with the
+    last question that may read them."""
 
     def __init__(
         self, connect: Callable[[], duckdb.DuckDBPyConnection], scan: Callable[[Sequence[PointsFile]], str]
     ) -> None:
-        """`connect` makes another connection to the engine."""
+        """`connect` opens another connection to the engine."""
         self.connect, self.scan = connect, scan
         self.closed = False
         self._lock = threading.Lock()
@@ -60,7 +60,7 @@ class PointsCache:
 
     @contextmanager
     def question(self) -> Iterator[Callable[[int, Sequence[PointsFile]], Relation]]:
-        """(version, files) → the relations of one question, which may be read until it ends."""
+        """(version, files) → the relations of one question, which may be read until the block ends."""
         used: list[CachedPoints] = []
 
         def relation(version: int, files: Sequence[PointsFile]) -> Relation:
@@ -75,13 +75,13 @@ class PointsCache:
                 self._release(kept)
 
     def forget(self) -> None:
-        """Keep nothing that was read until now."""
+        """Discard everything cached so far."""
         with self._lock:
             old, self._kept, self._forgotten = self._kept, None, True
         self._drop_unused(old)
 
     def _relation(self, kept: CachedPoints | None, files: Sequence[PointsFile]) -> Relation:
-        """(kind, metric, first, last) → a relation that contains all points of these, and maybe others."""
+        """(kind, metric, first, last) → a relation that contains all these points, and possibly others."""
 
         def relation(kind: str, metric: str, first: date, last: date) -> Points:
             if kept is not None and kind in kept.tables:
@@ -100,7 +100,8 @@ class PointsCache:
     # -- kept tables
 
     def _tables_of(self, version: int, files: Sequence[PointsFile]) -> CachedPoints | None:
-        """The kept tables of a version, for one more question; they are made when it is asked for the second time."""
+        """The cached tables of a version, counted as in use. They are created when a version is queried for the second
+        time."""
         key = (version, tuple(f.path for f in files))
         with self._lock:
             if self._kept is not None and self._kept.key == key:
@@ -118,7 +119,7 @@ class PointsCache:
             with self._lock:
                 self._kept = None if self._forgotten else made
         except BookError:
-            # A file that this question may not need: each question reports by itself what it cannot read.
+            # This question may not need an unreadable file. Each question reports the files that it cannot read.
             return None
         finally:
             self._making = False
@@ -132,7 +133,7 @@ class PointsCache:
         self._drop_unused(kept)
 
     def _drop_unused(self, kept: CachedPoints | None) -> None:
-        """Drop tables that no question reads, and no new one will."""
+        """Drop tables that no running question reads and no new question will read."""
         with self._lock:
             if kept is None or kept is self._kept or kept.questions or self.closed:
                 return
@@ -141,7 +142,8 @@ class PointsCache:
                 engine.execute(f"DROP TABLE IF EXISTS {name}")
 
     def _made(self, key: CacheKey, files: Sequence[PointsFile], before: CachedPoints | None = None) -> CachedPoints:
-        """The tables of some files. What `before` has of the same files is copied, and only other files are read."""
+        """Create the tables of some files. Points that `before` has of the same files are copied; only other files are
+        read."""
         number, names = next(_NUMBERS), ", ".join(column_names(ADDITIVE))
         tables = {kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}
         kept = CachedPoints(key=key, files=files, tables=tables, questions=1)
@@ -170,18 +172,18 @@ class PointsCache:
 
 @dataclass(frozen=True)
 class FilesChange:
-    """How the points of some files become those of others. `stays`: SQL for the days whose points stay as they are;
-    `read`: the files of all other days."""
+    """The difference between two sets of files. `stays`: the SQL condition for days whose points are unchanged. `read`:
+    the files with all other days."""
 
     stays: str
     read: Sequence[PointsFile]
 
 
 def changed_files(before: Sequence[PointsFile], now: Sequence[PointsFile]) -> FilesChange | None:
-    """What to read of the files of a version, where the points of those before it are there. None where that is all or
-    nothing, or much.
+    """The files to read for a new set of files, if the points of the old set are cached.
 
-    A file that has days in common with one that is gone is read again: points do not say which file they are from."""
+    None if nothing, everything or more than half would be read. A file that shares days with a removed file is read
+    again, because points do not record their file."""
     paths = {one.path for one in now}
     gone = [one for one in before if one.path not in paths]
     known = {one.path for one in before}
@@ -197,8 +199,9 @@ def changed_files(before: Sequence[PointsFile], now: Sequence[PointsFile]) -> Fi
 
 
 def _make_totals(engine: duckdb.DuckDBPyConnection, tables: Mapping[str, str], wide: bool) -> None:
-    """The additive points without their dimensions: one row for each slot and day, but for those of squares, which
-    have a K of their own; with `wide` all as they are."""
+    """Create the table of additive points without dimensions: one row for each slot and day.
+
+    Rows of squares stay separate, because each has its own K. With `wide`, all rows stay separate."""
     keys, points, table = "metric, definition, slot, day", tables[ADDITIVE], tables[TOTALS]
     merged = ",\n  ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in MERGE[ADDITIVE])
     steps = Steps()

@@ -1,4 +1,4 @@
-"""A question as people and programs ask it: one value for Python, the command and HTTP."""
+"""A question from people or programs: one type for Python, the command line and HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Day = date | str
 """A date, an ISO text, "today" or "yesterday"."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 _LISTS = ("metrics", "by", "where", "sort", "having", "segments", *EVENT_MEASURES[1:])
-"""Options that take several texts, or one."""
+"""Options whose value is one text or several."""
 _LIST_EXAMPLES = {
     "metrics": 'book.query("revenue", "mrr")',
     "where": 'where=["plan=pro"]',
@@ -36,10 +36,10 @@ _PLAIN = ("metrics", "scope", "by", "from_", "to", "last", "show", "week_starts"
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked, not yet checked: `check_question` makes a Query of it.
+    """A question before it is checked: `check_question` converts it to a Query.
 
-    `from_` and `to` are both included. A new option is a field here and in `QuestionOptions`, an option of the command
-    (`QUESTION` in `cli/asking.py`), and its meaning in `check_question`."""
+    `from_` and `to` are both included. A new option needs a field here and in `QuestionOptions`, an option of the
+    command (`QUESTION` in `cli/asking.py`), and an implementation in `check_question`."""
 
     metrics: Sequence[str]
     scope: str = "day"
@@ -62,9 +62,9 @@ class Question:
     limit: int | None = None
     having: Sequence[str] = ()
     segments: Sequence[str] = ()
-    """Named lists of filters, as "paid: plan=pro": the question once for each, as series of one answer."""
+    """Named lists of filters, such as "paid: plan=pro". The question is answered for each, as series of one answer."""
     event: str | None = None
-    """The name of a usage event, which is asked for `EVENT_MEASURES` instead of metrics."""
+    """The name of a usage event. Its `EVENT_MEASURES` are requested instead of metrics."""
     count: bool = False
     sum: Sequence[str] = ()
     avg: Sequence[str] = ()
@@ -80,12 +80,12 @@ class Question:
 
     @property
     def within(self) -> tuple[tuple[str, ...], ...]:
-        """More lists of filters, which no option sets: see `BoundedQuestion`."""
+        """Additional lists of filters that no option can set: see `BoundedQuestion`."""
         return ()
 
     @property
     def is_plain(self) -> bool:
-        """Whether it asks only for metrics by dimensions over a range of days."""
+        """Whether it only requests metrics by dimensions over a range of days."""
         return all(getattr(self, one.name) == one.default for one in fields(self) if one.name not in _PLAIN)
 
     def __post_init__(self) -> None:
@@ -106,15 +106,15 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class BoundedQuestion(Question):
-    """A question that is answered only from some series, whatever its own filters are.
+    """A question that is restricted to some series, in addition to its own filters.
 
-    Each of `within` is a list of filters like `where`. All lists and `where` must let a series through."""
+    Each of `within` is a list of filters like `where`. A series must pass `where` and every list."""
 
     within: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def bounded(cls, question: Question, within: Sequence[Sequence[str]]) -> BoundedQuestion:
-        """The question within these lists of filters, instead of those that it may have."""
+        """The question restricted to these lists of filters, which replace any that it has."""
         lists = tuple(tuple(one) for one in within if one)
         return cls(**{one.name: getattr(question, one.name) for one in fields(Question)}, within=lists)
 
@@ -158,7 +158,7 @@ class QuestionOptions(TypedDict, total=False):
 
 
 def flat(given: Iterable[Any]) -> tuple[Any, ...]:
-    """The texts of a sequence and of the sequences in it. A text is one text, not its letters."""
+    """The items of a sequence, with nested sequences flattened. A text is one item."""
     found: list[Any] = []
     for one in given:
         found += flat(one) if isinstance(one, Iterable) and not isinstance(one, str) else [one]
@@ -166,15 +166,17 @@ def flat(given: Iterable[Any]) -> tuple[Any, ...]:
 
 
 class QuestionAnswers(Protocol):
-    """Whatever answers questions: the book alone, or the book and its sources."""
+    """Anything that answers questions: the book, or the book together with its sources."""
 
     def answer(self, question: Question) -> Result:
-        """Raises QueryError for what is not declared, Refused for what has no right answer."""
+        """Answer a question. Raises QueryError for undeclared names, Refused for a question that has no correct
+        answer."""
         ...
 
 
 def keywords_of(value: type[Any], *without: str) -> Callable[[Verb], Verb]:
-    """Shows the fields of a dataclass as the keyword parameters of a verb whose last parameter is `**options`."""
+    """A decorator that shows the fields of a dataclass as the keyword parameters of a method whose last parameter is
+    `**options`."""
 
     def shown(verb: Verb) -> Verb:
         plain = inspect.signature(verb)
@@ -191,7 +193,7 @@ def keywords_of(value: type[Any], *without: str) -> Callable[[Verb], Verb]:
 
 
 def as_day(text: Day | None, today: date, option: str = "") -> date | None:
-    """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
+    """Convert a date, ISO text, "today" or "yesterday" to a date. Raises QueryError with the expected forms."""
     if isinstance(text, datetime):
         if text.tzinfo is not None:
             hint = "give the day in the zone of the book: instant.astimezone(zone).date()"
@@ -211,7 +213,7 @@ def as_day(text: Day | None, today: date, option: str = "") -> date | None:
 
 
 def _day_hint(text: str) -> str:
-    """The day in the form that is read, for a text such as 08/31/2026."""
+    """A hint with the day in ISO form, for a text such as 08/31/2026."""
     from tallybook.core import day_in_words, days_meant
 
     meant = " or ".join(f"{day.isoformat()} ({day_in_words(day)})" for day in days_meant(text))
@@ -219,7 +221,7 @@ def _day_hint(text: str) -> str:
 
 
 def asked_in_python(metrics: Sequence[str | Sequence[str]], options: QuestionOptions) -> Question:
-    """The question of `Book.query` with these arguments. Raises TypeError for an unknown one."""
+    """The question for the arguments of `Book.query`. Raises TypeError for an unknown argument."""
     known = [one.name for one in fields(Question)]
     for name in options:
         if name not in known:
@@ -229,7 +231,7 @@ def asked_in_python(metrics: Sequence[str | Sequence[str]], options: QuestionOpt
 
 
 def _texts(given: Any) -> tuple[Any, ...]:
-    """One text or several as a tuple; none for None. Its items are checked by the caller."""
+    """One text or several texts as a tuple; empty for None. The caller checks the items."""
     if isinstance(given, Mapping):
         return tuple(given.items())
     if given is None:

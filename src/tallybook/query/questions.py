@@ -1,4 +1,4 @@
-"""A question as a value, checked against what is declared; a question with no right answer is refused here."""
+"""Checks a question against the declarations, and refuses questions that have no correct answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tallybook.query.weekdays import WEEKDAY, WeekdaysAsked, check_weekdays, wee
 
 
 class ExcludedSeries(NamedTuple):
-    """Series that an answer leaves out, each by its values of `dimensions`."""
+    """Series that an answer excludes, each given by its values of `dimensions`."""
 
     dimensions: tuple[str, ...]
     series: tuple[tuple[str | None, ...], ...]
@@ -43,7 +43,7 @@ class ExcludedSeries(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A checked question. Both `first` and `last` are included; None: as far as is collected."""
+    """A checked question. `first` and `last` are both included; None: as far as days are collected."""
 
     metrics: tuple[str, ...]
     scope: str = "day"
@@ -60,25 +60,25 @@ class Query:
     window: str | None = None
     compare: Shift | None = None
     shift: Shift | None = None
-    """Distance of the days from which the same periods are answered: the other side of a comparison."""
+    """For the other side of a comparison: the distance to the days from which the same periods are answered."""
     top: int | None = None
     excluded_series: ExcludedSeries | None = None
-    """Set for the row of all series that are not among the `top`."""
+    """Set for the row that combines all series not among the `top`."""
     sort: tuple[str, ...] = ()
     limit: int | None = None
     having: tuple[Having, ...] = ()
     weekdays: frozenset[int] | None = None
-    """Weekdays whose days take part, Monday is 0; None: all."""
+    """Weekdays whose days count; 0 is Monday. None: all."""
     is_split_by_weekday: bool = False
-    """Whether `by` contains the weekday of the days, which no metric stores."""
+    """Whether `by` contains the weekday, which no metric stores."""
     segments: tuple[SegmentQuery[Query], ...] = ()
-    """The question of each segment, with its filters. Its days are those of this query."""
+    """The query of each segment, with its filters, over the same days."""
     segment_group: int | None = None
-    """Of the question of a segment: the group of the filters that make the segment."""
+    """In the query of a segment: the group of the filters that define the segment."""
 
     @property
     def filters(self) -> tuple[Filter, ...]:
-        """The filters of the question and of its segments."""
+        """The filters of the question and of all its segments."""
         return (*self.where, *(one for segment in self.segments for one in segment.query.where))
 
     @property
@@ -93,7 +93,7 @@ class Query:
 
     @property
     def spanned(self) -> bool:
-        """Whether rows are made of other days than those of their periods."""
+        """Whether rows cover other days than those of their periods."""
         return self.window is not None or self.shift is not None
 
     @property
@@ -103,16 +103,16 @@ class Query:
 
 
 def check_question(catalog: Catalog, question: Question, *, today: date) -> Query:
-    """The Query of a question. `last` is "12 weeks" up to `to` or the last closed day.
+    """Check a question. `last` is a span such as "12 weeks", up to `to` or the last closed day.
 
-    Raises QueryError for what is not declared, Refused for what has no right answer."""
+    Raises QueryError for undeclared names, Refused for a question that has no correct answer."""
     if not question.segments:
         return _checked(catalog, question, today)
     return check_segments(catalog, question, lambda one: _checked(catalog, one, today, question.segments))
 
 
 def _checked(catalog: Catalog, question: Question, today: date, segments: Sequence[str] = ()) -> Query:
-    """`segments`: those of the question of which this one is a part, for questions to ask instead."""
+    """`segments`: the segments of the whole question, for suggested questions."""
     first, last = as_day(question.from_, today, "from"), as_day(question.to, today, "to")
     names, dims = _listed(question.metrics), _listed(question.by)
     _check_names(catalog, names, question)
@@ -192,7 +192,7 @@ def _check_definition(names: Sequence[str], definition: str | None) -> None:
 
 
 def _listed(given: Sequence[str]) -> tuple[str, ...]:
-    """Words that are repeated or parted by commas, each once. Commas in brackets part nothing."""
+    """The words in repeated or comma-separated texts, without repetitions. Commas in brackets do not separate."""
     parts = (part.strip() for one in given for part in re.split(r",(?![^\[]*\])", one))
     return tuple(dict.fromkeys(part for part in parts if part))
 
@@ -200,7 +200,7 @@ def _listed(given: Sequence[str]) -> tuple[str, ...]:
 def _range(
     first: date | None, last: date | None, span: str | None, periods: BookCalendar, today: date
 ) -> tuple[date | None, date | None]:
-    """The days that are asked for. Raises QueryError for a range that is none."""
+    """The first and last requested day. Raises QueryError for an invalid range."""
     if span is not None:
         if first is not None:
             both = "--from and --last cannot both say where to begin"
@@ -219,7 +219,7 @@ def _range(
 
 
 def compared(name: str) -> tuple[str, str]:
-    """What a comparison adds to a metric: its value then, and the change since as a fraction."""
+    """The names of the columns that a comparison adds to a metric: its previous value, and the change as a fraction."""
     return f"{name}_previous", f"{name}_change"
 
 
@@ -244,25 +244,25 @@ def _check_shape(query: Query, catalog: Catalog) -> None:
 
 
 def known_metric(catalog: Catalog, name: str) -> Metric:
-    """The metric called `name`. Raises QueryError with the nearest name there is."""
+    """The metric called `name`. Raises QueryError with the closest name."""
     _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
     return catalog.metrics[name]
 
 
 def known_delivery(catalog: Catalog, name: str) -> Delivery:
-    """The delivery called `name`. Raises QueryError with the nearest name there is."""
+    """The delivery called `name`. Raises QueryError with the closest name."""
     _known(name, catalog.deliveries, "delivery", f"there are: {', '.join(catalog.deliveries) or 'none'}")
     return catalog.deliveries[name]
 
 
 def known_goal(catalog: Catalog, name: str) -> Goal:
-    """The goal called `name`. Raises QueryError with the nearest name there is."""
+    """The goal called `name`. Raises QueryError with the closest name."""
     _known(name, catalog.goals, "goal", f"there are: {', '.join(catalog.goals) or 'none'}")
     return catalog.goals[name]
 
 
 _FIELDS = {"metric": "metrics", "weekday": "week_starts"}
-"""Options whose values have another name in a sentence."""
+"""Names of options whose values are called differently in a sentence."""
 
 
 def _known(name: str, known: Iterable[str], what: str, hint: str, field: str = "") -> None:
@@ -274,7 +274,7 @@ def _known(name: str, known: Iterable[str], what: str, hint: str, field: str = "
 
 
 def _declare_hint(metric: Metric, asked: str) -> str:
-    """How a metric gets another dimension."""
+    """A hint that tells how to add a dimension to a metric."""
     line = f"by = {json.dumps([*metric.by, asked], ensure_ascii=False)}"
     if not metric.table:
         return f"declare it: {line}"
@@ -285,7 +285,7 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
     has = catalog.queryable_dims(name)
     units = [unit for unit in catalog.unit_dims(name) if unit not in by]
     for asked in dict.fromkeys([*by, *where]):
-        if asked in has or asked in units:  # a filter of a unit leaves operands without that dimension as they are
+        if asked in has or asked in units:  # a filter on a unit does not apply to operands without that dimension
             continue
         if (attribute := parse_attribute(asked)) is not None:
             check_attribute(catalog, name, attribute)
@@ -311,7 +311,7 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
 def _as_typed(
     names: Sequence[str], dims: Sequence[str], question: Question, first: date | None, last: date | None
 ) -> str:
-    """A question as one types it, so that what to ask instead can be pasted."""
+    """A question in command-line form, so that a suggested question can be pasted."""
     options = {
         "--scope": question.scope,
         "--by": ",".join(dims) or None,
@@ -350,7 +350,7 @@ def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> No
 
 
 def _refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]]:
-    """Why `show` has no right answer for a metric, and the shows that have."""
+    """Why `show` has no correct answer for a metric, and the shows that do."""
     name = metric.name
     if show == "total":
         why = f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "

@@ -1,4 +1,4 @@
-"""The days behind each row: whole periods, rolling windows that end with a period, and what they are compared with."""
+"""The days of each row: whole periods, rolling windows that end with a period, and comparison periods."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from tallybook.core import (
 TO_DATE = {f"{unit} to date": unit for unit in ("week", "month", "quarter", "year")}
 ALL = "all"
 MAX_GAP_DAYS = 366
-"""Days before or after what is collected that an answer shows as gaps. A bound further away is clipped."""
+"""Days before or after the collected days that an answer shows as gaps. A bound further away is clipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The days `first` … `last` behind the row of the period `start` … `end`; `expected`: how many make it whole."""
+    """The days `first` … `last` of the row for the period `start` … `end`. `expected`: the number of days of a complete
+    row."""
 
     start: date
     end: date
@@ -34,15 +35,15 @@ class Span:
     last: date
     expected: int
     why: str = ""
-    """Why no day corresponds to the period; then its days do not count."""
+    """Why no day corresponds to the period. Its days then do not count."""
 
 
 @dataclass(frozen=True)
 class Shift:
     """Distance to the comparison period. `by_range_length`: shift by the length of the range.
 
-    `periods`: shift by so many periods `unit` of the calendar, month, quarter or year; `week_years`: by so many years
-    of whole weeks, to the same week and weekday."""
+    `periods`: shift by this number of calendar periods of `unit` (month, quarter or year). `week_years`: shift by
+    this number of years of whole weeks, to the same week and weekday."""
 
     days: int = 0
     months: int = 0
@@ -52,9 +53,9 @@ class Shift:
     week_years: int = 0
 
     def of(self, first: date, last: date, calendar: BookCalendar = PLAIN) -> tuple[date, date] | None:
-        """The days that correspond to `first` … `last`: both ends move by the same rule. One day stays one day.
+        """The days that correspond to `first` … `last`. Both ends move by the same rule, so that one day stays one day.
 
-        None where the other year has no such week."""
+        None if the other year has no such week."""
         if self.periods:
             return calendar.earlier(first, last, self.unit, self.periods)
         if self.week_years:
@@ -67,7 +68,7 @@ class Shift:
 
 
 def last_before(day: date, months: int) -> date:
-    """As `months_before`, but the last day of a month corresponds to the last day of the other month."""
+    """Like `months_before`, but the last day of a month corresponds to the last day of the other month."""
     following = plus_days(day, 1)
     return plus_days(months_before(following, months), -1) if following.day == 1 else months_before(day, months)
 
@@ -76,11 +77,11 @@ def last_before(day: date, months: int) -> date:
 
 
 def parse_compare(text: str, scope: str, calendar: BookCalendar = PLAIN) -> Shift:
-    """`previous`, `year` or a span such as "1 month", for rows of `scope`.
+    """Parse `previous`, `year` or a span such as "1 month", for rows of `scope`.
 
-    `previous` is the period before. `year` is the year before, at day and week scope 52 weeks, so that weekdays
-    meet weekdays; "1 year" is the same date. In years of whole weeks it is the period of the same number in the fiscal
-    year before. Raises QueryError, and Refused where periods would not meet periods."""
+    `previous` is the period before. `year` is the year before; for days and weeks 52 weeks, so that weekdays
+    correspond to weekdays. "1 year" is the same date. In years of whole weeks, `year` is the period with the same
+    number in the previous fiscal year. Raises QueryError, and Refused if periods would not correspond to periods."""
     word = " ".join(text.lower().split())
     if word == "previous":
         return Shift(periods=1, unit=scope) if calendar.by_weeks(scope) else _one_period(scope)
@@ -102,10 +103,10 @@ def parse_compare(text: str, scope: str, calendar: BookCalendar = PLAIN) -> Shif
 
 
 def _fiscal_year_before(scope: str) -> Shift:
-    """The distance to the same period of the fiscal year before, in years of whole weeks."""
+    """The distance to the same period of the previous fiscal year, in years of whole weeks."""
     if scope in DAYS:
         return Shift(week_years=1)
-    if scope == "all":  # a range may begin and end anywhere: whole months correspond to whole months
+    if scope == "all":  # a range may start and end anywhere: whole months correspond to whole months
         return Shift(periods=12, unit="month")
     return Shift(periods=12 // MONTHS[scope], unit=scope)
 
@@ -137,7 +138,7 @@ def _check_meets(shift: Shift, scope: str, text: str) -> None:
 
 
 def check_window(text: str) -> str:
-    """The window in its one spelling. Raises QueryError with the forms there are."""
+    """The window in its normalized spelling. Raises QueryError with the accepted forms."""
     word = " ".join(text.lower().split())
     if word == ALL or word in TO_DATE:
         return word
@@ -154,8 +155,8 @@ def check_window(text: str) -> str:
 def window_start(window: str, last: date, calendar: BookCalendar, earliest: date | None) -> date:
     """The first day of a window that ends with `last`.
 
-    Months: the day after the same day so many months before, clamped at that month's end, as in
-    `day > last - interval '2 months'`."""
+    For months: the day after the same day that many months before, clamped to the end of that month, as in `day >
+    last - interval '2 months'`."""
     if window == ALL:
         return min(earliest or last, last)
     if window in TO_DATE:
@@ -180,9 +181,9 @@ def spans(
     known: date,
     earliest: date | None,
 ) -> Iterator[Span]:
-    """A span for every period that touches `first` … `last`.
+    """A span for every period that overlaps `first` … `last`.
 
-    `known`: the last day that is over (or that a live answer sees a part of); `earliest`: the first covered day."""
+    `known`: the last ended day (or the day that a live answer sees partly). `earliest`: the first covered day."""
     for start, end in calendar.periods(first, last, scope):
         begin, until = max(start, first), min(end, last)
         expected = (end - start).days + 1

@@ -1,7 +1,7 @@
-"""Which days a question asks for: all that is collected unless it names some, and none far outside of it.
+"""The days of a question: all collected days by default, and none far outside of them.
 
-People and BI tools type 9999-12-31 for an open end. Days near the collected ones are gaps that somebody may
-want to fill. A bound far away is clipped, and the answer says so."""
+People and BI tools type 9999-12-31 for an open end. Days near the collected ones are gaps that can perhaps be
+filled. A bound far away is clipped, and the answer says so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOTHING_BEFORE = "nothing is collected before"
 
 @dataclass(frozen=True)
 class QuestionRange:
-    """A question with both its days, and why they are not the days asked for (empty where they are)."""
+    """A question with both bounds set, and why they differ from the requested ones (empty if they do not)."""
 
     query: Query
     before: str = ""
@@ -28,9 +28,9 @@ class QuestionRange:
 
 
 def ranged(query: Query, context: QueryContext) -> QuestionRange:
-    """The question over the days that are collected, as far as it asks for them.
+    """The question over its requested days, limited to the collected ones.
 
-    Raises QueryError where nothing is collected and no first day is given, Refused where all days are yet to come."""
+    Raises QueryError if nothing is collected and no first day is given, Refused if all days are in the future."""
     operands = [o for name in query.metrics for o in context.catalog.operands(name)]
     covered = [
         context.coverage[o].stretches for o in operands if o in context.coverage and context.coverage[o].stretches
@@ -54,9 +54,9 @@ def ranged(query: Query, context: QueryContext) -> QuestionRange:
 
 
 def clipped(query: Query, begin: date, end: date) -> QuestionRange:
-    """The question without days far outside of `begin` … `end`, the collected ones. Both its days are set.
+    """The question without days far outside of `begin` … `end`, the collected days. Both bounds are set.
 
-    Raises Refused where its first day is later than the running day."""
+    Raises Refused if its first day is later than the running day."""
     assert query.first is not None
     assert query.last is not None
     first, last, before, after = query.first, query.last, "", ""
@@ -74,7 +74,7 @@ def clipped(query: Query, begin: date, end: date) -> QuestionRange:
 
 
 def with_reasons(reach: QuestionRange, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows, those of the first and the last period with the reason why no others come before or after them."""
+    """The rows. The first and the last period get the reason why no other periods come before or after them."""
     if not rows or not (reach.before or reach.after):
         return list(rows)
     first, last = rows[0]["period"], rows[-1]["period"]

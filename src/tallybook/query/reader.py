@@ -1,5 +1,4 @@
-"""What a book holds: the store where it is kept, once there is one, and of each metric its definitions and their
-days. Nothing here changes a book."""
+"""Reads a book: its store, if it exists, and the definitions and covered days of each metric. Changes nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class BookReader:
-    """The book of a project, as it is read."""
+    """Reads the book of a project."""
 
     def __init__(self, project: Project, clock: Callable[[], datetime]) -> None:
         self.project, self._clock = project, clock
@@ -65,7 +64,7 @@ class BookReader:
 
     @property
     def now(self) -> datetime:
-        """The instant by the book's clock."""
+        """The current instant by the book's clock."""
         return self._clock()
 
     @property
@@ -81,16 +80,16 @@ class BookReader:
             self._store = None
 
     def forget_points(self) -> None:
-        """Files that were read may have other points now."""
+        """Discard cached points, because files that were read may have changed."""
         self._engine.forget_points()
 
     def reading(self) -> AbstractContextManager[ReadSession]:
-        """What one question reads with."""
+        """Open the read session of one question."""
         return self._engine.reading()
 
     @property
     def store(self) -> Store:
-        """The book where it is kept, made when it is not there."""
+        """The store of the book. It is created if it does not exist."""
         if (elsewhere := self._empty_store) is not None:
             return elsewhere
         with self._lock:
@@ -107,13 +106,14 @@ class BookReader:
 
     @property
     def _empty_store(self) -> Store | None:
-        """Where the calling thread only looks and there is no book yet: an empty one."""
+        """An empty store in a temporary folder, if the calling thread only reads and there is no book yet; else
+        None."""
         found: Store | None = getattr(self._elsewhere, "store", None)
         return found
 
     @contextmanager
     def only_reading(self) -> Iterator[None]:
-        """Where there is no book yet, an empty one elsewhere: who only looks makes none."""
+        """Use an empty temporary book inside the block if there is none yet, so that reading does not create one."""
         from tallybook.storage import scratch_folder
 
         if self.there:
@@ -129,7 +129,7 @@ class BookReader:
 
     @property
     def there(self) -> bool:
-        """Whether there is a book; looking does not make one."""
+        """Whether the book exists. Does not create it."""
         if self._empty_store is not None:
             return True
         with self._lock:
@@ -141,7 +141,7 @@ class BookReader:
             return self._store is not None
 
     def _ours(self, store: Store) -> Store:
-        """A store that was opened, if its book is this project's. Raises DeclarationError."""
+        """Check that an opened store belongs to this project, and return it. Raises DeclarationError if it does not."""
         try:
             check_owner(store, self.project.catalog.book)
         except DeclarationError:
@@ -162,7 +162,7 @@ class BookReader:
 
     @property
     def version(self) -> int:
-        """The newest version of the book; 0 where there is none."""
+        """The newest version of the book; 0 if there is no book."""
         return self.store.ledger.version() if self.there else 0
 
     def version_at(self, day: date | None) -> int | None:
@@ -171,14 +171,14 @@ class BookReader:
         return self.store.ledger.version_at(calendar.end_of(day, self.project.catalog.book.timezone))
 
     def keys(self, names: Sequence[str]) -> dict[str, str]:
-        """Under which name the points of each metric are kept."""
+        """The key under which the points of each metric are stored."""
         if not self.there:
             return {name: name for name in names}
         kept, catalog = self.store.ledger.metric_keys(), self.project.catalog
         return {name: kept_under(kept, name, catalog.metrics[name].renamed_from) for name in names}
 
     def snapshot(self, keys: Mapping[str, str], version: int | None) -> VersionSnapshot:
-        """What the ledger knows of these metrics, at a version or now."""
+        """The ledger's data about these metrics, at a version or now."""
         if not self.there:
             return VersionSnapshot(version=0, files=(), coverage={}, definitions={})
         known = self.store.snapshot(keys.values(), version=version)
@@ -186,13 +186,14 @@ class BookReader:
 
     @property
     def taken_back(self) -> TakenBack:
-        """The days that were collected under a clock that was ahead, until a run takes them back."""
+        """Days that were collected while a clock was ahead, until a run removes them."""
         if not self.there:
             return TakenBack()
         return taken_back(self.store.ledger, now=self.now, zone=self.project.catalog.book.timezone)
 
     def bound(self, metric: Metric, key: str, known: VersionSnapshot, asked: str | None) -> StoredDefinition | None:
-        """The definition as it was last collected: today's declaration, or the one asked for."""
+        """The last collected definition that equals the current declaration, or the requested definition. None if the
+        current declaration was never collected."""
         declared = metric.fingerprint(self.project.catalog.book.timezone, {})
         for definition in known.definitions.get(key, ()):
             if definition.id == asked or (asked is None and definition.declared == declared):
@@ -210,7 +211,7 @@ class BookReader:
         return None
 
     def imported(self, key: str, known: VersionSnapshot) -> tuple[StoredDefinition, Coverage] | None:
-        """What was imported of a metric last, and its days."""
+        """The last imported definition of a metric and its days; None if nothing was imported."""
         for definition in known.definitions.get(key, ()):
             if definition.declared == IMPORTED:
                 bound = json_decoder(StoredDefinition).decode(definition.body)
@@ -218,7 +219,7 @@ class BookReader:
         return None
 
     def collected(self, key: str, known: VersionSnapshot) -> list[Definition]:
-        """The definitions under which a metric was collected, newest first: not those of imported values."""
+        """The definitions under which a metric was collected, newest first, without imported ones."""
         return [d for d in known.definitions.get(key, ()) if d.declared != IMPORTED]
 
     def why_unknown(self, name: str, key: str, known: VersionSnapshot) -> str:
@@ -231,7 +232,7 @@ class BookReader:
         return f"{name} was never collected: tallybook run"
 
     def ground(self, question: Query, version: int | None, as_of: date | None, reading: ReadSession) -> QueryContext:
-        """What a question is answered from: the definitions and covered days of its metrics, and their points."""
+        """The context of a question: the definitions and covered days of its metrics, and their points."""
         catalog = self.project.catalog
         names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
         keys = self.keys(names)
@@ -274,7 +275,7 @@ class BookReader:
         )
 
     def computed(self, question: Query, as_of: date | None, engine: duckdb.DuckDBPyConnection) -> Computed:
-        """The dimensions of a question that no metric stores."""
+        """The dimensions of a question that are computed instead of stored."""
         if not (names := attributes_of(self.project.catalog, question)) or not self.there:
             return {}
         ledger = EntityLedger(self.store.ledger, self.store.files)
@@ -285,18 +286,18 @@ class BookReader:
         )
 
     def entity_commit(self, question: Query) -> int:
-        """The commit of users and accounts that an answer depends on; 0 where it depends on none."""
+        """The commit of users and accounts that an answer depends on; 0 if it depends on none."""
         if not (attributes_of(self.project.catalog, question) and self.there):
             return 0
         return EntityLedger(self.store.ledger).number()
 
     def covered(self, key: str, definition: str | None, known: VersionSnapshot) -> tuple[tuple[date, date], ...]:
-        """The collected days of a definition as (first, last) stretches, neighbors made one."""
+        """The collected days of a definition as stretches (first, last); adjacent stretches are merged."""
         several = known.coverage.get((key, definition or ""), ())
         return tuple(calendar.merge_stretches((one.first, one.last) for one in several))
 
     def coverages(self, metric: Metric, key: str, known: VersionSnapshot) -> tuple[Coverage, dict[str, Coverage]]:
-        """(the days known under today's definition, those of every other one)."""
+        """(the days covered under the current definition, the days covered under each other one)."""
         bound = self.bound(metric, key, known, None)
         every = {
             definition: Coverage(self.covered(key, definition, known))
@@ -308,7 +309,7 @@ class BookReader:
         return own, every
 
     def expected_from(self, metric: Metric, own: Coverage) -> date | None:
-        """The first day that should be there."""
+        """The first day on which the metric is expected to be covered; None if there is none."""
         begun = own.stretches[0][0] if own.stretches else None
         return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
 
@@ -317,7 +318,7 @@ class BookReader:
         return [RunRecord(**run) for run in self.store.ledger.runs(limit)] if self.there else []
 
     def is_forgotten(self, name: str) -> bool:
-        """Whether the book contains nothing of a metric that is declared, or that was forgotten before."""
+        """Whether the book contains nothing of a metric that is declared or was forgotten before."""
         declared, ledger = self.project.catalog.metrics.get(name), self.store.ledger if self.there else None
         if ledger is None or (declared is not None and declared.derived):
             return False
@@ -325,7 +326,7 @@ class BookReader:
         return key not in ledger.snapshot().definitions and (declared is not None or name in ledger.forgotten())
 
     def kept(self, name: str) -> tuple[str, str]:
-        """(the metric, the key its points are kept under). Raises QueryError when the book holds nothing of it."""
+        """(the metric, the key of its points). Raises QueryError if the book contains nothing of it."""
         catalog, ledger = self.project.catalog, self.store.ledger if self.there else None
         declared = catalog.metrics.get(name)
         if declared is not None and declared.derived:
@@ -343,14 +344,14 @@ class BookReader:
 
 
 def attributes_of(catalog: Catalog, question: Query) -> list[str]:
-    """The dimensions of a question that are attributes of users or accounts, and not stored by its metrics."""
+    """The dimensions of a question that are attributes of users or accounts and that its metrics do not store."""
     stored = {d for name in question.metrics for o in catalog.operands(name) for d in catalog.metrics[o].series_dims}
     asked = dict.fromkeys([*question.by, *(one.dimension for one in question.filters)])
     return [name for name in asked if name not in stored and parse_attribute(name) is not None]
 
 
 def _has_dimensions(bound: StoredDefinition, question: Query, ignored: set[str]) -> None:
-    """Raises QueryError when an old definition was split by other dimensions than those asked for, except `ignored`."""
+    """Raise QueryError if an old definition lacks a requested dimension, except those in `ignored`."""
     asked = [d for d in (*question.by, *(f.dimension for f in question.filters)) if d not in ignored]
     lacking = [d for d in asked if d not in bound.metric.series_dims and parse_attribute(d) is None]
     if lacking:

@@ -1,4 +1,4 @@
-"""What the verbs of a book return: frozen values whose fields are the documented JSON."""
+"""The values that methods of `Book` return: frozen structs whose fields are the documented JSON."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ D = TypeVar("D")
 
 
 class BookRecord(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name.rstrip("_")):
-    """A value that a verb of `Book` returns. A field `from_` is `from` in JSON."""
+    """A value that a method of `Book` returns. A field `from_` is called `from` in JSON."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The documented JSON as plain values: days as ISO texts."""
+        """The documented JSON as plain values. Days are ISO texts."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         return plain
 
 
 class RunRecord(BookRecord, frozen=True, kw_only=True):
-    """A run, an import or a forgetting, as the ledger keeps it. Instants are ISO texts in UTC; `finished` is None
-    while it lasts. `report` is what it did, metric by metric."""
+    """A run, an import or a deletion (forget), as stored in the ledger. Instants are ISO texts in UTC.
+
+    `finished`: None while it is running. `report`: its results, by metric."""
 
     run: int
     what: str
@@ -33,7 +34,7 @@ class RunRecord(BookRecord, frozen=True, kw_only=True):
 
 
 class KnownDefinition(BookRecord, frozen=True, kw_only=True):
-    """A definition of a metric that the book contains: since when, and how many days under it."""
+    """A definition of a metric in the book: since when it exists, and the number of its days."""
 
     id: str
     created: str
@@ -41,9 +42,9 @@ class KnownDefinition(BookRecord, frozen=True, kw_only=True):
 
 
 class DescribedMetric(BookRecord, Generic[D], frozen=True, kw_only=True):
-    """A declared metric, with how much of it is collected under today's definition.
+    """A declared metric, and the days collected under its current definition.
 
-    `from_` and `to` are the first and the last collected day, `gaps` the days missing between them."""
+    `from_` and `to`: the first and last collected day. `gaps`: the number of missing days between them."""
 
     metric: str
     kind: str
@@ -67,8 +68,10 @@ class MetricDescription(DescribedMetric[str], frozen=True, kw_only=True):
 
 
 class MetricDetails(DescribedMetric[KnownDefinition], frozen=True, kw_only=True):
-    """A declared metric with every definition, newest first, and the collected and missing ranges of days, both ends
-    included. `operands` are the metrics that a derived one is made of."""
+    """A declared metric with every definition, newest first, and its collected and missing ranges of days, both ends
+    included.
+
+    `operands`: the metrics from which a derived metric is computed."""
 
     operands: list[str]
     coverage: list[tuple[str, str]]

@@ -1,4 +1,4 @@
-"""How many rows an answer has at least, counted by the engine before anything of it is computed."""
+"""A lower bound for the rows of an answer, counted by the engine before the answer is computed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from tallybook.query.reach import ranged
 
 
 def rows_at_least(query: Query, context: QueryContext, most: int) -> int:
-    """A number of rows that the answer certainly has: of periods and series with a fact, of the metric with the most of
-    them. 0 where the answer has no dimensions, or leaves rows out, and where it can hardly have more than `most`."""
+    """A number of rows that the answer has at least: periods and series with a fact, for the metric that has most.
+
+    0 if the answer has no dimensions or leaves out rows, or if it is unlikely to have more than `most` rows."""
     leaves_out = query.top or query.limit is not None or query.having or query.window or query.weekdays is not None
     if not query.by or leaves_out or query.segments or query.shift or query.is_split_by_weekday or context.computed:
         return 0

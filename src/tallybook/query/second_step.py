@@ -6,13 +6,13 @@ from tallybook.core import FLOAT, INTEGER, Then
 from tallybook.query.exact_sums import wide_sum
 
 MAX_SQUARE = 1e150
-"""Of a value whose square is to fit a DOUBLE."""
+"""Limit for a value whose square must fit a DOUBLE."""
 
 
 def second_step(second: Then, kind: str, own: str, *, wide: bool = False) -> tuple[str, str]:
-    """(SQL, type) of an aggregate over the `value` of type `kind` of every entity that meets `own`.
+    """(SQL, type) of an aggregate over the `value`, of type `kind`, of every entity that meets the condition `own`.
 
-    `wide`: where it does not fit, null; without it the engine raises an error."""
+    On overflow the result is null with `wide`; without it, the engine raises an error."""
     value = "CAST(value AS DOUBLE)"
     if wide and kind != FLOAT and second.agg in ("sum", "avg"):
         exact, rounded = wide_sum("value", f" {own}")

@@ -1,6 +1,6 @@
-"""Segments: the same question once for each of several named lists of filters, as series of one answer.
+"""Segments: the same question for each of several named lists of filters, as series of one answer.
 
-Nothing is added over segments. A fact may be in several of them or in none."""
+Nothing is summed over segments, because a fact may be in several of them or in none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tallybook.query.questions import Query
 
 SEGMENT = "segment"
-"""The column with the name of the segment of each row."""
+"""The column with the segment name of each row."""
 MAX_SEGMENTS = 20
 _WIDTHS = ("integer", "decimal", "float")
 Row = dict[str, Any]
@@ -29,14 +29,14 @@ Q = TypeVar("Q")
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionSegment:
-    """A name and its conditions, each a filter like those of `--where`, which are read together like those."""
+    """A name and its conditions. Each is a filter like those of `--where`, and they are combined like those."""
 
     name: str
     where: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """The segment as it is written in a question."""
+        """The segment as written in a question."""
         return f"{self.name}: {', '.join(self.where)}"
 
 
@@ -49,7 +49,7 @@ class SegmentQuery(Generic[Q]):
 
 
 def parse_segment(text: str) -> QuestionSegment:
-    """The segment of `paid: plan=pro, country=DE`. Raises QueryError with the form there is."""
+    """Parse a segment such as `paid: plan=pro, country=DE`. Raises QueryError with the expected form."""
     written = split_segment(text)
     name, where = written.name, written.conditions
     for one in where:
@@ -62,7 +62,7 @@ def parse_segment(text: str) -> QuestionSegment:
 
 
 def segments_of(question: Question) -> list[QuestionSegment]:
-    """The segments of a question. Raises QueryError where one is not understood or a name is used twice."""
+    """The segments of a question. Raises QueryError for an invalid segment or a repeated name."""
     found: dict[str, QuestionSegment] = {}
     for text in question.segments:
         one = parse_segment(text)
@@ -75,7 +75,7 @@ def segments_of(question: Question) -> list[QuestionSegment]:
 
 
 def check_segments(catalog: Catalog, question: Question, check: Callable[[Question], Query]) -> Query:
-    """The Query of a question with segments; `check` makes that of each segment. Raises as `check`."""
+    """The Query of a question with segments. `check` creates the Query of each segment, and its errors are raised."""
     segments = segments_of(question)
     plain = replace(question, segments=(), sort=[key for key in question.sort if key.removeprefix("-") != SEGMENT])
     group = len(plain.within) + 1
@@ -96,7 +96,7 @@ def check_segments(catalog: Catalog, question: Question, check: Callable[[Questi
 
 
 def side_by_side(query: Query, results: Sequence[Result], arranged: Callable[[Query, list[Row]], list[Row]]) -> Result:
-    """One answer of those of the segments: by period, then segment in the order of the question."""
+    """Combine the answers of the segments into one: by period, then by segment in the order of the question."""
     names = [one.segment.name for one in query.segments]
     by_period: dict[date | None, list[Row]] = {}
     for name, result in zip(names, results, strict=True):
@@ -123,8 +123,9 @@ def _wrong(message: str, hint: str) -> QueryError:
 
 
 def _check_words(name: str, where: Sequence[str], words: Sequence[str]) -> None:
-    """Raises QueryError where `and` and `or` would not mean what filters mean: filters of one dimension with = are
-    alternatives, all others must be true together."""
+    """Raise QueryError if `and` and `or` would mean something else than the filters do.
+
+    Filters on one dimension with = are alternatives; all others must be true together."""
     if "and" in words and "or" in words:
         raise _wrong(
             f"segment {name!r} has both `and` and `or`, which people read in two ways",
@@ -147,7 +148,7 @@ def _check_words(name: str, where: Sequence[str], words: Sequence[str]) -> None:
 
 
 def _checked(plain: Question, segment: QuestionSegment, check: Callable[[Question], Query]) -> Query:
-    """The Query of one segment. Errors that only its conditions have name it."""
+    """The Query of one segment. Errors that only its conditions cause name the segment."""
     try:
         return check(BoundedQuestion.bounded(plain, [*plain.within, segment.where]))
     except QueryError as error:
@@ -158,7 +159,7 @@ def _checked(plain: Question, segment: QuestionSegment, check: Callable[[Questio
 
 
 def _widest(columns: Sequence[Column]) -> Column:
-    """The column of which all values have the type. Without a value its type may depend on the filters."""
+    """The column with the widest type. A column without values may have a narrower type that depends on the filters."""
     return max(columns, key=lambda one: _WIDTHS.index(one.type) if one.type in _WIDTHS else 0)
 
 

@@ -1,4 +1,4 @@
-"""A formula of several series: `B / A`, computed for each period from their finished values."""
+"""A formula of several series, such as `B / A`, computed for each period from their finished values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tallybook.core import SERIES_LETTERS, Result, evaluate, is_close
 
 @dataclass(frozen=True, kw_only=True)
 class FormulaValue:
-    """The value of one period. `why`: why it is not known."""
+    """The value of one period. `why`: the reason if it is unknown."""
 
     value: float | None
     is_complete: bool = True
@@ -21,7 +21,7 @@ class FormulaValue:
 
 
 def formula_values(parsed: Any, results: Mapping[str, Result], today: date) -> dict[date, FormulaValue]:
-    """By period. A period in which the series do not cover the same days is not known."""
+    """The values by period. A period in which the series cover different days is unknown."""
     rows: dict[str, dict[date, Any]] = {}
     for letter, result in results.items():
         name = result.metric_columns[0].name
@@ -45,13 +45,13 @@ def _days(row: Mapping[str, Any], name: str) -> tuple[int, int]:
 
 
 def _value(parsed: Any, parts: Sequence[Any], gone: int | None) -> FormulaValue:
-    """`gone`: of a running period, how many of its days are over."""
+    """`gone`: in a running period, the number of its days that have ended."""
     if any(part is None or part[1] is None for part in parts):
         return FormulaValue(value=None, is_complete=False, why="a series is not known")
     days = {part[2] for part in parts}
     is_complete = all(have == expected for have, expected in days)
     if len(days) > 1 or not (is_complete or next(iter(days))[0] == gone):
-        # As many days may still be other days.
+        # The same number of days may still be different days.
         return FormulaValue(value=None, is_complete=False, why="the series do not cover the same days")
     leaves = [Decimal(part[1]) if isinstance(part[1], int) else part[1] for part in parts]
     try:
@@ -63,8 +63,10 @@ def _value(parsed: Any, parts: Sequence[Any], gone: int | None) -> FormulaValue:
 
 
 def keeps_its_size(parsed: Any, growing: Collection[str]) -> bool:
-    """Whether a part of a period can be compared with whole ones: the formula stays the same where the series that
-    grow during a period have only half of what they will have. True for `B / A` of two totals, not for `B - A`."""
+    """Whether the value of part of a period is comparable with that of whole periods.
+
+    True if the formula's value stays the same when the series that grow during a period have half of their final
+    values: true for `B / A` of two totals, not for `B - A`."""
     sizes = dict(zip(SERIES_LETTERS, map(Decimal, ("1.7", "2.3", "3.1", "4.9")), strict=True))
     halves = {letter: size / 2 if letter in growing else size for letter, size in sizes.items()}
     try:

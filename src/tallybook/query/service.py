@@ -1,4 +1,4 @@
-"""Answers questions from a book: at its current version, at the end of a day, or at any version that is kept."""
+"""Answers questions from a book: at its current version, at the end of a day, or at any kept version."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ T = TypeVar("T")
 
 
 class QueryService:
-    """The questions and answers of one book. Safe in several threads, beside a run.
-
-    The latest answers are remembered, each under the version it was read at."""
+    """Answers the questions about one book. Thread-safe, also during a run. Recent answers are cached by version."""
 
     def __init__(self, catalog: Catalog, reader: BookReader) -> None:
         self.catalog, self.reader = catalog, reader
         self._cache = AnswerCache()
 
     def check(self, question: Question) -> Query:
-        """Raises QueryError for what is not declared, Refused for what has no right answer."""
+        """Check a question. Raises QueryError for undeclared names, Refused for a question that has no correct
+        answer."""
         try:
             return check_question(self.catalog, question, today=self.reader.today)
         except QueryError as error:
@@ -42,7 +41,7 @@ class QueryService:
             raise QueryError(error.message, hint=found.sentence, field=error.field) from None
 
     def answer(self, question: Question) -> Result:
-        """The answer of the book, whether or not the question is `live`. Raises as `check`."""
+        """The answer from the book, even if the question is `live`. Raises the errors of `check`."""
         query = self.check(question)
         day = self._as_of(as_day(question.as_of, self.reader.today, "as_of"))
         try:
@@ -57,7 +56,7 @@ class QueryService:
             ) from None
 
     def _as_of(self, day: date | None) -> date | None:
-        """The day, if the book had content at its end. Raises QueryError."""
+        """The day, if the book had content at its end. Raises QueryError otherwise."""
         if day is not None and day > self.reader.today:
             latest = self.reader.today
             raise QueryError(
@@ -69,8 +68,8 @@ class QueryService:
         return day
 
     def csv(self, question: Question) -> str | None:
-        """The bytes of `answer(…).to_csv()` without a Result in between; None for a question that only `answer`
-        answers."""
+        """The text of `answer(…).to_csv()`, created without a Result; None for a question that only `answer`
+        supports."""
         from tallybook.query.lines import csv
 
         if not question.is_plain:
@@ -78,9 +77,9 @@ class QueryService:
         return self._read(self.check(question), None, None, csv)
 
     def lines_at(self, query: Query, version: int) -> str:
-        """What `to_csv(guard=False)` returns for a query at a version of the book, as fast as it can be had.
+        """The result of `to_csv(guard=False)` for a query at a version of the book, by the fastest method available.
 
-        Raises Cleaned where it is not kept any more."""
+        Raises Cleaned if the version is no longer kept."""
         from tallybook.query.lines import csv
 
         written = self._read(
@@ -89,32 +88,33 @@ class QueryService:
         return self.at_version(query, version).to_csv(guard=False) if written is None else written
 
     def stored(self, query: Query, as_of: date | None = None) -> Result:
-        """The answer now or at the end of a day. Raises Cleaned where that version is not kept any more."""
+        """The answer now or at the end of a day. Raises Cleaned if that version is no longer kept."""
         now, version = self.reader.now, self.reader.version_at(as_of)
         newest, today, epoch = self.reader.version, self.reader.today, self._cache.epoch
         entities = self.reader.entity_commit(query)
         if (known := self._cache.get((query, version, newest, today, as_of, entities), now)) is not None:
             return known
         result, hides_days = self._read(query, version, as_of, lambda q, read: (answer(q, read), bool(read.hidden)))
-        if hides_days:  # until a moment that the key does not contain
+        if hides_days:  # not cached: it may change at an instant that is not in the key
             return result
-        # Under the version it was read at: another process may have published one since we looked. An older version is
-        # read again after each newer one, because whoever forgets a person takes it out of every version.
+        # Stored under the version that was read, because another process may have published a newer one meanwhile. An
+        # older version is read again after each newer one, because forgetting a person changes every version.
         read_at = result.version if version is None else newest
         self._cache.keep((query, version, read_at, today, as_of, entities), result, asked=now, epoch=epoch)
         return result
 
     def read(self, question: Question, read: Callable[[Query, QueryContext], T]) -> T:
-        """What `read` finds in the present points for a question. Raises as `check`."""
+        """The result of `read` for a question and its current context. Raises the errors of `check`."""
         return self._read(self.check(question), None, None, read)
 
     def at_version(self, query: Query, version: int) -> Result:
-        """The answer at a version of the book. Raises Cleaned where it is not kept any more."""
+        """The answer at a version of the book. Raises Cleaned if the version is no longer kept."""
         return self._read(query, version, None, answer)
 
     def is_covered(self, query: Query, version: int) -> bool:
-        """Whether every day of a query with a first and a last day is collected, for all of its metrics, at a version.
-        Raises Cleaned where it is not kept any more."""
+        """Whether all metrics of a query are collected on every day of its range, at a version.
+
+        False for a query without a first and a last day. Raises Cleaned if the version is no longer kept."""
         from tallybook.query.metric_attributes import first_missing
 
         first, last = query.first, query.last
@@ -128,18 +128,18 @@ class QueryService:
         )
 
     def forget_answers(self) -> None:
-        """Compute every answer again. The points of a version do not change by a run."""
+        """Clear the cached answers. Cached points stay valid, because a run does not change the points of a version."""
         self._cache.clear()
 
     def read_again(self) -> None:
-        """Compute every answer again, from files that are read again: points of old versions changed."""
+        """Clear the cached answers and points, because points of old versions changed."""
         self._cache.clear()
         self.reader.forget_points()
 
     def _read(
         self, query: Query, version: int | None, as_of: date | None, answer: Callable[[Query, QueryContext], T]
     ) -> T:
-        """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
+        """Read the ledger once, then the files. If a file was deleted meanwhile, start again once."""
         import duckdb
 
         from tallybook.storage import BadFile

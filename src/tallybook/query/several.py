@@ -1,4 +1,4 @@
-"""Many metrics of a question in one pass over their points."""
+"""Merges many metrics of a question in one pass over their points."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tallybook.query.ranges import spans
 
 
 def merge_together(context: QueryContext, query: Query) -> dict[str, MergedValues]:
-    """The totals of flows, and the values of levels on chosen days, of the same measure and dimensions, by metric,
-    merged in one pass over their points. Operands of derived metrics are among them.
+    """The merged values of metrics with the same measure and dimensions, by metric: totals of flows, and levels on
+    chosen days.
 
-    A hundred metrics are then as many scans as there are kinds of measures among them. A metric that shares its pass
-    with no other is absent."""
+    Includes operands of derived metrics. A hundred metrics then need only one scan per kind of measure. A metric
+    that cannot share a pass is absent."""
     assert query.first is not None
     assert query.last is not None
     asked_dims = {*query.by, *(one.dimension for one in query.where)} - set(context.computed)
@@ -30,7 +30,7 @@ def merge_together(context: QueryContext, query: Query) -> dict[str, MergedValue
     for name in dict.fromkeys(operand for asked in query.metrics for operand in context.catalog.operands(asked)):
         bound = context.bounds.get(name)
         if bound is not None and not asked_dims <= set(bound.metric.dims):
-            continue  # an operand that a filter of units leaves as it is: its question is another one
+            continue  # a filter on units does not apply to this operand, so its question differs
         if bound is not None and _mergeable(context, query, name):
             groups.setdefault(_merge_group_key(bound, query), []).append(name)
         elif bound is not None and _has_chosen_days(context, query, name):
@@ -67,7 +67,7 @@ def _mergeable(context: QueryContext, query: Query, name: str) -> bool:
 
 
 def _has_chosen_days(context: QueryContext, query: Query, name: str) -> bool:
-    """Whether the values of a level are those of one day of each period, which no row is carried into."""
+    """Whether the values of a level are those of one day per period, without carried rows."""
     metric, bound = context.catalog.metrics[name], context.bounds[name]
     if any(one in context.computed for one in (*query.by, *(f.dimension for f in query.where))):
         return False
@@ -78,7 +78,7 @@ def _has_chosen_days(context: QueryContext, query: Query, name: str) -> bool:
 
 
 def _merge_group_key(bound: StoredDefinition, query: Query) -> Any:
-    """What metrics must share to be merged by one statement."""
+    """A key of the properties that metrics must share to be merged in one statement."""
     columns = [bound.column(d) for d in (*query.by, *(f.dimension for f in query.where))]
     slots = [(slot.agg, own.type) for slot, own in zip(bound.measure.slots, bound.slots, strict=True)]
     return repr((bound.measure.shell, slots, columns))
@@ -124,6 +124,6 @@ def _by_metric(
     named = {bound.key: name for name, bound in zip(names, bounds, strict=True)}
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
     for row in context.merged_rows(parts, lambda p: p.fetched(build(p))):
-        if row[1] in found:  # not another metric of the very same definition
+        if row[1] in found:  # not another metric with the same definition
             found[row[1]][(row[0], row[2 : n + 1])] = merged(named[row[1]], row, n)
     return {name: found[bound.key] for name, bound in zip(names, bounds, strict=True)}

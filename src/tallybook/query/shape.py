@@ -1,4 +1,4 @@
-"""Changes of finished rows: the comparison beside each number, the top and the rest, order and limit."""
+"""Changes finished rows: adds comparisons, separates the top series from the rest, sorts and limits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def compare(context: QueryContext, query: Query) -> dict[str, Solved]:
-    """Every metric over the days that correspond to those of each period, under that period's name."""
+    """The values of every metric on the comparison days of each period, under that period's first day."""
     if query.compare is None:
         return {}
     before = replace(query, compare=None, shift=query.compare)
@@ -36,7 +36,7 @@ def compare(context: QueryContext, query: Query) -> dict[str, Solved]:
 def add_comparison(
     query: Query, row: Row, name: str, key: Key, now: Solved, then: Solved, cell: Cell, *, known: bool
 ) -> dict[str, Any]:
-    """Put the earlier value, and the change as a fraction of it, beside a number. Returns the notes of both."""
+    """Add the earlier value, and the change as a fraction of it, to a row. Returns the notes of both."""
     was = then.at(key) if known else Cell()
     here, there = now.periods[key[0]], then.periods[key[0]]
     previous, change = compared(name)
@@ -58,7 +58,7 @@ def add_comparison(
 
 
 def _earlier_marks(was: Cell, there: MetricPeriod) -> dict[str, Any]:
-    """The notes of an earlier value that was not collected on all its days."""
+    """Notes that mark an earlier value as carried or imported."""
     return {mark: True for mark, is_so in (("carried", was.carried), ("imported", there.imported)) if is_so}
 
 
@@ -67,9 +67,9 @@ def _origin(period: MetricPeriod) -> str:
 
 
 def _earlier_days(query: Query, show: str, here: MetricPeriod, there: MetricPeriod) -> dict[str, Any]:
-    """The notes of an earlier value that not all its days make, or that more or fewer days make than the value itself.
+    """The notes of an earlier value with missing days, or with another number of days than the current value.
 
-    Whole months of different length are compared on purpose, and only counted."""
+    Whole months of different lengths are compared on purpose; only their days are noted."""
     note: dict[str, Any] = {} if _whole(there) else {"days": there.days, "complete": False}
     if show in ("first", "last") or not here.days or _length(here) == _length(there):
         return note
@@ -83,7 +83,7 @@ def _earlier_days(query: Query, show: str, here: MetricPeriod, there: MetricPeri
 
 
 def _is_a_period(query: Query, period: MetricPeriod) -> bool:
-    """Whether the days are one whole period of the calendar."""
+    """Whether the days are exactly one period of the calendar."""
     if query.scope == "all" or period.last_closed:
         return False
     start = query.calendar.period_start(period.first, query.scope)
@@ -101,7 +101,7 @@ def _change(now: Cell, was: Cell, here: MetricPeriod, there: MetricPeriod) -> tu
 
 
 def _unlike(here: MetricPeriod, there: MetricPeriod) -> str:
-    """Why the two sides are not like for like; empty when they are."""
+    """Why the two values are not comparable; empty if they are."""
     if here.target is not None and there.target is not None:
         if here.beyond_target == there.beyond_target:
             return ""
@@ -116,7 +116,7 @@ def _unlike(here: MetricPeriod, there: MetricPeriod) -> str:
 
 
 def _length(period: MetricPeriod) -> int:
-    """How many days there are to be known of, of a running period those that are over."""
+    """The number of days that should be covered; in a running period only ended days."""
     last = min(period.last, period.last_closed) if period.last_closed else period.last
     return (last - period.first).days + 1 - period.unexpected
 
@@ -129,7 +129,8 @@ def _whole(period: MetricPeriod) -> bool:
 
 
 def top(context: QueryContext, query: Query) -> tuple[tuple[str | None, ...], ...]:
-    """The `query.top` series of which the first metric is largest over the whole range; on a tie the first by name."""
+    """The `query.top` series with the largest value of the first metric over the whole range. Ties are broken by
+    name."""
     assert query.top is not None
     refuse_top(context, query)
     whole = replace(query, scope="all", window=None, compare=None, metrics=query.metrics[:1], fill=False)
@@ -156,7 +157,7 @@ _SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def arranged(query: Query, rows: list[Row]) -> list[Row]:
-    """Those rows that are asked for, in the asked order. Rows of totals are no rows to be sorted: they come last."""
+    """The requested rows in the requested order. Rows of totals are not sorted: they come last."""
     if not (query.having or query.sort or query.limit):
         return rows
     plain = [row for row in rows if not row.get("total") and all(_meets(row, one) for one in query.having)]
@@ -175,7 +176,7 @@ def _meets(row: Row, one: Having) -> bool:
 
 
 def _sorted(rows: list[Row], key: str, *, by_weekday: bool) -> list[Row]:
-    """By one column, unknown values last whichever way round."""
+    """The rows sorted by one column, with unknown values last in both directions."""
     name = key.removeprefix("-")
     known = [row for row in rows if row[name] is not None]
     order = WEEKDAYS.index if by_weekday and name == WEEKDAY else _comparable

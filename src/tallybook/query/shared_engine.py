@@ -1,4 +1,4 @@
-"""One engine for all questions of a book, whatever thread asks: each question has a connection of its own to it."""
+"""One engine for all questions about a book, in all threads. Each question has its own connection to it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadSession:
-    """What one question reads with: its connection, and the points that are kept in memory."""
+    """The resources of one question: its connection, and the cached points."""
 
     engine: duckdb.DuckDBPyConnection
     relation: Callable[[int, Sequence[PointsFile]], Relation]
-    """(version, files) → where its points are read."""
+    """(version, files) → the relation to read its points from."""
 
 
 class SharedEngine:
-    """The engine of a book. Safe in several threads; a forked child makes one of its own.
+    """The engine of a book. Thread-safe; a forked child creates its own.
 
-    Connections of one engine see the same tables, and have temporary tables and results of their own."""
+    Connections of one engine share tables, but have their own temporary tables and results."""
 
     def __init__(self, scan: Callable[[Sequence[PointsFile]], str]) -> None:
         self._scan = scan
@@ -37,12 +37,12 @@ class SharedEngine:
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._shelf: PointsCache | None = None
         self._questions = 0
-        """Asked just now."""
+        """Number of running questions."""
         forks.watch(self)
 
     @contextmanager
     def reading(self) -> Iterator[ReadSession]:
-        """A connection for one question, closed after it."""
+        """A session for one question. Its connection is closed at the end of the block."""
         from tallybook.storage import connect, without_bar
 
         with self._lock:
@@ -59,14 +59,14 @@ class SharedEngine:
                 self._questions -= 1
 
     def forget_points(self) -> None:
-        """Files that were read may have other points now."""
+        """Discard cached points, because files that were read may have changed."""
         with self._lock:
             if self._shelf is not None:
                 self._shelf.forget()
             self._shelf = None
 
     def close(self) -> None:
-        """Let go of the engine. A question that is being answered keeps its own connection until its end."""
+        """Release the engine. A running question keeps its own connection until it ends."""
         with self._lock:
             if self._shelf is not None:
                 self._shelf.closed = True
@@ -77,7 +77,7 @@ class SharedEngine:
     # -- forks
 
     def before_fork(self) -> None:
-        """An engine that nobody asks is closed: a child can neither use nor destroy a copy of it."""
+        """Close an unused engine, because a child can neither use nor destroy a copy of it."""
         self._lock.acquire()
         if not self._questions:
             self.close()

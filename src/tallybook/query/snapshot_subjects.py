@@ -1,5 +1,5 @@
-"""Users or accounts as they are now, for rules: from the columnar copy of their last commit, without a row of Python
-for each."""
+"""The current users or accounts, for rules, read from the columnar snapshot of their last commit without Python
+rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotSubjects:
-    """The commit that was read, the relation and the types of all attributes."""
+    """The commit that was read, the relation, and the types of all attributes."""
 
     number: int
     table: EntityTable
@@ -35,10 +35,10 @@ def snapshot_subjects(
     declared: Iterable[str],
     gone: str,
 ) -> SnapshotSubjects:
-    """Everybody, also the deleted ones, with the attributes of some names in lower case.
+    """All entities, including deleted ones, with the attributes in `names` (lower case).
 
-    `declared`: the attributes that are read from a table, which are unknown for whoever was never read. `gone`: the
-    column that marks the deleted."""
+    `declared`: attributes read from a table, which are unknown for entities that were never read. `gone`: the name
+    of the column that marks deleted entities."""
     found = snapshots.current(engine, kind)
     chosen = [found.types[name] for name in names if name in found.types]
     columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}
@@ -58,7 +58,7 @@ def snapshot_subjects(
 
 
 def _forms(engine: duckdb.DuckDBPyConnection, relation: str) -> dict[str, frozenset[str]]:
-    """By text of WAS_READ, the attributes that it lists; of those who are not deleted."""
+    """The attributes listed in each text of WAS_READ, for entities that are not deleted."""
     read, deleted = identifier(WAS_READ), identifier(IS_DELETED)
     rows = engine.execute(f"SELECT DISTINCT {read} FROM {relation} WHERE NOT {deleted}").fetchall()
     return {text: frozenset(json.loads(text)) for (text,) in rows}

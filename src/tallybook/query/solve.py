@@ -1,4 +1,4 @@
-"""The metrics of a question solved: each by itself, or by the formula of others over the days all of them cover."""
+"""Computes the metrics of a question: each by itself, or by a formula over the days that all its operands cover."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def solve(
     coverage: Coverage | None = None,
     totals: Mapping[str, MergedValues] | None = None,
 ) -> Solved:
-    """The metric `name` over the range of `query` (whose first and last day are set).
+    """The metric `name` over the range of `query`, whose first and last day are set.
 
-    `totals`: those of metrics over all their covered days, where they were merged together."""
+    `totals`: values of metrics that were merged together."""
     metric = context.catalog.metrics[name]
     if metric.derived:
         return _derived(context, query, name, coverage, totals)
@@ -39,7 +39,7 @@ def _derived(
     coverage: Coverage | None,
     totals: Mapping[str, MergedValues] | None,
 ) -> Solved:
-    """Every operand rolled up over the days all of them cover, then the formula, cell by cell."""
+    """Roll up every operand over the days that all of them cover, then apply the formula to each cell."""
     measure = context.catalog.metrics[name].parsed
     assert measure is not None
     own = context.covered(name)
@@ -71,7 +71,7 @@ def _derived(
 
 
 def _for_operand(context: QueryContext, query: Query, name: str, operand: str) -> Query:
-    """The question of an operand: without filters of units that it does not have."""
+    """The question of an operand, without filters on units that it does not have."""
     units, has = context.catalog.unit_dims(name), context.catalog.queryable_dims(operand)
     nested = context.catalog.unit_dims(operand)
     kept = [f for f in query.where if f.dimension not in units or f.dimension in (*has, *nested)]
@@ -79,7 +79,7 @@ def _for_operand(context: QueryContext, query: Query, name: str, operand: str) -
 
 
 def _unfiltered(context: QueryContext, query: Query, name: str) -> str:
-    """Which operands a filter of units leaves as they are, as the end of a sentence."""
+    """The operands to which a filter on units does not apply, as the end of a sentence."""
     catalog, said = context.catalog, []
     for unit in catalog.unit_dims(name):
         without = [o for o in catalog.operands(name) if unit not in catalog.queryable_dims(o)]

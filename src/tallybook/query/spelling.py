@@ -1,4 +1,4 @@
-"""Refused and invalid questions in the words of Python: `show="last"` instead of `--show last`."""
+"""Messages of refused and invalid questions in Python syntax: `show="last"` instead of `--show last`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NUMBERS = ("top", "limit")
 _QUOTED = r"""'[^']*'|"[^"]*\""""
 _DAY = r"\d{4}-\d\d-\d\d|today|yesterday"
 _WORDS = rf"{_QUOTED}|{_DAY}|{'|'.join(SHOWS)}|day|week|month|quarter|year|all|[A-Z]+\b|\d+\b"
-"""Values that an option in a sentence can have; other words after it belong to the sentence."""
+"""Values that may follow an option in a sentence. Any other word after an option belongs to the sentence."""
 _OPTION = rf"--({'|'.join(sorted(_FIELDS, key=len, reverse=True))})\b"
 _METHODS = ("query", "run", "metrics", "coverage", "diff", "forget", "why", "runs", "status", "goals")
-"""Verbs of the command line that are methods of a book."""
+"""Commands that are also methods of a book."""
 _COMMAND = re.compile(
     rf"tallybook (?P<verb>{'|'.join(sorted(_METHODS, key=len, reverse=True))})\b(?: (?P<metrics>(?!-|or\b)[^\s`;]+?))?"
     rf"(?P<options>(?: --[a-z-]+(?: (?:{_QUOTED}|(?!-|or\b)[^\s`;]+?))?)*)(?=[,;:.)`]*(?:\s|`|$))"
@@ -33,7 +33,7 @@ _NEIGHBORS = re.compile(r"""(?:(?<=["\]])|(?<=True)) (?=[a-z_]+=["\[T\d])""")
 
 
 def python_words(text: str) -> str:
-    """A text in which commands are calls of methods of a book, as `book.query`, and options are arguments."""
+    """The text with commands replaced by method calls, such as `book.query`, and options by arguments."""
     called = _COMMAND.sub(_called, text)
     plain = re.sub(rf"without {_OPTION}", _without, called)
     return _NEIGHBORS.sub(", ", _IN_A_SENTENCE.sub(_argument, plain))
@@ -66,7 +66,7 @@ def _called(found: re.Match[str]) -> str:
 
 
 def _written(name: str, values: list[str]) -> str:
-    """One argument; `--by plan,country` is a list."""
+    """One argument in Python syntax. `--by plan,country` becomes a list."""
     if name in _FLAGS and not values:
         return f"{_name(name)}=True"
     if name in _LISTS:
@@ -86,7 +86,7 @@ def _text(value: str) -> str:
 
 @contextmanager
 def errors_in_python_words() -> Iterator[None]:
-    """Questions that are refused or invalid name arguments of Python. `Refused.ask` stays the line for a shell."""
+    """Convert the messages of refused and invalid questions to Python syntax. `Refused.ask` stays a shell command."""
     try:
         yield
     except (QueryError, Refused) as error:

@@ -1,5 +1,7 @@
-"""What rules are about, as a relation of the engine: every user or account, also deleted ones, with the attributes that
-conditions name, now and earlier; or the book, whose attributes are its metrics."""
+"""The subjects of rules as a relation of the engine.
+
+Subjects are all users or accounts, including deleted ones, with the current and earlier values of the attributes in
+conditions; or the book, whose attributes are its metrics."""
 
 from __future__ import annotations
 
@@ -44,44 +46,45 @@ if TYPE_CHECKING:
     from tallybook.query.service import QueryService
 
 IS_GONE = "is gone"
-"""The column that says whether an entity is deleted."""
+"""The column that tells whether an entity is deleted."""
 _SPAN = re.compile(r"\s*(\d+)(?:\.0+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 7 * 86_400}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubjectsQuestion:
-    """Which attributes of which kind, at which instant. Names are in lower case; `earlier` has (name, span)."""
+    """The attributes to load for a kind of subject at an instant. Names are in lower case; `earlier` has (name, span)
+    pairs."""
 
     kind: str
     names: Sequence[str]
     earlier: Sequence[tuple[str, str]]
     now: datetime
     ids: Sequence[str] | None = None
-    """Only these; None: all."""
+    """Load only these entities; None: all."""
     as_of: bool = False
-    """Entities as they were at `now`; else as they are in the ledger."""
+    """Whether entities are loaded as they were at `now` instead of in their current state."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subjects:
-    """The relation, with columns `id`, `is gone` and the attributes."""
+    """The loaded relation, with the columns `id`, `is gone` and the attributes."""
 
     kind: str
     sql: str
     columns: Mapping[str, ConditionColumn]
     earlier: Mapping[tuple[str, str], ConditionColumn]
-    """By (name in lower case, span)."""
+    """Columns of earlier values, by (name in lower case, span)."""
     metrics: frozenset[str]
-    """The attributes that are metrics, in lower case."""
+    """Attributes that are metrics, in lower case."""
     day: date
     """The last day of the metrics."""
     whys: Mapping[str, str] = field(default_factory=dict)
-    """By attribute, why it is unknown for everybody."""
+    """Why an attribute is unknown for every entity, by attribute."""
     commit: int = 0
 
     def earlier_column(self, name: str, span: str) -> ConditionColumn:
-        """The column of an earlier value. Raises QueryError for one that was not asked for."""
+        """The column of an earlier value. Raises QueryError if it was not requested."""
         try:
             return self.earlier[name.casefold(), span]
         except KeyError:
@@ -89,7 +92,7 @@ class Subjects:
 
 
 def load_subjects(service: QueryService, engine: duckdb.DuckDBPyConnection, question: SubjectsQuestion) -> Subjects:
-    """The subjects of a question, in temporary tables of the engine."""
+    """Load the subjects of a question into temporary tables of the engine."""
     zone = service.reader.project.catalog.book.timezone
     day = calendar.day_of(question.now, zone) - ONE_DAY
     if question.kind == SUBJECT_BOOK:
@@ -99,7 +102,7 @@ def load_subjects(service: QueryService, engine: duckdb.DuckDBPyConnection, ques
 
 
 def earlier_instant(now: datetime, span: str, zone: str) -> datetime:
-    """`now` minus a span. Months and years keep the time of day."""
+    """`now` minus a span. Spans of months and years keep the time of day."""
     found = _SPAN.fullmatch(span)
     if found is None:
         raise QueryError(f"{span!r} is not a span", hint="write it as '7 days'")
@@ -112,14 +115,14 @@ def earlier_instant(now: datetime, span: str, zone: str) -> datetime:
 
 
 def earlier_day(day: date, span: str, zone: str) -> date:
-    """The last day of metrics so long ago. Spans shorter than a day are a day."""
+    """The last day of metrics a span ago. Spans shorter than a day count as one day."""
     now = calendar.end_of(day, zone)
     return min(calendar.day_of(earlier_instant(now, span, zone), zone) - ONE_DAY, plus_days(day, -1))
 
 
 @dataclass(frozen=True)
 class _Entities:
-    """Users or accounts while they are loaded."""
+    """Loads users or accounts."""
 
     service: QueryService
     settings: EntitySettings
@@ -132,7 +135,7 @@ class _Entities:
 
     @property
     def declared(self) -> frozenset[str]:
-        """The attributes that are read from a table, in lower case."""
+        """Attributes that are read from a table, in lower case."""
         return frozenset(name.casefold() for name in self.settings.attributes)
 
     @property
@@ -168,7 +171,7 @@ class _Entities:
         )
 
     def table(self, engine: duckdb.DuckDBPyConnection) -> tuple[int, EntityTable, dict[str, str]]:
-        """(commit, the table of attributes that are not metrics, why some are unknown for everybody)."""
+        """(commit, the table of the attributes that are not metrics, why attributes are unknown for every entity)."""
         own = {name.casefold() for name in self.settings.metrics}
         if self.question.ids is not None or self.question.as_of or self.has_past_attributes(own):
             types = self.ledger.types(self.settings.kind)
@@ -183,11 +186,11 @@ class _Entities:
         return now.number, EntityTable(sql=now.table.sql, columns=columns), whys
 
     def has_past_attributes(self, metrics: set[str]) -> bool:
-        """Whether earlier values of attributes that are not metrics are asked for."""
+        """Whether earlier values of attributes that are not metrics were requested."""
         return any(name not in metrics and span != SINCE_LAST for name, span in self.question.earlier)
 
     def metrics(self) -> dict[str, MetricValues]:
-        """The metrics that are named, now and earlier; earlier ones are called name@span."""
+        """The requested metrics, current and earlier. Earlier ones are named name@span."""
         catalog, folded = self.service.catalog, {name.casefold(): name for name in self.settings.metrics}
         wanted = [folded[name] for name in self.question.names if name in folded]
         found = dict(metric_values(self.service, catalog, self.settings, self.day, wanted)) if wanted else {}
@@ -199,10 +202,10 @@ class _Entities:
         return found
 
     def entities(self) -> tuple[int, Iterable[Entity]]:
-        """(commit, the entities that are asked for)."""
+        """(commit, the requested entities)."""
         asked, kind = self.question, self.settings.kind
         if asked.as_of:
-            # What was received at this very instant was there.
+            # Changes received at exactly this instant are included.
             until = stamp_of(asked.now + timedelta(microseconds=1))
             check_begun(self.history, kind, until, f"{asked.now:%Y-%m-%d}", self.zone)
             found = entities_at(self.history.rows(kind), until)
@@ -214,7 +217,7 @@ class _Entities:
     def base(
         self, engine: duckdb.DuckDBPyConnection, types: Mapping[str, AttributeType], entities: Iterable[Entity]
     ) -> tuple[EntityTable, dict[str, str]]:
-        """The table of attributes that are not metrics, and why some are unknown for everybody."""
+        """The table of the attributes that are not metrics, and why attributes are unknown for every entity."""
         own = {name.casefold() for name in self.settings.metrics}
         names = [types[name] for name in self.question.names if name in types and name not in own]
         past = [
@@ -242,8 +245,9 @@ class _Entities:
     def add_missing(
         self, columns: dict[str, ConditionColumn], types: Mapping[str, AttributeType], own: set[str]
     ) -> dict[str, str]:
-        """Attributes without a value yet: those of a table are unknown for everybody, until it is read; those that may
-        be pushed are empty."""
+        """Add attributes that have no value yet.
+
+        Attributes of a table are unknown for every entity until it is read. Attributes that may be pushed are empty."""
         whys: dict[str, str] = {}
         nothing = ConditionColumn(sql="NULL", type=ANY, known="FALSE")
         declared = {name.casefold(): name for name in self.settings.attributes}
@@ -264,7 +268,7 @@ class _Entities:
         declared = self.declared
 
         def was_read(entity: Entity, type_: AttributeType) -> bool:
-            """Whether the value of an attribute is known: one that is read from a table, once it was read."""
+            """Whether the value of an attribute is known. An attribute of a table is known once it was read."""
             return type_.name not in declared or type_.spelled in entity.record.values
 
         spelled = [type_.spelled for type_ in names]
@@ -283,7 +287,7 @@ class _Entities:
             yield row
 
     def then(self, spans: Iterable[str]) -> dict[str, dict[str, Entity]]:
-        """By span, the entities as they were so long ago."""
+        """The entities as they were a span ago, for each span."""
         spans = list(spans)
         history = list(self.history.rows(self.settings.kind)) if spans else []
         return {
@@ -292,7 +296,7 @@ class _Entities:
 
 
 def _unknown_for_somebody(engine: duckdb.DuckDBPyConnection, table: str, flags: Mapping[str, str]) -> set[str]:
-    """The columns, with their flags, that are unknown for somebody who is not gone."""
+    """The columns, given with their flags, that are unknown for some entity that is not deleted."""
     if not flags:
         return set()
     asked = ", ".join(f"coalesce(bool_and({flag} OR {identifier(IS_GONE)}), TRUE)" for flag in flags.values())

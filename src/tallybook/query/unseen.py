@@ -1,4 +1,4 @@
-"""Filter values that no row ever had: a typo would look like a true zero."""
+"""Detects filter values that no row ever had, because a typing error would look like a true zero."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tallybook.query.questions import Query
 from tallybook.storage import literal
 
 MAX_SUGGESTED = 10_000
-"""Values of a dimension among which the nearest one is looked for."""
+"""Maximum number of values of a dimension among which the closest is searched."""
 
 _LOGICAL = {"true": "1", "false": "0", "yes": "1", "no": "0", "1": "true", "0": "false", "t": "true", "f": "false"}
-"""How another database, or a person, writes a value that is true or false."""
+"""Other spellings of boolean values, by people or other databases."""
 
 
 def unseen_values(
     context: QueryContext, query: Query, solved: Mapping[str, Solved] | None = None
 ) -> dict[str, list[str]]:
-    """By metric, a sentence for each filter value that none of its rows ever had.
+    """A sentence for each filter value that no row of a metric ever had, by metric.
 
-    `solved`: the answers. Where one shows that its filters found something, the points are not read for it."""
+    `solved`: the answers. If an answer shows that the filters matched something, points are not read for it."""
     found: dict[str, list[str]] = {}
     for name in query.metrics:
         filters = _doubtful(query.where, solved[name] if solved else None)
@@ -36,8 +36,10 @@ def unseen_values(
 
 
 def _doubtful(where: Sequence[Filter], solved: Solved | None) -> list[Filter]:
-    """The filters that may have found nothing: all without an answer; else those beside others of their dimension,
-    and those that exclude."""
+    """The filters that may have matched nothing.
+
+    Without an answer: all filters. Otherwise: filters with alternatives on the same dimension, and excluding
+    filters."""
     equal = [one.dimension for one in where if one.equal]
     nothing = solved is None or not solved.cells
     return [one for one in dict.fromkeys(where) if nothing or not one.equal or equal.count(one.dimension) > 1]
@@ -69,7 +71,7 @@ def _values(context: QueryContext, bound: StoredDefinition, dimension: str) -> l
 
 
 def _points(context: QueryContext, bound: StoredDefinition, what: str) -> str:
-    """SELECT of all days of a metric under one definition."""
+    """SELECT over all days of a metric under one definition."""
     relation = context.relation(ADDITIVE, bound.key, date.min, date.max)
     return (
         f"SELECT {what} FROM {relation.sql} WHERE metric = {literal(bound.key)} "
@@ -78,7 +80,7 @@ def _points(context: QueryContext, bound: StoredDefinition, what: str) -> str:
 
 
 def _nearest(value: str | None, values: Iterable[str | None]) -> str:
-    """The value that was meant, as it is written in a filter; '' where none is near."""
+    """The value that was probably meant, as written in a filter; '' if none is close."""
     there = set(values)
     if not value:
         other = "" if value is None else None
@@ -94,7 +96,7 @@ def _nearest(value: str | None, values: Iterable[str | None]) -> str:
 
 
 def with_unseen(rows: Sequence[dict[str, Any]], unseen: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """The rows, each value that such a filter made with the reason in its notes."""
+    """The rows, with the reason in the notes of each value that such a filter produced."""
     return [_noted(row, unseen) for row in rows] if unseen else list(rows)
 
 

@@ -1,7 +1,7 @@
-"""The weekday as a breakdown that no metric stores: the same question for the days of each weekday, side by side.
+"""The weekday as a dimension that no metric stores: the same question for the days of each weekday.
 
-Days are chosen, not points: an average by weekday is over the covered days of that weekday, and the last value of a
-month is that of its last Monday. A dimension of that name is used instead where the metrics have one."""
+Days are selected, not points: an average by weekday covers the collected days of that weekday, and the last value of
+a month is that of its last Monday. If the metrics have a dimension of that name, it is used instead."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class WeekdaysAsked:
-    """The weekdays of a question, Monday is 0. `only`: the filtered ones. `is_split`: whether it is split by them."""
+    """The weekdays of a question; 0 is Monday. `only`: the filtered ones. `is_split`: whether the question is split by
+    weekday."""
 
     only: frozenset[int] | None = None
     is_split: bool = False
 
 
 def weekdays_asked(catalog: Catalog, names: Sequence[str], by: Sequence[str], where: Sequence[Filter]) -> WeekdaysAsked:
-    """What a question asks of weekdays. Raises Refused where only some of its metrics have a dimension `weekday`."""
+    """The use of weekdays in a question. Raises Refused if only some of its metrics have a dimension `weekday`."""
     if WEEKDAY not in by and all(one.dimension != WEEKDAY for one in where):
         return WeekdaysAsked()
     operands = {name: catalog.operands(name) for name in names}
@@ -47,7 +48,7 @@ def weekdays_asked(catalog: Catalog, names: Sequence[str], by: Sequence[str], wh
 
 
 def _only(filters: Sequence[Filter]) -> frozenset[int] | None:
-    """The weekdays that the filters let through: with = one of them, with != none of them."""
+    """The weekdays that the filters select: one of the values with =, none of the values with !=."""
     if not filters:
         return None
     chosen = set(range(7))
@@ -65,7 +66,7 @@ def _number(value: str | None) -> int:
 
 
 def check_weekdays(query: Query, shows: Sequence[str]) -> None:
-    """Raises Refused for what has no right answer by weekday."""
+    """Raise Refused for a question that has no correct answer by weekday."""
     if query.weekdays is None and not query.is_split_by_weekday:
         return
     if query.weekdays is not None and not query.weekdays:
@@ -85,7 +86,7 @@ def check_weekdays(query: Query, shows: Sequence[str]) -> None:
 
 
 def days_of_each(query: Query) -> list[Query]:
-    """The question of each weekday, Monday first, without the column of the weekday."""
+    """The question for each weekday, Monday first, without the weekday column."""
     by, only = tuple(name for name in query.by if name != WEEKDAY), query.weekdays
     each = [number for number in range(7) if only is None or number in only]
     return [replace(query, by=by, weekdays=frozenset([number]), is_split_by_weekday=False) for number in each]
@@ -96,8 +97,9 @@ def rows_by_weekday(
     solve: Callable[[Query], Mapping[str, Solved]],
     rows_of: Callable[[Query, Mapping[str, Solved]], list[Row]],
 ) -> tuple[dict[str, Solved], list[Row]]:
-    """(one of the solved questions, the rows of all): by period, then by dimension. A period without a weekday has no
-    row of it."""
+    """(one of the solved questions, the rows of all, sorted by period, then by dimension).
+
+    A period without a day of some weekday has no row for that weekday."""
     found: list[tuple[tuple[Any, ...], Row]] = []
     known: dict[str, Solved] = {}
     for one in days_of_each(query):

@@ -37,7 +37,7 @@ class Traffic:
     reads: int = 0
     writes: int = 0
     refused: list[str] = field(default_factory=list)
-    """The exhausted quotas, as Google names them."""
+    """The exhausted quotas, by Google's names."""
 
 
 class _Lost(Exception):

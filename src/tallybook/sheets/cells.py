@@ -136,7 +136,7 @@ def _serial(days: float, form: Cell, value: object) -> Cell:
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone of a document, a name of the CLDR or GMT-07:00. Raises CellError."""
+    """The time zone of a document, given by a CLDR name or an offset such as GMT-07:00. Raises CellError."""
     from zoneinfo import ZoneInfo
 
     try:

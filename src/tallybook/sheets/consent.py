@@ -97,10 +97,10 @@ def request_consent(client: OAuthClient, scopes: Sequence[str], places: Places, 
 
 
 def exchange_answer(asked: ConsentRequest, url: str, places: Places, *, now: datetime) -> Keys:
-    """The keys for the address that the browser was redirected to.
+    """Exchange the address that the browser was redirected to for the keys.
 
-    Raises SignInError: consent refused, wrong state, a used or expired code, an unknown client, a box that was not
-    checked. Raises DestinationUnavailable: no network."""
+    Raises SignInError: consent refused, wrong state, a used or expired code, an unknown client, an unchecked box.
+    Raises DestinationUnavailable: no network."""
     return _exchanged(asked, code_in(asked, url), places, now)
 
 

@@ -31,7 +31,8 @@ NAMES = {
     "refresh_token": "TALLYBOOK_GOOGLE_REFRESH_TOKEN",
 }
 SERVICE_ACCOUNT = "TALLYBOOK_GOOGLE_SERVICE_ACCOUNT"
-"""The environment variable with the key of a service account: its file, or its JSON for hosts without a disk."""
+"""The environment variable with the key of a service account: the path of its file, or its JSON for hosts without a
+disk."""
 FILE = "TALLYBOOK_GOOGLE_FILE"
 _RING = ("tallybook", "google")
 _SETUP = "`tallybook sheets setup` gets them from Google"
@@ -53,7 +54,7 @@ def require_packages(name: str = "google.auth") -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """A client with the refresh token of a user, or the key of a service account."""
+    """The credentials: a client with the refresh token of a user, or the key of a service account."""
 
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
@@ -147,7 +148,7 @@ class Signer:
             raise SignInError(f"cannot get an access token: {error}", hint=_SETUP) from None
 
     def _refused(self, error: Any) -> SignInError:
-        """The error for a documented refusal of the token server; other responses were rejected before."""
+        """The error for a documented refusal of the token server. Other responses are rejected earlier."""
         body = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Mapping) else {}
         reason, why = str(body.get("error", "refused")), str(body.get("error_description", ""))
         if not body:
@@ -220,7 +221,8 @@ def _age(keys: Keys) -> str:
 
 
 def default_file(env: Mapping[str, str]) -> Path:
-    """The file of the keys: in the folder of the user, not of a project, so that they get into no repository."""
+    """The file of the keys, in the user's folder instead of a project's, so that the keys do not get into a
+    repository."""
     if env.get(FILE):
         return Path(env[FILE]).expanduser()
     home = env.get("XDG_CONFIG_HOME") or env.get("APPDATA") or str(Path("~").expanduser() / ".config")
@@ -310,7 +312,7 @@ def _instant(text: object) -> datetime | None:
 
 
 def save_keys(keys: Keys, path: Path, *, keyring: bool = False) -> None:
-    """Replace the file in one step, readable only by its owner. With `keyring`, the secrets go there instead.
+    """Replace the file in one step, readable only by its owner. With `keyring`, the secrets are stored in the keyring.
 
     For the key of a service account, only its path is stored."""
     kept = keys.as_json()

@@ -16,10 +16,10 @@ from tallybook.sheets.places import AUDIENCE, Places, document as named
 from tallybook.sheets.rows import SHAPE, sheets_of
 
 MAX_DOCUMENT_CELLS = 10_000_000
-"""Maximum cells of a document: rows times columns of all its worksheets, also of empty ones."""
+"""Maximum number of cells in a document: rows times columns of all its worksheets, including empty ones."""
 GOOD, CARE, BAD = "good", "care", "bad"
 _UNKNOWN_DOCUMENT = "tallybook-doctor-asks-for-nothing"
-"""An id that no document has: Sheets responds with 404 if the API is enabled, else with 403."""
+"""An id that no document has. Sheets responds with 404 if the API is enabled, else with 403."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Finding:
 
 
 def examine(keys: Keys, places: Places, *, document: str | None, now: datetime) -> Iterator[Finding]:
-    """Yield the results of all checks that need no writing. Stops at the first bad one, because later checks need
+    """Yield the results of all checks that do not write. Stops at the first bad result, because later checks depend on
     it."""
     yield from _kept(keys)
     yield _lifetime(keys, now)

@@ -20,10 +20,11 @@ class Stamp:
     """An entry that a batch leaves in the document, as proof that it was applied."""
 
     id: int
-    """1 to 2**31 - 1. The same batch has the same id. Of two batches with one id, only the first is applied."""
+    """A number from 1 to 2**31 - 1. Repeating a batch uses the same id. Of two batches with one id, only the first is
+    applied."""
     key: str
     value: str
-    """Distinguishes this batch from another with the same id."""
+    """A text that distinguishes this batch from another one with the same id."""
     sheet_id: int | None = None
     """The sheet of the entry; None: the document."""
 
@@ -40,7 +41,7 @@ def metadata_id(*values: object) -> int:
 
 
 def metadata_creation(location: Json, key: str, value: str, *, metadata_id: int | None = None) -> Json:
-    """The request that creates an entry; without an id, Google chooses one."""
+    """The request that creates an entry. Without an id, Google chooses one."""
     entry = {"metadataKey": key, "metadataValue": value, "location": location, "visibility": "DOCUMENT"}
     known = {"metadataId": metadata_id} if metadata_id is not None else {}
     return {"createDeveloperMetadata": {"developerMetadata": known | entry}}

@@ -14,7 +14,7 @@ PER_MINUTE = 60
 
 @dataclass
 class Bucket:
-    """A token bucket: `burst` requests at once, then `per_minute`; at most their sum in any minute."""
+    """A token bucket: `burst` requests at once, then `per_minute`. At most the sum of both in any minute."""
 
     per_minute: float = 50
     burst: int = 10
@@ -55,9 +55,9 @@ class Bucket:
 
 @dataclass
 class Patience:
-    """Truncated exponential back-off with full jitter, limited in tries and in seconds, as Google recommends.
+    """Truncated exponential back-off with full jitter, limited by tries and by seconds, as Google recommends.
 
-    It waits for the server's Retry-After if that is within the limit."""
+    If the server sends Retry-After and it is within the limit, that wait is used."""
 
     tries: int = 8
     seconds: float = 150.0

@@ -10,12 +10,12 @@ from typing import NamedTuple
 from tallybook.core import DeclarationError, is_service, spreadsheet_id
 
 API = "TALLYBOOK_GOOGLE_API"
-"""The environment variable with the URL of an emulator in place of Google."""
+"""The environment variable with the URL of an emulator that replaces Google."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """The URLs of Google's services. `api`: empty for Google itself, else one URL in place of all of them."""
+    """The URLs of Google's services. `api`: one URL that replaces all of them; empty for Google itself."""
 
     api: str = ""
 
@@ -27,7 +27,7 @@ class Places:
 
     @classmethod
     def of(cls, api: str | None, env: Mapping[str, str]) -> Places:
-        """`api`, else the URL of the environment, else Google."""
+        """`api`, else the URL in the environment, else Google."""
         return cls((api or env.get(API, "")).rstrip("/"))
 
     @property
@@ -54,12 +54,12 @@ class Document(NamedTuple):
 
 
 _WORD = re.compile(r"[\w-]{5,}")
-"""The loose form of an id, which Google checks at once. Ids in files have the strict form of `spreadsheet_id`."""
+"""The loose form of an id, which Google checks immediately. Ids in files have the strict form of `spreadsheet_id`."""
 _GID = re.compile(r"[#&?]gid=(\d+)")
 
 
 def document(text: str) -> Document:
-    """The document of an id or a URL from the browser. Raises DeclarationError."""
+    """The document of an id or of a URL from the browser. Raises DeclarationError."""
     text = text.strip()
     if document_id := spreadsheet_id(text) or (_WORD.fullmatch(text) and text):
         gid = _GID.search(text)

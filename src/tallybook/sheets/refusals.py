@@ -19,7 +19,7 @@ _SETUP = "`tallybook sheets setup` connects again"
 
 @dataclass(frozen=True)
 class Answer:
-    """A response: its status, its body if that is JSON, its headers in lower case."""
+    """A response: its status, its body if it is JSON, and its headers in lower case."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Answer:
 
     @property
     def error(self) -> Mapping[str, Any]:
-        """The error of the body; empty without one."""
+        """The error in the body; empty if there is none."""
         error = self.body.get("error")
         return error if isinstance(error, Mapping) else {}
 
@@ -43,24 +43,24 @@ class Answer:
 
     @property
     def reasons(self) -> set[str]:
-        """The reasons for programs, of both forms."""
+        """The reasons for programs, in both error forms."""
         old = [e.get("reason") for e in self.error.get("errors", ()) if isinstance(e, Mapping)]
         return {str(reason) for reason in [*old, *(d.get("reason") for d in self.details)] if reason}
 
     @property
     def is_busy(self) -> bool:
-        """Whether a quota is exhausted; then nothing was done."""
+        """Whether a quota is exhausted. In that case nothing was done."""
         return self.status == 429 or (self.status == 403 and bool(self.reasons & _BUSY))
 
     @property
     def retry_after(self) -> float | None:
-        """Retry-After, if it is given in seconds (RFC 9110, section 10.2.3)."""
+        """The value of Retry-After if it is given in seconds (RFC 9110, section 10.2.3)."""
         seconds = self.headers.get("retry-after", "")
         return float(seconds) if seconds.isdigit() else None
 
     @property
     def quota(self) -> str:
-        """The exhausted quota, as Google names it."""
+        """The exhausted quota, by Google's name."""
         metadata: Mapping[str, Any] = next(
             (d["metadata"] for d in self.details if isinstance(d.get("metadata"), Mapping)), {}
         )
@@ -76,7 +76,7 @@ class Answer:
 
 
 def refusal(answer: Answer, *, document: str = "", account: str = "") -> DestinationError:
-    """The error for a response without success. `account`: the e-mail of a service account."""
+    """The error for an unsuccessful response. `account`: the e-mail of a service account."""
     if answer.is_busy:
         return DestinationUnavailable(
             f"Google's quota is used up: {answer.quota}",
@@ -124,7 +124,8 @@ def _forbidden(answer: Answer, document: str, account: str) -> DestinationError:
 
 
 def no_drive_space(account: str) -> DestinationError:
-    """The error for a service account that should create a document: it can only write to shared ones."""
+    """The error for a service account that is asked to create a document: it can only write to documents shared with
+    it."""
     return DestinationRefused(
         f"a service account cannot create a document, because it has no space in Google Drive ({account})",
         hint=f"create the document yourself, share it with {account} as Editor, and give its id: --document ID",
@@ -160,10 +161,10 @@ _TEMPORARY = {"temporarily_unavailable", "server_error", "internal_failure", "sl
 
 
 def token_answer_refusal(answer: Answer) -> DestinationUnavailable | None:
-    """The error for a response of the token server that is not about the keys; None for one that is.
+    """The error for a response of the token server that does not concern the keys; None for one that does.
 
-    Only the two responses of RFC 6749 are about the keys: a token (section 5.1) and an `error` in one word (section
-    5.2). A proxy's page, a truncated response or an error of another service can be gone a minute later."""
+    Only the two responses of RFC 6749 concern the keys: a token (section 5.1) and an `error` of one word (section
+    5.2). A proxy's page, a truncated response or an error of another service may be gone a minute later."""
     error = answer.body.get("error")
     if answer.status == 200 and _is_token(answer.body):
         return None
@@ -189,7 +190,7 @@ def _is_token(body: Mapping[str, Any]) -> bool:
 
 
 def token_refusal(error: str, description: str, *, account: str = "", aged: str = "") -> SignInError:
-    """The error for a refusal of the token endpoint. `aged`: what is known about the age of the token."""
+    """The error for a refusal of the token endpoint. `aged`: a text about the age of the token."""
     reason = f"{error}: {description}" if description else error
     if error in ("invalid_client", "unauthorized_client", "deleted_client"):
         return SignInError(

@@ -1,10 +1,9 @@
-"""Positions of rows in a sheet, and the batch that writes them. Pure: takes what was read, returns requests.
+"""Positions of rows in a sheet, and the batch that writes the rows. Pure: takes what was read, returns requests.
 
-Rows are appended below the last row in which one of our columns shows a value. The positions are sent as `updateCells`.
-A claim protects them from concurrent writers: an entry of developer metadata whose id is derived from the sheet and a
-sequence number. Two writers that read the same sheet claim the same number. Google accepts the first batch and refuses
-the second as a whole, which then reads the sheet again.
-"""
+Rows are appended below the last row in which one of our columns shows a value. They are sent with their positions,
+as `updateCells`. A claim protects the positions from concurrent writers: an entry of developer metadata whose id is
+derived from the sheet and a sequence number. Two writers that read the same sheet claim the same number. Google
+accepts the first batch and refuses the second as a whole; the second writer then reads the sheet again."""
 
 from __future__ import annotations
 
@@ -19,19 +18,19 @@ from tallybook.sheets.marks import DELIVERY, Json, metadata_id, metadata_removal
 NONE: Mapping[int, Json] = {}
 KEY = "tallybook.rows"
 MAX_CLAIMS = 50
-"""Maximum claims on a sheet; they take 2 of its 30 kB. They identify a batch whose response was lost, and keep the
-number of a delayed batch taken."""
+"""Maximum number of claims on a sheet; they use 2 of its 30 kB. They identify a batch whose response was lost, and keep
+the number of a delayed batch reserved."""
 SHAPE = "properties.timeZone,sheets(properties(sheetId,title,sheetType,hidden,gridProperties),developerMetadata)"
 """The fields that describe the sheets, without cells."""
 CELLS = f"{SHAPE[:-1]},data(startRow,rowData.values(effectiveValue,dataValidation.condition.type)))"
-"""The same with the displayed values of our columns, and with validation rules, to recognize unchecked boxes."""
+"""The same, plus the displayed values of our columns, and validation rules, which identify unchecked boxes."""
 FORMATS = "sheets.data.rowData.values.userEnteredFormat.numberFormat"
 """The fields with the number formats of cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A finished row. `at`: the row to overwrite, from 1; None: append it below the last one."""
+    """A finished row. `at`: the row to overwrite, counted from 1; None: append it below the last row."""
 
     values: tuple[object, ...]
     at: int | None = None
@@ -39,8 +38,8 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """An entry that a batch left on the sheet: its number, its id, the last row, the first column (from 0) and the
-    number of columns."""
+    """An entry that a batch left on the sheet: its number, its id, the last row, the first column (counted from 0) and
+    the number of columns."""
 
     id: int
     number: int
@@ -69,24 +68,24 @@ class WorksheetRows:
     claims: tuple[Claim, ...] = ()
     """Oldest first."""
     delivery: str = ""
-    """The delivery that writes to it, as `<book>/<delivery>`; empty without one."""
+    """The delivery that writes to it, as `<book>/<delivery>`; empty if there is none."""
 
     def has_batch(self, batch: str) -> bool:
         """Whether a batch was applied."""
         return any(claim.batch == batch for claim in self.claims)
 
     def newest(self, column: int) -> Claim | None:
-        """The last claim of rows that begin at this column. Other programs may write to other columns."""
+        """The last claim whose rows begin at this column. Other programs may write to other columns."""
         return next((claim for claim in reversed(self.claims) if claim.column == column), None)
 
 
 @dataclass(frozen=True)
 class Filled:
-    """Which of the rows from `first` on have values in our columns."""
+    """The filled rows among the rows from `first` on, judged by our columns."""
 
     first: int
     last: int
-    """The last row with a value, from 1; 0: none."""
+    """The last row with a value, counted from 1; 0: none."""
     begins: bool
     """Whether row `first` has a value."""
 
@@ -117,7 +116,7 @@ def _sheet(found: Json, zone: str) -> WorksheetRows:
 
 
 def _claim(entry: Json) -> Claim | None:
-    """The claim of an entry; None if people or other programs changed it."""
+    """The claim in an entry; None if a person or another program changed it."""
     try:
         number, batch, *places = entry["metadataValue"].split()
         last, column, width = map(int, places)
@@ -136,7 +135,7 @@ def filled(read: Json) -> Filled:
 
 
 def formats(read: Json, column: int) -> dict[int, Json]:
-    """The number formats of a row read with FORMATS, by column. `column`: its first one, from 0."""
+    """The number formats of a row read with FORMATS, by column. `column`: the first column, counted from 0."""
     data: Json = next(iter(read["sheets"][0].get("data", ())), {})
     cells = next((row.get("values", ()) for row in data.get("rowData", ())), ())
     found = {place: cell.get("userEnteredFormat", {}).get("numberFormat") for place, cell in enumerate(cells, column)}
@@ -144,7 +143,7 @@ def formats(read: Json, column: int) -> dict[int, Json]:
 
 
 def has_dates(rows: Iterable[Row]) -> bool:
-    """Whether a value needs a number format."""
+    """Whether any value needs a number format."""
     return any(isinstance(value, date | time | timedelta) for row in rows for value in row.values)
 
 
@@ -175,10 +174,10 @@ def plan(
     batch: str,
     above: Mapping[int, Json] = NONE,
 ) -> BatchPlan:
-    """The batch that writes `rows`; those without a position go below row `end`, in order.
+    """The batch that writes `rows`. Rows without a position go below row `end`, in order.
 
-    `column`: our first column, from 0. `width`: the number of our columns. `above`: the number formats of row `end`.
-    Raises CellError."""
+    `column`: our first column, counted from 0. `width`: the number of our columns. `above`: the number formats of
+    row `end`. Raises CellError."""
     places, below = [], end
     for row in rows:
         place = row.at or below + 1
@@ -224,7 +223,7 @@ class _Run:
 def _updates(
     sheet: WorksheetRows, rows: Sequence[Row], places: Sequence[int], column: int, above: Mapping[int, Json]
 ) -> Iterable[Json]:
-    """The fewest requests: one for each block of consecutive rows with the same filled columns."""
+    """The minimal list of requests: one for each block of consecutive rows with the same filled columns."""
     zone = zone_of(sheet.zone) if any(_is_aware(v) for row in rows for v in row.values) else UTC
     runs = [_runs(row, above, column, zone) for row in rows]
     shapes = [tuple((run.column, run.fields, len(run.cells)) for run in row) for row in runs]
@@ -262,7 +261,7 @@ def _runs(row: Row, above: Mapping[int, Json], column: int, zone: tzinfo) -> lis
 
 
 def _with_format(cell: Cell, above: Json | None) -> Cell:
-    """The cell of a date with the format of the cell above it, which people may have chosen."""
+    """The cell of a date, in the format of the cell above it, which people may have chosen."""
     form = cell.get("userEnteredFormat", {}).get("numberFormat")
     if form and above and above.get("type") == form["type"]:
         return {**cell, "userEnteredFormat": {"numberFormat": dict(above)}}

@@ -30,15 +30,15 @@ class Unwritten(RuntimeWarning):
 class Session:
     """Google Sheets for one user.
 
-        with Session(client_id, client_secret, refresh_token) as session:
-            worksheet = session.worksheet("1UgxVGDt8X0YgB9JYRVQ", "Daily")
-            worksheet << 1 << 2
-            worksheet.save_row()
+         with Session(client_id, client_secret, refresh_token) as session:
+             worksheet = session.worksheet("1UgxVGDt8X0YgB9JYRVQ", "Daily")
+             worksheet << 1 << 2
+             worksheet.save_row()
 
-    Without the three keys it uses those that `tallybook sheets setup` saved, or those of the environment. `api`: the
-    URL of an emulator in place of Google. The first request is sent when it is needed. All rows are written at the end
-    of `with`; without `with`, call `close()`. Rows that are pending when the program ends are written then, with a
-    warning."""
+    Without the three keys, it uses the keys saved by `tallybook sheets setup`, or those in the environment. `api`:
+    the URL of an emulator that replaces Google. The first request is sent when it is needed. All rows are written at
+    the end of `with`; without `with`, call `close()`. Rows that are pending when the program ends are written then,
+    with a warning."""
 
     def __init__(
         self,
@@ -58,16 +58,16 @@ class Session:
         self.api = Api(keys, Places.of(api, env), patience=patience)
         self._gathering, self._clock = gathering or Gathering(), clock
         self._worksheets: dict[tuple[str, int | str | None, str], Worksheet] = {}
-        # This also keeps the session alive: rows of an abandoned session are not lost.
+        # This also keeps the session alive, so that rows of an abandoned session are not lost.
         atexit.register(self.at_exit)
 
     # -- documents -------------------------------------------------------------------------------------------
 
     def worksheet(self, document: str, worksheet: int | str | None = None, *, column: str = "A") -> Worksheet:
-        """A worksheet to write rows to, by its id (a number) or its title (text).
+        """A worksheet to write rows to, by its id (a number) or its title (a text).
 
-        `document`: an id or a URL. Default worksheet: the one of the URL, else the first. Rows begin at `column`. The
-        same arguments return the same object, with its unfinished row."""
+        `document`: an id or a URL. The default worksheet is the one in the URL, else the first. Rows begin at
+        `column`. The same arguments return the same object, with its unfinished row."""
         place = named(document)
         which = place.worksheet if worksheet is None else worksheet
         known = self._worksheets.get((place.id, which, column))
@@ -83,7 +83,7 @@ class Session:
         return [self.worksheet(place.id, sheet.id).know(sheet) for sheet in sheets]
 
     def create(self, title: str) -> str:
-        """Create a document in the user's Drive; returns its id. A service account cannot own one."""
+        """Create a document in the user's Drive and return its id. A service account cannot own documents."""
         if self.api.keys.account:
             raise no_drive_space(self.api.keys.account)
         return str(self.api.create(title)["spreadsheetId"])
@@ -92,13 +92,13 @@ class Session:
 
     @property
     def pending(self) -> int:
-        """The number of finished rows of all worksheets that are not known to be written."""
+        """The number of finished rows in all worksheets that are not known to be written."""
         return sum(worksheet.pending for worksheet in self._worksheets.values())
 
     def flush(self) -> int:
-        """Write all finished rows of all worksheets; returns their number.
+        """Write all finished rows of all worksheets, and return their number.
 
-        Raises the first error after trying all worksheets; rows that could not be written stay pending."""
+        Raises the first error after trying all worksheets. Rows that could not be written stay pending."""
         written, failure = 0, None
         for worksheet in self._worksheets.values():
             try:

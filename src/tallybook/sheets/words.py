@@ -1,4 +1,4 @@
-"""Python and toml for a worksheet, to paste."""
+"""Python and TOML lines for a worksheet, to paste."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def session_lines(api: str = "") -> str:
 def delivery_lines(
     document: str, sheet: WorksheetRows, *, metrics: Sequence[str], taken: Collection[str], api: str = ""
 ) -> str:
-    """The table of tallybook.toml that delivers to a worksheet; its name is none of `taken`."""
+    """The table of tallybook.toml that delivers to a worksheet, with a name that is not in `taken`."""
     lines = [
         f"[deliveries.{_name(sheet.title, taken)}]",
         'to = "google_sheets"',

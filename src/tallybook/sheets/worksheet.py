@@ -1,4 +1,4 @@
-"""One worksheet: rows are gathered, then written together, each once."""
+"""One worksheet: rows are gathered and written together, each exactly once."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 MAX_BATCH_CELLS = 40_000
 """Maximum cells of one batch: about 2 MB, the maximum that Google recommends."""
 _MAX_TRIES = 10
-"""How often in succession another writer may be first."""
+"""Maximum number of consecutive attempts in which another writer is first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gathering:
-    """How long finished rows wait for more rows. A single row is written at once."""
+    """Limits for gathering finished rows before they are written. A single row is written immediately."""
 
     rows: int = 500
     cells: int = 20_000
@@ -45,7 +45,7 @@ class Gathering:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Rows that are being sent. They keep their id on every retry: if the sheet has it, they are written."""
+    """Rows that are being sent. Retries use the same id: if the sheet has it, the rows are already written."""
 
     id: str
     rows: list[Row]
@@ -94,15 +94,15 @@ class Worksheet:
         return self.append(value)
 
     def next_row(self) -> None:
-        """Finish the row and begin the next one; `save` writes them. Without values it is a blank line."""
+        """Finish the row and begin the next one; `save` writes both. A row without values is a blank line."""
         self._finish(None)
 
     def save_row(self, row: int | None = None) -> None:
         """Finish the row. `row`: overwrite this row, counted from 1; columns beyond the values stay unchanged.
 
-        A single row is written before this returns. Rows in quick succession are gathered. They are written when there
-        are many, after some seconds, at `flush()` and when the session is closed. Raises the errors of writing; the
-        rows then stay pending, and `flush()` tries again."""
+        A single row is written before this method returns. Rows in quick succession are gathered: they are written
+        when there are many, after some seconds, at `flush()`, and when the session is closed. Raises the errors of
+        writing. The rows then stay pending, and `flush()` tries again."""
         _check_place(row)
         if self._row:
             self._finish(row)
@@ -110,9 +110,9 @@ class Worksheet:
             self.flush()
 
     def save(self, row: int | None = None) -> int:
-        """Finish the current row and write all rows. `row`: the unsent rows go to this row and below.
+        """Finish the current row and write all rows. Returns the number of written rows.
 
-        Returns the number of written rows."""
+        `row`: unsent rows without a position go to this row and the rows below it."""
         _check_place(row)
         if self._row:
             self._finish(None)
@@ -153,10 +153,10 @@ class Worksheet:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def flush(self) -> int:
-        """Write all finished rows now; returns their number.
+        """Write all finished rows now, and return their number.
 
         Raises DestinationRefused, SignInError, DestinationUnavailable or OutcomeUnknown. The rows then stay pending,
-        and the next `flush` continues: rows that turn out to be written are not written again."""
+        and the next `flush` continues. Rows that turn out to be written are not written again."""
         written = 0
         while self._batch or self._saved:
             if self._batch is None:
@@ -211,12 +211,12 @@ class Worksheet:
         return self._sheet
 
     def know(self, sheet: WorksheetRows) -> Self:
-        """Record the state of the worksheet, which was read before; returns self."""
+        """Record the state of the worksheet from an earlier read. Returns self."""
         self._sheet = sheet
         return self
 
     def _look(self) -> tuple[WorksheetRows, Filled]:
-        """The worksheet and its filled rows, from the last known row on; from the top if that row is empty now."""
+        """The worksheet and its filled rows, from the last known row on, or from the top if that row is now empty."""
         known = self._sheet is not None
         sheet = self.sheet
         newest = sheet.newest(self._column)
@@ -226,7 +226,7 @@ class Worksheet:
         except DestinationRefused:
             if not known:
                 raise
-            # People may have made it smaller since it was read.
+            # People may have made the sheet smaller since it was read.
             sheet, shown = self._read(find_worksheet(self._api, self.document, sheet.id), 1)
         if shown.first > 1 and not shown.begins:
             sheet, shown = self._read(sheet, 1)
@@ -239,7 +239,8 @@ class Worksheet:
         return max(1, self._width, newest.width if newest else 0)
 
     def _read(self, sheet: WorksheetRows, first: int) -> tuple[WorksheetRows, Filled]:
-        """The worksheet and its filled rows from `first` on. It is addressed by id, because people change titles."""
+        """The worksheet and its filled rows from `first` on. The worksheet is addressed by id, because people change
+        titles."""
         column = min(self._column, sheet.columns - 1)
         end = min(self._column + self._ours(sheet), sheet.columns)
         place = {"sheetId": sheet.id, "startRowIndex": first - 1, "startColumnIndex": column, "endColumnIndex": end}

@@ -1,1 +1,1 @@
-"""What is behind a number: `why`, lineage, coverage, and the difference of two versions."""
+"""Explanations of numbers: `why`, lineage, coverage, and the difference between two definitions."""

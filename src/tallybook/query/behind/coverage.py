@@ -1,4 +1,4 @@
-"""Which days of a metric the book contains, as a calendar, and what collects those that are missing."""
+"""The coverage of a metric as a calendar, with the commands that collect missing days."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from tallybook.query.reader import BookReader
 from tallybook.query.records import BookRecord
 
 COVERED, OLDER, MISSING, OUTSIDE = "■", "o", "·", " "
-"""A day that is collected, one known only under an older definition, a gap, one that is not asked about."""
+"""Signs of a day: collected, collected only under an older definition, missing, not part of the question."""
 
 
 class CoverageMonth(BookRecord, frozen=True, kw_only=True):
-    """A month as YYYY-MM, with one sign for each of its days."""
+    """A month (YYYY-MM), with one sign for each day."""
 
     month: str
     days: str
 
 
 class CoverageGap(BookRecord, frozen=True, kw_only=True, omit_defaults=True):
-    """Consecutive missing days: the command that collects them, or `why` none does. `known_under` are older definitions
-    that have them."""
+    """Consecutive missing days, with the command that collects them, or `why` they cannot be collected.
+
+    `known_under`: older definitions that have these days."""
 
     from_: str
     to: str
@@ -40,8 +41,9 @@ class CoverageGap(BookRecord, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CoverageCalendar(BookRecord, frozen=True, kw_only=True):
-    """The expected days of one metric: how many of them are collected, month by month, and the gaps. No day is expected
-    of a metric of which nothing is declared to begin or collected."""
+    """The expected days of one metric: how many are collected, the calendar by month, and the gaps.
+
+    No day is expected if the metric has neither a declared start nor a collected day."""
 
     metric: str
     from_: str | None = None
@@ -55,8 +57,10 @@ class CoverageCalendar(BookRecord, frozen=True, kw_only=True):
 def coverage_calendars(
     reader: BookReader, names: Sequence[str], first: date | None, last: date | None
 ) -> list[CoverageCalendar]:
-    """The calendars of these metrics, or of all. Days are expected from the declared start, or the first collected
-    day, to yesterday. Raises QueryError for a metric that is not declared."""
+    """The calendars of these metrics, or of all.
+
+    Expected days run from the declared start, or else the first collected day, to yesterday. Raises QueryError for
+    an undeclared metric."""
     catalog = reader.project.catalog
     chosen = [known_metric(catalog, name) for name in names or catalog.metrics]
     operands = {o for metric in chosen for o in catalog.operands(metric.name)}
@@ -76,10 +80,10 @@ def coverage_calendars(
 def calendar_of(
     metric: Metric, own: Coverage, older: Mapping[str, Coverage], first: date | None, last: date
 ) -> CoverageCalendar:
-    """The days first … last of one metric. `first` None: there is nothing to begin with."""
+    """The calendar of one metric from `first` to `last`. `first` is None if no day is expected."""
     if first is None or last < first:
         return CoverageCalendar(metric=metric.name)
-    # Nearly all days are collected: only the others are looked at one by one.
+    # Nearly all days are collected, so only the others are processed one by one.
     signs = {day: _sign(day, own, older) for day in _not_covered(own, first, last)}
     length = (last - first).days + 1
     return CoverageCalendar(
@@ -94,7 +98,7 @@ def calendar_of(
 
 
 def _not_covered(own: Coverage, first: date, last: date) -> Iterator[date]:
-    """The days first … last that are not covered, in order."""
+    """The days from `first` to `last` that are not covered, in order."""
     if own.only is not None:
         yield from (day for day in calendar.days(first, last) if not own.holds(day))
         return
@@ -109,7 +113,7 @@ def _not_covered(own: Coverage, first: date, last: date) -> Iterator[date]:
 
 
 def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
-    """The first and last day of each month that first … last touches."""
+    """The first and last day of each month that overlaps first..last."""
     start = first.replace(day=1)
     while start <= last:
         after = calendar.next_period(start, "month")
@@ -120,7 +124,8 @@ def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
 def _together(
     parts: Sequence[tuple[Coverage, Mapping[str, Coverage]]],
 ) -> tuple[Coverage, Mapping[str, Coverage]]:
-    """The coverage of a metric made of several: days that all of them have. Older definitions only of a single one."""
+    """The coverage of a metric computed from several: the days that all of them cover. Older definitions only for a
+    single metric."""
     own, older = parts[0]
     for other, _ in parts[1:]:
         own = own & other
@@ -136,7 +141,7 @@ def _sign(day: date, own: Coverage, older: Mapping[str, Coverage]) -> str:
 
 
 def _month(first: date, last: date, signs: Mapping[date, str]) -> CoverageMonth:
-    """The month of the days first … last; `signs`: those of the days that are not covered."""
+    """The calendar month of the days first..last. `signs`: the signs of the days that are not covered."""
     end = calendar.next_period(first.replace(day=1), "month") - ONE_DAY
     days = COVERED * ((last - first).days + 1)
     if signs:
@@ -145,7 +150,7 @@ def _month(first: date, last: date, signs: Mapping[date, str]) -> CoverageMonth:
 
 
 def _stretches(signs: Mapping[date, str]) -> list[list[date]]:
-    """Neighboring days that are missing in the same way."""
+    """Stretches of consecutive days that are missing for the same reason."""
     found: list[list[date]] = []
     for day, sign in signs.items():
         before = found[-1][-1] if found else None

@@ -1,4 +1,4 @@
-"""Describes declared metrics, and how much of each is collected."""
+"""Descriptions of declared metrics, with their collected ranges."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def describe_metrics(reader: BookReader) -> list[MetricDescription]:
 
 
 def describe_metric(reader: BookReader, name: str) -> MetricDetails:
-    """One metric with its covered days, its gaps, and every definition. Raises QueryError for one that is not
-    declared."""
+    """The description of one metric with its covered days, its gaps, and all definitions. Raises QueryError for an
+    undeclared metric."""
     catalog = reader.project.catalog
     metric = known_metric(catalog, name)
     key = reader.keys([name])[name]
@@ -72,7 +72,7 @@ def _described(reader: BookReader, metric: Metric, key: str, known: VersionSnaps
 
 
 def days_without_value(reader: BookReader, due: date) -> dict[str, list[date]]:
-    """Of metrics of pushed values the days up to `due` for which no value came, although one was expected."""
+    """The days up to `due` on which metrics of pushed values expected a value and received none, by metric."""
     catalog = reader.project.catalog
     names = [name for name, metric in catalog.metrics.items() if metric.expect is not None]
     if not names or not reader.there:
@@ -80,7 +80,7 @@ def days_without_value(reader: BookReader, due: date) -> dict[str, list[date]]:
     found = {}
     for name, days in known_event_days(catalog, names, reader.store.ledger).items():
         metric = catalog.metrics[name]
-        # Days before the first value are not late, unless the metric says when it begins.
+        # Days before the first value are not late, unless the metric declares its start.
         start = metric.start or min(days.sent, default=catalog.book.start)
         every = _expected(metric, start, due) if start and start <= due else ()
         found[name] = [day for day in every if day not in days.sent]

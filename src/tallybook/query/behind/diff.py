@@ -1,4 +1,4 @@
-"""What a changed definition does to the numbers: the old one's beside the new one's."""
+"""The effect of a changed definition: the numbers of the old and the new definition side by side."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ DiffNumber = int | float | Decimal
 
 
 class DiffRow(BookRecord, frozen=True, kw_only=True):
-    """One period and series: the book's number, the source's, and their `difference` where both are known. `why` says
-    by side (old, new) why a number is not there."""
+    """One period and series: the number in the book, the number from the source, and their `difference` if both are
+    known.
+
+    `why`: by side (old or new), the reason why its number is missing."""
 
     period: date | None
     series: dict[str, str | None]
@@ -47,8 +49,10 @@ class DiffRow(BookRecord, frozen=True, kw_only=True):
 
 
 class DefinitionDiff(BookRecord, frozen=True, kw_only=True):
-    """What a changed declaration does to the numbers of a metric. `why`: why there is nothing to compare. Otherwise the
-    collected `definition`, its `changed` keys as (old, new), and `rows` at `scope`, or the `error`."""
+    """The effect of a changed declaration on the numbers of a metric.
+
+    `why`: the reason why there is nothing to compare. Otherwise: the collected `definition`, its `changed` keys as
+    (old, new), and `rows` at `scope`, or the `error`."""
 
     metric: str
     unit: str | None
@@ -63,7 +67,7 @@ class DefinitionDiff(BookRecord, frozen=True, kw_only=True):
 
     @property
     def is_compared(self) -> bool:
-        """Whether there are both numbers, or should be."""
+        """Whether the two definitions were to be compared."""
         return self.why is None
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,8 +82,10 @@ class DefinitionDiff(BookRecord, frozen=True, kw_only=True):
 def definition_diffs(
     reader: BookReader, answers: QuestionAnswers, question: Question, definition: str | None
 ) -> list[DefinitionDiff]:
-    """The diff of each metric of `question`, or of every metric whose definition changed. `answers` must also answer
-    live questions; `definition` is the one to compare with instead of the one collected last."""
+    """The diff of each metric in `question`, or of every metric whose definition changed.
+
+    `answers` must also support live questions. `definition`: the definition to compare with; the default is the last
+    collected one."""
     catalog = reader.project.catalog
     names = [known_metric(catalog, name).name for name in question.metrics] or list(catalog.metrics)
     keys = reader.keys(names)
@@ -119,7 +125,7 @@ def _diff(
 def _why_not_compared(
     reader: BookReader, metric: Metric, key: str, known: VersionSnapshot, definition: str | None
 ) -> str:
-    """Why a metric has nothing to compare; empty where it has."""
+    """Why a metric has nothing to compare; empty if it has."""
     catalog = reader.project.catalog
     if metric.derived:
         made_of = ", ".join(catalog.operands(metric.name))
@@ -133,7 +139,8 @@ def _why_not_compared(
 
 
 def changed_keys(old: StoredDefinition, new: Metric, zone: str) -> dict[str, tuple[Any, Any]]:
-    """{key of the declaration: (old value, new value)} of all that a definition is a hash of."""
+    """{key of the declaration: (old value, new value)} for the keys that changed among those that the definition
+    hashes."""
     before, after = _keys(old.metric, old.zone), _keys(new, zone)
     return {key: (before[key], after[key]) for key in before if before[key] != after[key]}
 
@@ -158,7 +165,7 @@ def _keys(metric: Metric, zone: str) -> dict[str, Any]:
 
 
 def side_by_side(metric: str, old: Result, new: Result) -> list[DiffRow]:
-    """A row for each period and series of either answer."""
+    """A row for each period and series that is in either answer."""
     dims = [c.name for c in new.dimension_columns]
     before = {_place(row, dims): row for row in old.data}
     after = {_place(row, dims): row for row in new.data}
@@ -201,7 +208,7 @@ def _close(a: DiffNumber, b: DiffNumber) -> bool:
 
 
 def _why(metric: str, row: Row | None) -> str | None:
-    """Why a value is null; a row that is not there has no facts of its series."""
+    """Why a value is null. A missing row means that there are no facts of its series."""
     if row is None:
         return "no facts"
     notes: Mapping[str, Any] = (row.get("notes") or {}).get(metric) or {}

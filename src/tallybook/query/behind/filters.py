@@ -1,4 +1,4 @@
-"""Filters of deliveries and goals that find nothing: a typing error would look like a true zero."""
+"""Finds filters of deliveries and goals that match nothing, where a typing error would look like a true zero."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tallybook.query.unseen import unseen_values
 
 
 def unseen_filter_values(service: QueryService) -> dict[str, list[str]]:
-    """By delivery and goal (as `deliveries.board`), a sentence for each filter value that no row of the book ever
-    had."""
+    """A sentence for each filter value that no row of the book ever had, by delivery or goal (such as
+    `deliveries.board`)."""
     catalog = service.catalog
     declared = {
         f"deliveries.{d.name}": Question(metrics=d.metrics, by=d.by, where=d.where) for d in catalog.deliveries.values()

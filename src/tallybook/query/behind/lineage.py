@@ -1,4 +1,5 @@
-"""From which tables and columns a metric is made, also through the metrics it is made of. Reads declarations only."""
+"""The tables and columns from which a metric is computed, directly or through other metrics. Reads declarations
+only."""
 
 from __future__ import annotations
 
@@ -11,12 +12,14 @@ from tallybook.core import Catalog, Metric, SourceError, isolated, quiet
 from tallybook.query.records import BookRecord
 
 Columns = dict[str, set[str]]
-"""{table: columns}; columns whose table cannot be told without the database stand under ''."""
+"""{table: columns}. The key '' has the columns whose table cannot be determined without the database."""
 
 
 class Lineage(BookRecord, frozen=True, kw_only=True):
-    """The tree below one metric. A derived one is `made_of` others; any other has a `source` and `tables`, each with
-    the columns that are read, or a `function`. `unread` is SQL that cannot be parsed here."""
+    """The lineage of one metric. A derived metric is `made_of` others.
+
+    Any other metric has a `source` and `tables` with the columns that are read, or a `function`. `unread`: SQL that
+    cannot be parsed."""
 
     metric: str
     measure: str | None
@@ -35,7 +38,7 @@ class Lineage(BookRecord, frozen=True, kw_only=True):
 
 
 def lineage(catalog: Catalog, name: str, dialects: Mapping[str, str]) -> Lineage:
-    """The tree below one metric. `dialects` is the SQL of each source."""
+    """The lineage of one metric. `dialects`: the SQL dialect of each source."""
     metric = catalog.metrics[name]
     if metric.derived:
         assert metric.parsed is not None
@@ -51,7 +54,7 @@ def lineage(catalog: Catalog, name: str, dialects: Mapping[str, str]) -> Lineage
 
 
 def used_by(catalog: Catalog, name: str) -> list[str]:
-    """The derived metrics that `name` is a part of, directly or through others."""
+    """The derived metrics that use `name`, directly or through others."""
     return [other for other in catalog.metrics if other != name and name in _below(catalog, other)]
 
 
@@ -63,7 +66,7 @@ def _below(catalog: Catalog, name: str) -> set[str]:
 
 
 def _tables(metric: Metric, dialect: str) -> tuple[Columns, list[str]]:
-    """({table: columns}, texts that could not be read)."""
+    """({table: columns}, texts that could not be parsed)."""
     unread: list[str] = []
     named = [
         metric.time,
@@ -104,7 +107,7 @@ def _columns_of(text: str, dialect: str) -> set[str] | None:
 
 
 def _columns_of_query(sql: str, dialect: str) -> Columns | None:
-    """Every column that is read anywhere in the query, under the table it is of."""
+    """Every column that the query reads, by table."""
     import re
 
     from sqlglot import parse_one
@@ -114,7 +117,7 @@ def _columns_of_query(sql: str, dialect: str) -> Columns | None:
     quiet("sqlglot")
     try:
         with isolated():
-            # The bounds of the days stand for values, which name no column.
+            # The placeholders of the bounds are replaced by NULL, because they name no column.
             for scope in traverse_scope(parse_one(re.sub(r"\{\{.*?\}\}", "NULL", sql), dialect=dialect)):
                 _add_scope(scope, found)
     except SourceError:

@@ -1,4 +1,4 @@
-"""Everything behind the number of one day: its definition, the run that collected it, what it was before."""
+"""Explains the number of one day: its definition, the run that collected it, and its earlier values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tallybook.storage import CoveredDay, Definition, Revision, VersionSnapshot
 
 
 class DefinitionEvidence(BookRecord, frozen=True, kw_only=True):
-    """The definition that was asked, since when the book has it, and what of the declaration it is a hash of."""
+    """The definition that was used: since when the book has it, and the declared values that it hashes."""
 
     id: str
     since: str
@@ -32,7 +32,7 @@ class DefinitionEvidence(BookRecord, frozen=True, kw_only=True):
 
 
 class CoverageEvidence(BookRecord, frozen=True, kw_only=True):
-    """Whether a day is collected. If not: the command to `collect` it, or `why` none does."""
+    """Whether a day is collected. If not: the command to `collect` it, or `why` that is not possible."""
 
     covered: bool
     since_version: int | None
@@ -43,14 +43,15 @@ class CoverageEvidence(BookRecord, frozen=True, kw_only=True):
 
 
 class PointsEvidence(BookRecord, frozen=True, kw_only=True):
-    """How many facts and series the book contains of a day."""
+    """The number of facts and series of a day in the book."""
 
     facts: int
     series: int
 
 
 class RunEvidence(BookRecord, frozen=True, kw_only=True, omit_defaults=True):
-    """The run that collected a day, and what it reported of the metric; only its number where the ledger lost it."""
+    """The run that collected a day, and its report on the metric. Only its number if the ledger no longer has the
+    run."""
 
     run: int
     what: str | None = None
@@ -73,8 +74,10 @@ class RevisionEvidence(BookRecord, frozen=True, kw_only=True):
 
 
 class Evidence(BookRecord, frozen=True, kw_only=True):
-    """What the book contains about one collected metric on one day. `kept_as` is the key of its points. `definition` is
-    None where today's declaration was never collected; `error`: why nothing can be read."""
+    """The data in the book about one collected metric on one day.
+
+    `kept_as`: the key of its points. `definition`: None if the current declaration was never collected. `error`: why
+    nothing can be read."""
 
     metric: str
     kept_as: str = ""
@@ -98,8 +101,9 @@ class Evidence(BookRecord, frozen=True, kw_only=True):
 
 
 class Explanation(BookRecord, frozen=True, kw_only=True):
-    """Everything behind the number of one day: the answer, and the evidence of each metric it is made of. Without a
-    day only the lineage to tables and columns, and the derived metrics that use it."""
+    """The explanation of one day's number: the answer, and the evidence for each metric in it.
+
+    Without a day: only the lineage to tables and columns, and the derived metrics that use it."""
 
     metric: str
     lineage: Lineage
@@ -109,7 +113,7 @@ class Explanation(BookRecord, frozen=True, kw_only=True):
     behind: list[Evidence] = field(default_factory=list)
 
     def to_dict(self, exact: bool = False) -> dict[str, Any]:
-        """The documented JSON as plain values; with `exact` decimals are texts."""
+        """The documented JSON as plain values. With `exact`, decimals are texts."""
         plain = {"metric": self.metric, "lineage": self.lineage.to_dict(), "used_by": self.used_by}
         if self.result is None:
             return plain
@@ -126,9 +130,9 @@ def explain(
     *,
     within: tuple[tuple[str, ...], ...] = (),
 ) -> Explanation:
-    """`within`: see `BoundedQuestion`.
+    """Explain the number of one day. `within`: see `BoundedQuestion`.
 
-    Raises QueryError for what is not declared, Refused for what has no right answer."""
+    Raises QueryError for undeclared names, and Refused for a question that has no correct answer."""
     catalog = service.catalog
     known_metric(catalog, metric)
     dialects = {name: dialect_of(source.url) or "duckdb" for name, source in catalog.sources.items()}
@@ -166,7 +170,8 @@ def _evidence_or_error(
 def _evidence(
     reader: BookReader, metric: Metric, key: str, known: VersionSnapshot, day: date, filters: Sequence[Filter]
 ) -> Evidence:
-    """`filters` choose the revisions of some series; a revision whose series does not tell is kept."""
+    """`filters` select the revisions of some series. A revision is kept if its series does not have the filter's
+    dimension."""
     ledger, bound = reader.store.ledger, reader.bound(metric, key, known, None)
     covered = ledger.covered_days(key, day, day)
     own = next((c for c in covered if bound and c.definition == bound.definition), None)
@@ -194,7 +199,7 @@ def _definition(bound: StoredDefinition, definitions: dict[str, Definition]) -> 
 
 
 def _declared(meaning: dict[str, Any], measure: str | None) -> dict[str, Any]:
-    """What is declared of this metric, by the keys of the declaration."""
+    """The declared values of this metric, by the keys of the declaration."""
     names = ("table", "sql", "where", "function", "function_hash")
     facts = dict(zip(names, meaning["facts"][: len(names)], strict=True)) | {"join": meaning["facts"][len(names) :]}
     time = dict(zip(("time", "stored_zone", "from", "until", "until_inclusive"), meaning["time"], strict=True))
@@ -226,7 +231,7 @@ def _coverage(
 
 
 def _collecting(metric: Metric, day: date, today: date, own: CoveredDay | None) -> dict[str, str]:
-    """What collects a day that is not covered, or why nothing does."""
+    """The command that collects an uncovered day, or why that is not possible."""
     if own is not None:
         return {}
     if day >= today:

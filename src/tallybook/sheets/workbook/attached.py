@@ -1,8 +1,9 @@
-"""What people attached to the rows of our cells: notes and fills beside them, comments, links, and rules for single
-rows.
+"""Finds what people attached to the rows of our cells: notes and fills next to them, comments, links, and rules for
+single rows.
 
-Such rows keep their place, so that everything stays beside its day. Rules over a whole column of our table (conditional
-formats, data validations) belong to no row: they grow with the table, as they do in a spreadsheet program."""
+Such rows keep their position, so that everything stays next to its day. Rules over a whole column of our table
+(conditional formats, data validations) do not belong to a single row: they grow with the table, as in a spreadsheet
+program."""
 
 from __future__ import annotations
 
@@ -16,13 +17,13 @@ from tallybook.sheets.workbook.sheet import WorkbookSheet
 from tallybook.sheets.workbook.xml import Node, Part, escaped
 
 COMMENTS = {"comments": ("commentList", "comment"), "threadedComment": ("threadedComment",)}
-"""Kinds of parts with comments, and the path to them."""
+"""Kinds of parts with comments, and the element path to the comments."""
 RULES = ("conditionalFormatting", "dataValidation")
 
 
 @dataclass(frozen=True)
 class CellRule:
-    """A conditional format or a data validation, and its cells. Newer ones have the cells as text."""
+    """A conditional format or a data validation, and its cells. Newer forms store the cells as text."""
 
     node: Node
     is_text: bool
@@ -30,9 +31,9 @@ class CellRule:
 
 
 def attached_rows(package: Package, name: str, sheet: WorkbookSheet, own: AbstractSet[int], rows: range) -> set[int]:
-    """Rows of `rows` with something of people that would stay at its address while the row's day moves.
+    """Rows of `rows` with something that would stay at its address while the row's day moves.
 
-    Not formulas: those are computed beside any row. `own` are the columns of our cells."""
+    Formulas are not included, because they are computed next to any row. `own`: the columns of our cells."""
     found = _beside(sheet, own, rows)
     for at in [*_comments(package, name), *_links(sheet.part)]:
         found |= {row for row in range(at.top, min(at.bottom, rows.stop) + 1) if row in rows}
@@ -44,17 +45,17 @@ def attached_rows(package: Package, name: str, sheet: WorkbookSheet, own: Abstra
 
 
 def _is_whole(at: Area, rows: range) -> bool:
-    """Whether it applies to all rows, and so to no single row."""
+    """Whether a rule applies to all rows, and so to no single row."""
     return at.top <= rows.start and at.bottom >= rows.stop - 1
 
 
 def _is_for_rows(at: Area, rows: range) -> bool:
-    """Whether it applies to single rows. A rule that extends below them applies to all later rows."""
+    """Whether a rule applies to single rows. A rule that extends below them applies to all later rows."""
     return at.bottom < rows.stop and not _is_whole(at, rows)
 
 
 def _beside(sheet: WorkbookSheet, own: AbstractSet[int], rows: range) -> set[int]:
-    """Rows with a note beside them, or with an empty cell whose format differs from other rows."""
+    """Rows with a note next to our cells, or with an empty cell whose format differs from other rows."""
     found: set[int] = set()
     looks: dict[int, dict[int, int]] = {}
     for row, column in sheet.cells(rows.start, rows.stop - 1):
@@ -90,7 +91,7 @@ def _areas(text: str) -> tuple[Area, ...]:
 
 
 def rules(part: Part) -> Iterator[CellRule]:
-    """The conditional formats and data validations of a sheet, also in extensions of newer programs."""
+    """The conditional formats and data validations of a sheet, including those in extensions of newer programs."""
     for node in _named(part.root, RULES):
         text = node.first("sqref")
         if text is not None:
@@ -100,7 +101,7 @@ def rules(part: Part) -> Iterator[CellRule]:
 
 
 def _named(root: Node, names: tuple[str, ...]) -> Iterator[Node]:
-    """Elements with these names at any depth, except among the cells."""
+    """Elements with these names at any depth, except inside the cells."""
     for child in root.children:
         if child.name in names:
             yield child
@@ -109,7 +110,8 @@ def _named(root: Node, names: tuple[str, ...]) -> Iterator[Node]:
 
 
 def grow_rules(part: Part, columns: AbstractSet[int], rows: range, bottom: int) -> None:
-    """Extend rules over all `rows` of a column down to `bottom`; never shorten them, because people may want more."""
+    """Extend rules that cover all `rows` of a column down to `bottom`. Rules are never shortened, because people may
+    want them longer."""
     for rule in rules(part):
         grown = tuple(
             at._replace(bottom=bottom)

@@ -29,7 +29,7 @@ ORDER = (
     "extLst",
 )
 OURS = "Tallybook"
-"""The comment of our names. It distinguishes them from names of people with the same prefix."""
+"""The comment of our names. It distinguishes them from people's names with the same prefix."""
 _SHEET = (
     f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}" xmlns:r="{RELATIONS}">'
     '<dimension ref="A1"/><sheetViews><sheetView workbookViewId="0">'
@@ -54,7 +54,7 @@ class Workbook:
         self._new: dict[str, tuple[str, str]] = {}
 
     def _known_names(self) -> dict[str, Node]:
-        """Names of the whole workbook, by folded name; names of single sheets are left out."""
+        """Names of the whole workbook, by case-folded name. Names of single sheets are left out."""
         found = {}
         for node in self.part.root.all("definedNames", "definedName"):
             said = self.part.attributes(node)
@@ -68,11 +68,11 @@ class Workbook:
         return node is not None and self.part.attributes(node).get("date1904") in ("1", "true")
 
     def part_of(self, tab: str) -> tuple[str, str] | None:
-        """The written name of a sheet, and its part."""
+        """The name of a sheet as written, and its part."""
         return next(((n, p) for n, p in self.sheets.items() if n.casefold() == tab.casefold()), None)
 
     def add_sheet(self, tab: str) -> str:
-        """Add an empty sheet after the others; returns its part."""
+        """Add an empty sheet after the others, and return its part."""
         name = self.package.free_name("xl/worksheets/sheet{}.xml")
         relation = self.package.add(name, _SHEET.encode(), "worksheet", of=self.package.book)
         sheets = self.part.root.first("sheets")
@@ -89,7 +89,7 @@ class Workbook:
         return name.casefold() in self._nodes
 
     def area(self, name: str) -> tuple[str, Area] | None:
-        """The sheet and cells of a name."""
+        """The sheet and cells that a name refers to."""
         node = self._nodes.get(name.casefold())
         return sheet_area(self.part.text(node)) if node else None
 
@@ -102,7 +102,7 @@ class Workbook:
         return self.part.attributes(node).get("comment", "")
 
     def note(self, name: str) -> str:
-        """The note of the last delivery at one of our names: the number format of its cells."""
+        """The note of the last delivery in one of our names: the number format of its cells."""
         node = self._nodes.get(name.casefold())
         return self._comment(node).partition(": ")[2] if node is not None and self.is_ours(name) else ""
 
@@ -152,7 +152,7 @@ def recalculating(package: Package) -> None:
 
 
 def shared_strings(package: Package) -> list[str]:
-    """The shared texts, which sheets refer to by number."""
+    """The shared texts, to which sheets refer by number."""
     place = next((r.target for r in package.relations(package.book) if r.kind == "sharedStrings"), None)
     if place is None:
         return []

@@ -34,7 +34,7 @@ _DAMAGED = (
     NotImplementedError,
     OverflowError,
 )
-"""Exceptions of zipfile for damaged bytes; it passes on the errors of each compression."""
+"""Exceptions that zipfile raises for damaged bytes, including those of each compression."""
 MAX_PART_BYTES = 200_000_000
 """Maximum unpacked size of a part."""
 MAX_UNPACKED_BYTES = 1_000_000_000
@@ -117,7 +117,7 @@ class Package:
         return found
 
     def add(self, name: str, data: bytes, kind: str, *, of: str) -> str:
-        """Add a part of `kind` (worksheet, table) that belongs to the part `of`; returns the id of the relation."""
+        """Add a part of `kind` (worksheet, table) that belongs to the part `of`, and return the id of the relation."""
         self.put(name, data)
         types = self.part(TYPES)
         tag = types.tag("Override")
@@ -183,7 +183,7 @@ def for_reading(hint: str) -> str:
 
 @contextmanager
 def damage_reported() -> Iterator[None]:
-    """Turn errors about inconsistent content into DestinationError: the file is damaged, not the program."""
+    """Convert errors about inconsistent content to DestinationError: the file is damaged, not the program."""
     try:
         yield
     except (KeyError, ValueError, IndexError, AssertionError) as error:
@@ -210,7 +210,8 @@ def _opened(data: bytes) -> zipfile.ZipFile:
 
 
 def _check_sizes(opened: zipfile.ZipFile) -> None:
-    """Raise DestinationError by the declared sizes, before unpacking. zipfile never unpacks more than they say."""
+    """Raise DestinationError if the declared sizes are too large, before unpacking. zipfile never unpacks more than
+    declared."""
     for info in opened.infolist():
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DestinationError(

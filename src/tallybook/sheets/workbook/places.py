@@ -24,7 +24,7 @@ class Area(NamedTuple):
         return f"{cell(self.top, self.left)}:{cell(self.bottom, self.right)}"
 
     def fixed(self, sheet: str) -> str:
-        """The reference of a defined name to it."""
+        """The reference to the area in a defined name."""
         top, bottom = f"${letters(self.left)}${self.top}", f"${letters(self.right)}${self.bottom}"
         quoted = "'" + sheet.replace("'", "''") + "'"
         return f"{quoted}!{top}" if top == bottom else f"{quoted}!{top}:{bottom}"

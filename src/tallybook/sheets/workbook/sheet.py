@@ -46,7 +46,7 @@ class WorkbookSheet:
                 row.cells[column] = child
         return rows
 
-    # what stands there
+    # the current content
 
     def _node(self, row: int, column: int) -> Node | None:
         found = self._rows.get(row)
@@ -92,7 +92,7 @@ class WorkbookSheet:
         return self.has_formula(row, column) or self.value(row, column) not in (None, "")
 
     def cells(self, top: int, bottom: int) -> Iterator[tuple[int, int]]:
-        """All cells of these rows, in order, also empty ones."""
+        """All cells of these rows in order, including empty ones."""
         for at in sorted(at for at in self._rows if top <= at <= bottom):
             for column in sorted(self._rows[at].cells):
                 yield at, column
@@ -105,10 +105,10 @@ class WorkbookSheet:
         nodes = self.part.root.all("mergeCells", "mergeCell")
         return [self.part.attributes(node).get("ref", "") for node in nodes]
 
-    # what shall stand there
+    # the new content
 
     def write(self, row: int, column: int, inside: str, *, style: int = 0, kind: str = "") -> None:
-        """The XML of a cell with this content. Without content it is empty but keeps its style."""
+        """Write a cell with this XML content. Without content, the cell is empty but keeps its style."""
         tag = self.part.tag("c")
         said = f' s="{style}"' * bool(style) + f' t="{kind}"' * bool(kind)
         written = f'<{tag} r="{cell(row, column)}"{said}' + (f">{inside}</{tag}>" if inside else "/>")
@@ -122,7 +122,7 @@ class WorkbookSheet:
             self._written.setdefault(row, {})[column] = ""
 
     def move(self, came_from: Mapping[int, int | None]) -> None:
-        """Give rows the attributes (height, style) of the rows that they came from; none for None."""
+        """Give rows the attributes (height, style) of the rows that they came from; no attributes for None."""
         self._came_from = {row: old for row, old in came_from.items() if row != old}
 
     def made(self) -> bytes:

@@ -17,7 +17,7 @@ _SHADE = (
 
 @dataclass(frozen=True)
 class CellStyle:
-    """The style of a cell: its number format, its alignment, bold for a heading, gray italics for an incomplete
+    """The style of a cell: its number format and alignment, bold for a heading, gray italics for an incomplete
     value."""
 
     pattern: str = ""
@@ -50,7 +50,7 @@ class _Xf:
 
 
 def _bare(code: str) -> str:
-    """A number format without quotes, escapes and blanks, which programs write differently."""
+    """A number format without quotes, escapes and blanks, in which programs differ."""
     return "" if code.casefold() == "general" else re.sub(r'["\\\s]', "", code)
 
 
@@ -107,8 +107,10 @@ class Styles:
         return self._known[look]
 
     def kept(self, number: int, look: CellStyle, patterns: AbstractSet[str]) -> int:
-        """The style for a cell that people may have formatted: their fill, border, alignment, font and number format,
-        and the rest of `look`. `patterns`: the number formats that a delivery may have written."""
+        """The style for a cell that people may have formatted.
+
+        It has their fill, border, alignment, font and number format, and the rest of `look`. `patterns`: number
+        formats that a delivery may have written."""
         if (number, look, frozenset(patterns)) not in self._merged:
             self._merged[number, look, frozenset(patterns)] = self._kept(number, look, patterns)
         return self._merged[number, look, frozenset(patterns)]
@@ -128,7 +130,7 @@ class Styles:
         return plain if merged == ours else self._number("cellXfs", merged.written(self._p))
 
     def _code(self, number: str) -> str:
-        """The number format with this number, for comparison; "" for the general one."""
+        """The code of the number format with this number, for comparison; "" for the general format."""
         codes = _BUILT_IN | {str(n): code for code, n in self._formats.items()}
         return _bare(codes.get(number, f"built in {number}"))
 

@@ -1,4 +1,4 @@
-"""The table (ListObject) around our cells. It grows with them; columns of people stay in it."""
+"""The table (ListObject) around our cells. It grows with them. Columns that people added stay in it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class WorkbookTable:
         return found
 
     def grown(self, bottom: int, heads: Sequence[str]) -> bytes:
-        """Extend the table down to `bottom`, with new columns at its right."""
+        """Extend the table down to `bottom`, with new columns on its right."""
         part, to = self.part, self.area._replace(bottom=bottom, right=self.area.right + len(heads))
         if to != self.area:
             part.set(part.root, ref=str(to))
@@ -66,7 +66,7 @@ class WorkbookTable:
 
 
 def new_table(name: str, at: Area, heads: Sequence[str], number: int) -> bytes:
-    """The XML of a new table. `number`: a number that no other table of the workbook has."""
+    """The XML of a new table. `number`: an id that no other table of the workbook has."""
     return (
         f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<table xmlns="{MAIN}" id="{number}" name="{name}" '
         f'displayName="{name}" ref="{at}" totalsRowShown="0"><autoFilter ref="{at}"/>'
@@ -81,7 +81,7 @@ def _columns(heads: Sequence[str], tag: str, first: int) -> str:
 
 
 def tables(package: Package, sheet: str) -> dict[str, WorkbookTable]:
-    """The tables of a sheet, by their parts."""
+    """The tables of a sheet, by part name."""
     return {r.target: WorkbookTable(package.part(r.target)) for r in package.relations(sheet) if r.kind == "table"}
 
 

@@ -16,13 +16,13 @@ _TOKEN = re.compile(
 )
 """Reads each byte once, even in a part with unclosed elements, because a tag contains no `<`."""
 MAX_ELEMENTS = 10_000_000
-"""Maximum elements of a part: those of a full sheet with ten columns. More would need too much memory."""
+"""Maximum number of elements in a part, enough for a full sheet with ten columns. More would need too much memory."""
 _ATTRIBUTE = re.compile(rb"([^\s=]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 
 
 @dataclass(slots=True)
 class Node:
-    """An element: from `start` to `end` in the part, its content from `inside` to `close`."""
+    """An element: it spans `start` to `end` in the part, and its content spans `inside` to `close`."""
 
     name: str
     """The name without its prefix."""
@@ -33,7 +33,7 @@ class Node:
     children: list[Node] = field(default_factory=list)
 
     def all(self, *names: str) -> Iterator[Node]:
-        """The elements at the end of a path of children."""
+        """The elements at the end of a path of child names."""
         if not names:
             yield self
             return
@@ -46,7 +46,7 @@ class Node:
 
 
 class Part:
-    """One XML part. Edits are collected and applied together, so that positions stay valid meanwhile."""
+    """One XML part. Edits are collected and applied together, so that positions stay valid until then."""
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name, self.data = name, data
@@ -77,7 +77,7 @@ class Part:
         self._edits.append((start, end, written.encode() if isinstance(written, str) else written))
 
     def append(self, node: Node, written: str) -> None:
-        """Append elements to the content of an element, also of an empty one."""
+        """Append elements to the content of an element, which may be empty."""
         if node.close == node.inside == node.end:  # <a/>
             opened = self.data[node.start : node.end].decode()
             name = self.data[node.start + 1 :].split(b"/", 1)[0].split()[0].decode()
@@ -86,7 +86,7 @@ class Part:
             self.replace(node.close, node.close, written)
 
     def set(self, node: Node, **attributes: str) -> None:
-        """Set attributes of an element; the others stay."""
+        """Set attributes of an element. Other attributes stay."""
         self.replace(node.start, node.inside, with_attributes(self.data[node.start : node.inside], attributes))
 
     def insert(self, written: str, name: str, order: Sequence[str]) -> None:
@@ -106,7 +106,7 @@ class Part:
 
 
 def with_attributes(opened: bytes, attributes: dict[str, str]) -> bytes:
-    """The opening tag with these attributes."""
+    """The opening tag with the given attributes set."""
     for name, value in attributes.items():
         written = f'{name}="{escaped(value)}"'.encode()
         found = re.search(rb"(?<=[\s])" + name.encode() + rb"\s*=\s*(\"[^\"]*\"|'[^']*')", opened)
