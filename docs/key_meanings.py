@@ -20,7 +20,7 @@ from tallybook.core.adapters.destinations import DELIVER, destination_kinds
 BOOK = {
     "name": "the name of the book",
     "id": (
-        "distinguishes the book from those of other projects, whatever their names; `init` writes one; "
+        "identifies the book, even if another project's book has the same name; `init` writes one; "
         "[never change it](moving.md#two-projects)"
     ),
     "timezone": "the time zone of days, weeks and months; a name of the zone database",
@@ -47,7 +47,7 @@ BOOK = {
     "start": "the first day to collect; default: the earliest fact of each metric, at most two years back",
     "lookback": "the number of last closed days that every run collects again, for rows that arrive late",
     "keep_versions": (
-        "how long every version can be queried with `--as-of`; of older versions the last of each month is kept"
+        "how long every version can be queried with `--as-of`; of older versions, the last one of each month is kept"
     ),
 }
 SCHEDULE = {
@@ -57,67 +57,68 @@ SCHEDULE = {
 }
 SERVE = {
     "listen": "where `tallybook serve` answers questions and takes usage events: `host:port`, or `unix:/path`",
-    "insecure": "listen where others can reach it, although there is no TLS: keys travel in the clear",
-    "backlog": "with more bytes of events that wait to be compacted, events get 503",
+    "insecure": "allow listening where other machines can reach it without TLS; keys are then sent unencrypted",
+    "backlog": "maximum bytes of events that wait for compaction; above it, new events are answered 503",
     "durable": "where a request is kept before it is acknowledged: `disk` (the default with a folder for the book), or "
     "`ledger`, in PostgreSQL",
-    "reserve": "with fewer free bytes on the disk, events get 503",
-    "workers": "how many processes take requests",
+    "reserve": "minimum free bytes on the disk; below it, new events are answered 503",
+    "workers": "number of processes that handle requests",
     "origins": "pages that may send events with a browser key: scheme, host and port",
-    "identities": "`signed`: a page with a browser key names a user or an account only with a "
-    "[signature](browser.md#who-the-reader-is); `open`: any page may name anybody",
-    "identity_secrets": "what signatures are made with; while one replaces another, both",
+    "identities": "`signed`: a page with a browser key needs a [signature](browser.md#who-the-reader-is) to name a "
+    "user or an account; `open`: it needs none",
+    "identity_secrets": "the secrets that sign identities; list the old and the new one during a rotation",
     "proxies": "addresses and networks whose `X-Forwarded-For`, `X-Forwarded-Proto` and login header are believed; "
-    "`unix`: whoever connects to a Unix socket may name the person",
-    "login_header": "the header in which a proxy of `proxies` names the person who signed in there",
+    "`unix`: connections to a Unix socket may name the person",
+    "login_header": "the header in which one of the `proxies` sends the name of the signed-in person",
     "frames": "origins of pages that may show shared pages in an `<iframe>`",
-    "local": "`false`: reading on this machine needs a key, too",
-    "reads": "requests a second that each reader may make to one worker",
+    "local": "`false`: reading from this machine needs a key, too",
+    "reads": "requests per second that each reader may send to one worker",
     "max_rows": "answers over HTTP with more rows are refused",
-    "audit": "for how long it is kept who asked what; `0d`: it is not",
+    "audit": "how long the request log (who asked what) is kept; `0d`: nothing is logged",
     "contact": "whom to ask about a shared link that is no longer valid",
     "certificate": "the certificate chain for TLS, a PEM file; `private_key` too",
     "private_key": "the private key of `certificate`, a PEM file",
     "access_log": "`false`: no line on stdout for each request",
-    "downtime": "a day on which no server ran for longer is not complete",
+    "downtime": "maximum length of an interruption of the server; a longer one makes its day incomplete",
 }
 EVENTS = {
-    "dedup": "an id of a key is stored once within this time of its receipt",
-    "future": "an event may be this far ahead of its receipt",
+    "dedup": "time after receipt in which another event with the same id and key counts as a duplicate",
+    "future": "how far the time of an event may be after its receipt",
     "naive": "what a time without a zone means: `refuse` rejects the event, `utc`, or `book` for the book's zone",
-    "retry_window": "equal events with a time and without an id are one event within this time of receipt",
-    "protocols": "the wire protocols that are taken: default all that are installed",
-    "keep": "events are [deleted](events.md#deleting-old-events) when their month has been over for so long; days that "
-    "were collected stay. Default: they are kept for ever",
-    "max_events": "names of events; an event of one more name is rejected",
-    "max_body": "a request as it is sent",
-    "max_unpacked": "an unpacked request",
+    "retry_window": "time after receipt in which an equal event with a time and without an id counts as a duplicate",
+    "protocols": "the wire protocols that are accepted; default: all installed ones",
+    "keep": "events are [deleted](events.md#deleting-old-events) this long after the end of their month; collected "
+    "days stay. Default: events are kept forever",
+    "max_events": "number of different event names; events with further names are rejected",
+    "max_body": "bytes of a request as it is sent",
+    "max_unpacked": "bytes of an unpacked request",
     "max_ratio": "unpacked bytes for each byte sent",
-    "max_batch": "events of a request",
-    "max_event": "the properties of an event",
-    "max_properties": "properties of an event",
+    "max_batch": "events per request",
+    "max_event": "bytes of the properties of an event",
+    "max_properties": "number of properties of an event",
     "max_depth": "levels of objects and lists in properties",
-    "max_name": "characters of the name of an event",
-    "max_key": "characters of the name of a property",
+    "max_name": "characters of an event name",
+    "max_key": "characters of a property name",
     "max_text": "characters of a text in properties",
     "max_id": "characters of an id, user or account",
 }
 EVENT = {
-    "daily_aggregate": "an event is the value of a day, which a later one replaces; metrics of the event inherit it",
-    "series": "the columns by which a value replaces another one of its day; default: user, account and all texts "
-    "and flags",
-    "expect": "the days for which a value should come: `daily` (the default of daily aggregates), `weekdays`, `none`, "
+    "daily_aggregate": "an event is the value of a day, which a later event replaces; metrics of it inherit this",
+    "series": "the columns that identify a daily value: a new value replaces an earlier one with equal columns; "
+    "default: user, account and all texts and flags",
+    "expect": "the days on which a value is expected: `daily` (the default of daily aggregates), `weekdays`, `none`, "
     "or a list of weekdays",
-    "expect_keys": "a day is whole when each of these keys sent something for it",
-    "schema": "what happens to an event that is not as declared: `strict` rejects it, `warn` counts it, `off` nothing",
-    "required": "properties that each event has",
+    "expect_keys": "keys that must each send something for a day to count as complete",
+    "schema": "what happens to an event that does not match its declaration: `strict` rejects it, `warn` stores and "
+    "counts it, `off` does not check it",
+    "required": "properties that each event must have",
     "properties": "types of properties (integer, number, text, flag, time), or lists of allowed texts",
 }
 ENTITIES = {
     "source": "the source of the table; optional if there is only one",
     "table": "the table with a row for each account or user; without it, attributes are pushed or imported",
     "key": "the column with the id, which is unique",
-    "account": "of users: the column with the id of the account",
+    "account": "for users: the column with the id of the account",
     "attributes": "the columns that are attributes; they cannot be pushed",
     "changed": "a column with the time of the last change of a row, such as `updated_at`: when a value changed",
     "dimension": (
@@ -131,7 +132,7 @@ ENTITIES = {
 }
 METRIC_ATTRIBUTE = {
     "metric": "a metric with the id among its dimensions",
-    "last": "over so many days up to the last closed one; default: all days, of a level the last one",
+    "last": "the span of days up to the last closed one; default: all days, for a level the last one",
     "show": f"one of {', '.join(SHOWS)}; default: that of the metric",
     "where": "filters, as in `tallybook query`",
 }
@@ -149,7 +150,7 @@ ALERT = {
 }
 SOURCE = {
     "url": "the URL of the database; `${NAME}` is replaced from the environment or `.env`",
-    "statement_timeout": "the database stops statements that take longer",
+    "statement_timeout": "maximum time of a statement; the database stops longer ones",
     "lock_timeout": "the longest wait for a lock",
     "fresh": "a query with one value: the time up to which the source is complete",
     "max_load": (
@@ -174,8 +175,8 @@ METRIC = {
     "time": "the column with the time of a fact, or with the day of a row",
     "stored": f"how times are stored: {', '.join(STORED_FORMS)}",
     "stored_zone": "the zone of times stored as local; default: that of the book",
-    "from": "levels: the column with the time from which a row is valid",
-    "until": "levels: the column with the time until which it is valid, exclusive; null: still valid",
+    "from": "for levels: the column with the time from which a row is valid",
+    "until": "for levels: the column with the time until which a row is valid, exclusive; null: still valid",
     "until_inclusive": "`until` is the last day on which a row is valid",
     "measure": "an SQL aggregate; or a formula of other metrics",
     "function": "a Python function, instead of table, sql and measure",
@@ -184,13 +185,13 @@ METRIC = {
     "series": "the columns that distinguish series, in daily aggregates and levels with one row a day",
     "per": "the column of an entity: the measure is computed for each entity, then `then` over their values",
     "then": "with `per`: avg, median, p90, min, max, sum, count or stddev of the values of all entities",
-    "daily_aggregate": "for each day and series only the value received last counts",
+    "daily_aggregate": "for each day and series, only the value received last counts",
     "received": "the column that decides which row of a day and series is the last, in daily aggregates (default: "
     "`time`) and levels with one row a day; a second column decides among rows received at the same time",
     "changed": "the column that every write sets: days whose facts [changed](late.md) are collected again, however old",
     "changed_stored": "how `changed` stores time; default: as `stored`, if that fits its type",
     "history": "`imported`: periods before the first collected day use [imported](history.md) values",
-    "carry": "how long a series without a row is carried forward; levels with one row a day",
+    "carry": "for levels with one row a day: how long a series without a row is carried forward",
     "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: all but total",
     "unit": "shown beside the name",
     "unit_from": (
@@ -250,10 +251,10 @@ DELIVERY = {
 BOARD = {
     "title": "the title of the board; default: its name",
     "views": "the questions of the board, each a table of the keys below",
-    "scope": "the period of each number, where the view has none",
-    "last": "how far back, for views with this scope and without a range of their own",
-    "where": "filters of all views; a view's own filter of a dimension replaces the one here",
-    "every": "how often an open board looks for new numbers",
+    "scope": "the default period of each number, for views without a scope",
+    "last": "the default range, for views with this scope and without a range of their own",
+    "where": "filters for all views; a view's own filter on a dimension replaces the one here",
+    "every": "how often an open board checks for new numbers",
 }
 VIEW = {
     "metrics": "the metrics of the view, a card for each",
@@ -262,23 +263,23 @@ VIEW = {
     "title": "the title of the view; default: the title of its first metric",
     "scope": "day, week, month, quarter, year or all",
     "by": "dimensions to split by",
-    "where": "filters: another dimension is *and*, the same one is *or*",
-    "segments": "named conditions, a series for each",
+    "where": "filters: those on the same dimension are combined with OR, on several with AND",
+    "segments": "named conditions, each shown as a series",
     "show": f"what a period shows: {', '.join(SHOWS)}",
     "last": "how far back",
     "from": "the first day, instead of `last`",
     "to": "the last day",
-    "compare": "`previous`, or how long before, as `1 year`",
-    "top": 'only so many series, and the others as one; `"all"` for all of them',
+    "compare": "`previous`, or a span such as `1 year`",
+    "top": 'maximum number of series; the others are combined into one; `"all"` shows every series',
     "chart": f"how it is drawn: {', '.join(CHART_FORMS)}",
 }
 SERIES = {
     "metric": "the metric",
     "event": "a usage event, instead of a metric",
-    "measure": f"of an event: {', '.join(EVENT_MEASURES)}; default: count",
-    "property": "of an event: the property that is measured",
+    "measure": f"for an event: {', '.join(EVENT_MEASURES)}; default: count",
+    "property": "for an event: the property to measure",
     "where": "filters of the series",
-    "show": f"of a metric: what a period shows: {', '.join(SHOWS)}",
+    "show": f"for a metric: what a period shows: {', '.join(SHOWS)}",
 }
 NOTE = {
     "day": "the day on which it happened",
@@ -286,26 +287,26 @@ NOTE = {
     "metrics": "the metrics whose charts show it; default: all",
 }
 RULE = {
-    "for": "what it is about: each account, each user, or the book with its metrics",
-    "when": "the [condition](rules.md#conditions) of being inside",
-    "leave": "the condition of leaving; default: `when` is no longer true",
-    "hold": "so long `when` must be true before the rule fires; time in which it is unknown does not count",
+    "for": "the subject: each account, each user, or the book with its metrics",
+    "when": "the [condition](rules.md#conditions) for entering",
+    "leave": "the condition for leaving; default: `when` is no longer true",
+    "hold": "how long `when` must be true before the rule fires; time in which it is unknown does not count",
     "once": "how often it may fire for one entity: `ever`, `per month`, `per 30 days`, `every time`",
-    "priority": "of several rules with a priority that fire for one entity at once, the highest one fires",
-    "quiet": "hours of the day in which nothing is done; it is done afterwards",
+    "priority": "when several rules with a priority fire for one entity at the same time, only the highest one acts",
+    "quiet": "hours of the day without actions; actions wait until they end",
     "quiet_zone": "the attribute with the time zone of the entity; default: the zone of the book",
-    "cool_down": "it does not fire so soon after any rule has fired for the same entity",
-    "most_at_once": "if more enter in one evaluation, they wait for `tallybook rules release`",
+    "cool_down": "how long the rule does not fire for an entity after any rule has fired for it",
+    "most_at_once": "if more entities enter in one evaluation, they wait for `tallybook rules release`",
     "backfill": "`true`: entities that are inside when the rule is new fire once",
-    "holdout": "the share of entities for which nothing is done, for comparison",
-    "draft": "`true`: it is evaluated and does nothing",
-    "then": "what is done: one [action](rules.md#actions), or a list",
+    "holdout": "the share of entities without actions, for comparison",
+    "draft": "`true`: the rule is evaluated, but takes no action",
+    "then": "one [action](rules.md#actions), or a list of actions",
 }
 MESSAGE = {
     "kind": "dialog, banner or slider",
     "title": "the title; `{name}` is an attribute",
     "text": "the text, likewise",
-    "link": "where its button leads: https, or a path of your own site",
+    "link": "the target of its button: https, or a path of your own site",
     "link_text": "the text of the button",
     "show": "`once`; `until_dismissed`; `always`, as long as the rule is true",
 }

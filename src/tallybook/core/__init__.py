@@ -1,7 +1,7 @@
 """Concepts that the whole program shares: calendar, errors, measures, expressions, points, declarations, results,
 adapters.
 
-It is the lowest room: it imports from no other, and it uses no files, network or databases.
+It is the lowest room: it imports no other room, and it uses no files, network or databases.
 """
 
 from __future__ import annotations

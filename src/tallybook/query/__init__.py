@@ -1,4 +1,4 @@
-"""A question, how it is answered from points, and the answer."""
+"""Questions, and how answers are computed from points."""
 
 from __future__ import annotations
 

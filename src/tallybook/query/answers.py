@@ -306,7 +306,7 @@ def _conditions(query: Query) -> str:
     equal: dict[tuple[int, str], list[str]] = {}
     for one in query.where:
         if one.group == query.segment_group:
-            continue  # the name of the segment stands for these
+            continue  # the name of the segment is shown instead
         words = equal.setdefault((one.group, one.dimension if one.equal else repr(one)), [])
         words.append(_condition_text(one))
     several = len(equal) > 1

@@ -1,5 +1,5 @@
-"""Where a book is kept: the ledger (SQLite or PostgreSQL), points files, versions, copies, backups, and the engine
-that reads them."""
+"""Storage of a book: the ledger (SQLite or PostgreSQL), points files, versions, copies, backups, and the engine that
+reads them."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _after(entity: Entity | None, row: HistoryRow, added: dict[tuple[str, str, s
             change = _change(row, attribute, action, value, message, time)
             if not _is_repeated(row.id, change, added):
                 after = record.attribute(attribute).after(change)
-                # A change that counts from later than its own time may be followed by one that is older.
+                # A change that counts from a later time than its own may be followed by an older change.
                 is_last = time == row.time
                 record.keep(attribute, after.settled(_settled_before(row.received)) if is_last else after)
         else:

@@ -27,7 +27,7 @@ class Boards(Asking):
     """The boards, each with its views."""
 
     def read(self, raw: Mapping[str, object]) -> dict[str, Board]:
-        """Every `[boards.NAME]`, with views that have an answer."""
+        """Read every `[boards.NAME]` with its views."""
         tables = raw.get("boards", {})
         if not isinstance(tables, Mapping):
             expected = "one table for each, with its name: [boards.NAME]"
@@ -164,7 +164,7 @@ class Notes(Asking):
     """The notes: events on a day."""
 
     def read(self, raw: Mapping[str, object]) -> tuple[Note, ...]:
-        """Every `[[notes]]`, by day."""
+        """Read every `[[notes]]`, in order of day."""
         tables = raw.get("notes", [])
         if not isinstance(tables, list | tuple):
             example = '[[notes]]\nday = "2026-07-06"\ntext = "Pricing page redesigned"'
