@@ -1,4 +1,5 @@
-"""Acts on the numbers: rules over attributes and metrics, what they do, and messages in the product."""
+"""Acts on the numbers: evaluates rules over attributes and metrics, carries out their actions, and shows in-app
+messages."""
 
 from __future__ import annotations
 

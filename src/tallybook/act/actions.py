@@ -1,5 +1,5 @@
-"""What a firing does: items of the outbox, in the transaction of the evaluation. The key of an item is that of the
-firing, so a firing is in the outbox once."""
+"""The actions of a firing, as outbox items added in the transaction of the evaluation. An item has the key of its
+firing, so each firing is in the outbox once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Enqueuing:
 
 
 def outbox_item(firing: Firing, number: int) -> OutboxItem:
-    """The item of a firing: what a webhook receives as `data`."""
+    """The outbox item of a firing, with the body that a webhook receives as `data`."""
     day = str(firing.day)
     body: dict[str, Any] = {
         "rule": firing.rule,
@@ -61,7 +61,7 @@ def outbox_item(firing: Firing, number: int) -> OutboxItem:
 
 
 def firing_text(firing: Firing) -> str:
-    """A firing in one line, for chats."""
+    """The text of a firing in one line, for chats."""
     done = "entered" if firing.edge == "enter" else "left"
     values: Mapping[str, Any] = firing.values
     listed = ", ".join(f"{name} = {value}" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""Which of the rules that an entity has entered do something: caps, priorities, quiet hours, storms, holdout. Pure."""
+"""Decides which entries into rules lead to an action: caps, priorities, quiet hours, storms and the holdout. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tallybook.core import ENTER, EVER, EVERY_TIME, LEAVE, USERS, OncePer, Quiet
 from tallybook.storage import DROPPED, FIRED, HOLDOUT, WAITING, Collision, Firing, stamp_of
 
 PRIORITY, COOL_DOWN, ONCE, RESTATED = "priority", "cool_down", "once", "restated"
-"""Why a rule did not fire for an entity."""
+"""Reasons why a rule did not fire for an entity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,52 +30,55 @@ class Edge:
 
 @dataclass(frozen=True, kw_only=True)
 class CapsContext:
-    """What decides beside the edges. `past` is the order of evaluations; `is_inside` answers for waiting firings."""
+    """The inputs of a decision besides the edges. `past` is in the order of evaluations. `is_inside` says whether the
+    entity of a waiting firing is still inside."""
 
     rules: Mapping[str, Rule]
     past: Mapping[tuple[str, str], Sequence[Firing]]
     """Firings by (kind, entity)."""
     waiting: Sequence[Firing]
     is_inside: Callable[[Firing], bool | None]
-    """None: not known now."""
+    """Returns None if the current state is unknown."""
     now: datetime
     day: date
     zone: str
     users: Mapping[str, str] = field(default_factory=dict)
-    """Ids of users that were linked, each with the id of its user. `past` has the firings of both there."""
+    """User ids that were linked, each with the id of its user. In `past`, the firings of a linked id are listed under
+    its user."""
     ended: Collection[str] = ()
-    """Those of them that are no users of their own any longer."""
+    """Linked ids that are no longer users of their own."""
 
     def person(self, kind: str, entity: str) -> tuple[str, str]:
-        """(kind, entity) whose firings count together."""
+        """The (kind, entity) under which the firings of an entity and its linked ids are counted together."""
         return kind, self.users.get(entity, entity) if kind == USERS else entity
 
 
 @dataclass(kw_only=True)
 class Decisions:
-    """What comes of an evaluation."""
+    """The decisions of one evaluation."""
 
     firings: list[Firing] = field(default_factory=list)
     settled: list[Firing] = field(default_factory=list)
     collisions: list[Collision] = field(default_factory=list)
     storms: dict[str, int] = field(default_factory=dict)
-    """By rule: how many entities entered at once, and wait for a release."""
+    """By rule, how many entities entered at once and now wait for a release."""
     restored: list[Firing] = field(default_factory=list)
-    """Earlier firings that count again, because leaving was undone: attributes and rows get their values again."""
+    """Earlier firings that count again because the later leave was undone. Their attributes and rows are written again.
+    """
 
     @property
     def done(self) -> list[Firing]:
-        """The firings for which something is to be done now."""
+        """The firings whose actions must be carried out now."""
         return [one for one in (*self.firings, *self.settled) if one.state == FIRED]
 
 
 def decide(edges: Iterable[Edge], context: CapsContext) -> Decisions:
-    """Decide for each edge, and for firings that wait, whether something is done now."""
+    """Decide for each edge and each waiting firing whether to act now."""
     return _Deciding(context).decide(list(edges))
 
 
 def in_holdout(rule: Rule, entity: str) -> bool:
-    """Whether an entity is in the group for which nothing is done. It is the same group for ever."""
+    """Whether an entity is in the holdout group, for which the rule takes no action. An entity never changes groups."""
     if not rule.holdout:
         return False
     digest = hashlib.sha256(f"{rule.name}\x00{entity}".encode()).digest()
@@ -87,9 +90,9 @@ class _Deciding:
         self.context, self.now, self.found = context, context.now, Decisions()
         self.stamp = stamp_of(context.now)
         self.fired: dict[tuple[str, str], Firing] = {}
-        """By person: the last firing of this evaluation for which something was done."""
+        """By person, the last firing of this evaluation that led to an action."""
         self.entered: set[tuple[str, tuple[str, str]]] = set()
-        """(rule, person) of firings of this evaluation."""
+        """The (rule, person) pairs that entered in this evaluation."""
 
     def decide(self, edges: Sequence[Edge]) -> Decisions:
         self.settle()
@@ -106,7 +109,7 @@ class _Deciding:
             self.fire(one)
         return self.found
 
-    # -- firings of before that wait
+    # -- waiting firings of earlier evaluations
 
     def settle(self) -> None:
         for one in self.context.waiting:
@@ -124,7 +127,7 @@ class _Deciding:
                 self.settled(rule, one)
 
     def settled(self, rule: Rule, one: Firing) -> None:
-        """What comes of a firing that need not wait any longer."""
+        """Settle a waiting firing whose wait is over: fire it, drop it, or let it wait for the end of quiet hours."""
         self.found.settled.append(self.no_longer_waiting(rule, one))
 
     def no_longer_waiting(self, rule: Rule, one: Firing) -> Firing:
@@ -138,7 +141,8 @@ class _Deciding:
         return done
 
     def move(self, rule: Rule, one: Firing) -> None:
-        """A firing of an id that ended waits for the user it was linked to, unless that one has fired."""
+        """Move the waiting firing of an ended id to the user that the id was linked to, unless that user has already
+        fired."""
         person = self.context.person(one.kind, one.entity)
         self.found.settled.append(replace(one, state=DROPPED, why=f"linked to {person[1]}"))
         others = [past for past in self.context.past.get(person, ()) if past.rule == one.rule and counts(past)]
@@ -157,16 +161,16 @@ class _Deciding:
     # -- edges
 
     def past(self, edge: Edge) -> list[Firing]:
-        """Firings of the rule for the entity that count, in order."""
+        """The firings of the rule that count for the entity and its linked ids, in order."""
         several = self.context.past.get(self.context.person(edge.rule.kind, edge.entity), ())
         return [one for one in several if one.rule == edge.rule.name and one.state != DROPPED]
 
     def own_past(self, edge: Edge) -> list[Firing]:
-        """Those of the id itself, without those of ids that are the same user."""
+        """The past firings of this id only, without those of other ids of the same user."""
         return [one for one in self.past(edge) if one.entity == edge.entity]
 
     def is_new(self, edge: Edge) -> bool:
-        """Whether an entry counts. Those that do not are recorded."""
+        """Whether an entry counts. An entry that is stopped by a cap or held out is recorded."""
         past = [one for one in self.past(edge) if one.edge == ENTER]
         person = self.context.person(edge.rule.kind, edge.entity)
         own = [one for one in past if one.entity == edge.entity]
@@ -185,13 +189,13 @@ class _Deciding:
         return True
 
     def is_held_out(self, edge: Edge, past: Sequence[Firing]) -> bool:
-        """A user stays in the group of the first firing of its ids."""
+        """Whether the entity is in the holdout group. All ids of a user are in the group of the user's first firing."""
         if edge.rule.holdout and past and past[0].entity != edge.entity:
             return past[0].state == HOLDOUT
         return in_holdout(edge.rule, edge.entity)
 
     def restore(self, edge: Edge) -> None:
-        """Undo a leaving over the metrics of the same day: the entity is inside as it was when the rule fired."""
+        """Undo a leave caused by metrics of the same day: the entity is inside, as it was when the rule fired."""
         done = [one for one in self.own_past(edge) if one.state == FIRED]
         if len(done) > 1 and done[-1].edge == LEAVE and done[-1].day == self.context.day and done[-2].edge == ENTER:
             why = "it entered again over the metrics of the same day"
@@ -220,7 +224,7 @@ class _Deciding:
         return []
 
     def winners(self, edges: Sequence[Edge]) -> list[Edge]:
-        """The edges in the order of priority; of the rules with a priority one for each entity."""
+        """The edges in order of priority. Among rules with a priority, only the first edge of each person is kept."""
         order = list(self.context.rules)
         ranked = sorted(edges, key=lambda one: (-rank(one.rule), order.index(one.rule.name), one.entity))
         best: dict[tuple[str, str], Edge] = {}
@@ -246,13 +250,13 @@ class _Deciding:
         self.fired[self.context.person(edge.rule.kind, edge.entity)] = done
 
     def leave(self, edge: Edge) -> None:
-        """Leaving is done where entering was done."""
+        """Fire for a leave, if the rule has leave actions and fired when the entity entered."""
         past = self.past(edge)
         if edge.rule.has_leave_actions and past and past[-1].edge == ENTER and past[-1].state == FIRED:
             self.found.firings.append(self.firing(edge, FIRED))
 
     def cooling(self, rule: Rule, kind: str, entity: str) -> Firing | None:
-        """The firing after which an entity gets no other one for a while."""
+        """The firing whose cool-down still blocks the entity, or None."""
         if not rule.cool_down:
             return None
         person = self.context.person(kind, entity)
@@ -264,7 +268,7 @@ class _Deciding:
         return latest if self.now - datetime.fromisoformat(latest.at) < timedelta(seconds=rule.cool_down) else None
 
     def quiet_until(self, rule: Rule, values: Mapping[str, Any]) -> str | None:
-        """When the quiet hours end, during them."""
+        """The end of the quiet hours if it is quiet now, else None."""
         if rule.quiet is None:
             return None
         for zone in (values.get(rule.quiet_zone or ""), self.context.zone):
@@ -305,10 +309,10 @@ class _Deciding:
 
 
 def counts(firing: Firing) -> bool:
-    """Whether a firing is an entry that was done, waits, or was left out on purpose."""
+    """Whether a firing is an entry that fired, waits, or was held out."""
     return firing.edge == ENTER and firing.state != DROPPED
 
 
 def rank(rule: Rule) -> float:
-    """The place of a rule among those that fire at once: the highest first."""
+    """The rank of a rule among rules that fire at once. The highest rank goes first."""
     return float("-inf") if rule.priority is None else rule.priority

@@ -1,7 +1,7 @@
-"""Evaluates all rules over the entities as they are: one pass for each kind, and one ledger transaction for everything.
+"""Evaluates all rules over the current entities, with one pass per kind and one ledger transaction.
 
-Safe to run twice and to kill: files of states are written first, then one transaction names them together with the
-firings and with what is sent."""
+It is safe to run twice and to kill: state files are written first, then one transaction records them, the firings and
+the outbox items."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ if TYPE_CHECKING:
     import duckdb
 
 COMMITS = "commits"
-"""In the report: by kind, up to which commit of users and accounts the evaluations have seen."""
+"""Key of the report. By kind, the last commit of users and accounts that the evaluations have seen."""
 LEASE_SECONDS = 300.0
 KEPT_FILES = timedelta(hours=1)
-"""Files of states that were replaced are deleted after this time: somebody may be reading them."""
+"""Replaced state files are deleted after this time, because a reader may still have them open."""
 
 
 Enqueue = Callable[[Decisions, RulesCommit, int, datetime], None]
-"""Adds what is sent for decisions to the commit of an evaluation with a number."""
+"""Adds the outbox items for decisions to the commit of an evaluation, given its number and time."""
 
 
 class RuleEvaluator:
-    """The rules of a book. `enqueue` adds what is sent to the transaction of an evaluation."""
+    """Evaluates the rules of a book. `enqueue` adds outbox items to the transaction of an evaluation."""
 
     def __init__(self, service: QueryService, clock: Callable[[], datetime], enqueue: Enqueue | None = None) -> None:
         self.service, self.clock, self.enqueue = service, clock, enqueue
@@ -80,15 +80,15 @@ class RuleEvaluator:
     def evaluate(
         self, *, kind: str | None = None, ids: Sequence[str] | None = None, commit: int | None = None
     ) -> RulesReport:
-        """Evaluate all rules, or those of a kind for some entities only: all that changed up to a commit of users and
-        accounts. Raises Busy while somebody else does."""
+        """Evaluate all rules, or those of a kind for some ids; with `commit`, for all ids that changed up to this
+        commit of users and accounts. Raises Busy while another process evaluates."""
         if not self.reader.there or not (self.catalog.rules or self.ledger.snapshot().rules):
             return RulesReport()
         with self.leased() as lease:
             return _Evaluation(self, lease, kind=kind, ids=ids, commit=commit).run()
 
     def release(self, name: str) -> RulesReport:
-        """Do what waits for a release of a rule, for the entities that are still inside."""
+        """Fire for the entities that wait for a release of the rule and are still inside."""
         with self.leased() as lease:
             return _Evaluation(self, lease, released=name).run()
 
@@ -107,7 +107,7 @@ class RuleEvaluator:
 
 @dataclass(kw_only=True)
 class _KindResult:
-    """One kind after its step: the edges, and answers about its states."""
+    """The result of one kind after its step: the edges, and access to the states."""
 
     edges: list[Edge]
     step: KindStep
@@ -115,7 +115,7 @@ class _KindResult:
 
 
 class _Evaluation:
-    """One evaluation while it is made."""
+    """One evaluation in progress."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class _Evaluation:
         self.report = RulesReport()
         self.before: RulesSnapshot = self.ledger.snapshot()
         self.seen = commit if ids is not None else EntityLedger(self.ledger.ledger).number()
-        # Firings are compared with a new version of the book by the next evaluation of everybody.
+        # Only a full evaluation compares firings with a new version of the book.
         version = evaluator.reader.version if ids is None else self.before.version
         self.change = RulesCommit(day=self.day, version=version)
         self.change.contents = self.ledger.files.contents
@@ -163,7 +163,7 @@ class _Evaluation:
         return self.report
 
     def kinds(self) -> list[str]:
-        """The kinds that there are rules of, or were."""
+        """The kinds that have rules now or had rules in the last evaluation."""
         known = [*(rule.kind for rule in self.catalog.rules.values()), *(r.kind for r in self.before.rules.values())]
         return [kind for kind in dict.fromkeys(known) if self.only in (None, kind)]
 
@@ -181,17 +181,17 @@ class _Evaluation:
         if not rules and not gone:
             return
         if kind != SUBJECT_BOOK and kind not in self.catalog.entities:
-            # Its rules went together with the declaration of the kind.
+            # Its rules were removed together with the declaration of the kind.
             self.change.gone += gone
             self.change.removed += [file.path for file in self.before.files.get(kind, ())]
             return
         subjects = load_subjects(self.service, engine, self.question(kind, [names[rule.name] for rule in rules]))
         if self.ids is None and kind != SUBJECT_BOOK and not self.has_subjects(engine, subjects):
-            # Those who are inside a new rule are not known yet.
+            # For a new rule, it is not known yet who is inside.
             rules = [rule for rule in rules if stages[rule.name] == KNOWN]
         step, states = self.prepared(engine, subjects, rules, names, stages)
         if states.lost and self.ids is not None:
-            return  # the next evaluation of everybody begins again
+            return  # the next full evaluation starts from nothing
         changed = step.run(engine)
         self.note(step, states)
         self.results[kind] = _KindResult(edges=list(step.edges(engine)) if changed else [], step=step, engine=engine)
@@ -224,7 +224,8 @@ class _Evaluation:
         names: Mapping[str, RuleNames],
         stages: Mapping[str, str],
     ) -> tuple[KindStep, StoredStates]:
-        """The step of a kind, compiled. Rules whose condition does not fit the types are left as they are."""
+        """The compiled step of a kind, with the stored states. A rule whose condition does not fit the types keeps its
+        states."""
         sound = self.sound(rules, subjects, names)
         self.change.gone += [rule.name for rule in rules if rule.name not in sound and rule.name in self.before.rules]
         rules = [rule for rule in rules if rule.name in sound]
@@ -261,7 +262,7 @@ class _Evaluation:
         return step, states
 
     def some_ids(self, engine: duckdb.DuckDBPyConnection, subjects: Subjects) -> str:
-        """A table of the ids, where only some are evaluated: with those whose firings wait, which may have left."""
+        """The name of a table with the ids to evaluate, including those of waiting firings; empty text for all."""
         if self.ids is None:
             return ""
         waiting = [*self.ids, *(one.entity for one in self.waiting if one.kind == subjects.kind)]
@@ -273,8 +274,7 @@ class _Evaluation:
         return "touched_ids"
 
     def sound(self, rules: Sequence[Rule], subjects: Subjects, names: Mapping[str, RuleNames]) -> dict[str, StepSql]:
-        """The rules whose conditions can be evaluated, compiled; the others are reported, and their entities stay as
-        they are."""
+        """The compiled rules that can be evaluated. The other rules are reported and keep their states."""
         sound: dict[str, StepSql] = {}
         for rule in rules:
             report = self.report.rules.setdefault(rule.name, RuleReport(rule=rule.name))
@@ -297,7 +297,7 @@ class _Evaluation:
         return sound
 
     def note(self, step: KindStep, states: StoredStates) -> None:
-        """Report why conditions are unknown for everybody."""
+        """Report the conditions that are unknown for every entity, with the reasons."""
         whys = {name.casefold(): why for name, why in step.subjects.whys.items()}
         for rule in step.rules:
             report = self.report.rules[rule.name]
@@ -308,7 +308,7 @@ class _Evaluation:
             report.unknown = "; ".join(named)
 
     def write(self, engine: duckdb.DuckDBPyConnection, step: KindStep, changed: int, *, has_gone: bool) -> None:
-        """Write the states after, as a whole or as changes over the files before."""
+        """Write the states after the step: all of them, or only the changed ones as one more file."""
         files = self.before.files.get(step.subjects.kind, ())
         written, replaced = write_step(
             engine, self.ledger, step, files, changed=changed, has_gone=has_gone, is_partial=self.ids is not None
@@ -351,7 +351,8 @@ class _Evaluation:
         return firings_until(self.ledger.ledger, firings, self.now, self.catalog.book.timezone)
 
     def is_inside(self, firing: Firing) -> bool | None:
-        """Whether an entity whose firing waits is still inside. One that was true for a moment stays true."""
+        """Whether the entity of a waiting firing is still inside; None if unknown. A condition that is true only for
+        one evaluation counts as still true."""
         result = self.results.get(firing.kind)
         if result is None or firing.rule not in [rule.name for rule in result.step.rules]:
             return None
@@ -361,7 +362,7 @@ class _Evaluation:
         return None if code in (UNKNOWN_IN, UNKNOWN_OUT, UNDECIDED) else code == INSIDE
 
     def collect(self, decisions: Decisions) -> None:
-        """Put the decisions into the commit and the report."""
+        """Add the decisions to the commit and the report."""
         change = self.change
         change.firings, change.settled, change.collisions = decisions.firings, decisions.settled, decisions.collisions
         for result in self.results.values():
@@ -388,7 +389,7 @@ class _Evaluation:
         self.report.number = self.ledger.commit(self.before.number, change, lease=self.lease, now=self.now)
 
     def commits(self) -> dict[str, int]:
-        """By kind, up to which commit of users and accounts the evaluations have seen, with this one."""
+        """By kind, the last commit of users and accounts that the evaluations have seen, including this evaluation."""
         found: dict[str, int] = dict(self.ledger.last_report().get(COMMITS, {}))
         kinds = self.catalog.entities if self.only is None else [self.only]
         return found | (dict.fromkeys(kinds, self.seen) if self.seen is not None else {})

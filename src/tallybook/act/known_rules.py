@@ -1,8 +1,8 @@
-"""Whether a rule is the one that was evaluated before. The ledger keeps two hashes of each rule: of its condition, and
-of the definitions of the metrics that the condition names.
+"""Compares a rule with the one that was evaluated before. The ledger keeps two hashes of each rule: one of its
+condition, and one of the definitions of the metrics in the condition.
 
-A rule with another condition is a new rule. With other metrics it begins again: a value that is another one because it
-is computed in another way is no edge."""
+A rule whose condition changed is a new rule. A rule whose metrics changed restarts, because a value that differs only
+in how it is computed is not an edge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ NEW, RESTARTED, KNOWN = "new", "restarted", "known"
 
 
 def written_definition(catalog: Catalog, rule: Rule, names: RuleNames) -> str:
-    """What the ledger keeps of a rule: the hash of its condition, and that of its metrics where it names some."""
+    """What the ledger stores for a rule: the hash of its condition, followed by the hash of its metrics if the
+    condition names any."""
     meanings = _meanings(catalog, rule, names)
     if not meanings:
         return rule.definition
@@ -27,20 +28,20 @@ def written_definition(catalog: Catalog, rule: Rule, names: RuleNames) -> str:
 
 
 def is_condition_of(rule: Rule, written: str) -> bool:
-    """Whether what the ledger keeps is of the condition that the rule has."""
+    """Whether the stored definition has the current condition of the rule."""
     return written.partition(":")[0] == rule.definition
 
 
 def stage_of(rule: Rule, known: KnownRule | None, definition: str) -> str:
-    """Whether a rule is new, begins again, or is the one that was evaluated before. Ledgers of before know only its
-    condition."""
+    """Whether a rule is new, restarts, or is unchanged since the last evaluation. Older ledgers store only the hash of
+    the condition."""
     if known is None or known.kind != rule.kind or not is_condition_of(rule, known.definition):
         return NEW
     return KNOWN if known.definition in (definition, rule.definition) else RESTARTED
 
 
 def _meanings(catalog: Catalog, rule: Rule, names: RuleNames) -> list[tuple[str, object, str]]:
-    """(attribute, how it is declared, definition of its metric) of each metric that the condition names."""
+    """(attribute, its declaration, definition of its metric) for each metric that the condition names."""
     zone = catalog.book.timezone
     if rule.kind == SUBJECT_BOOK:
         found = {name: None for name in catalog.metrics if name.casefold() in names.conditions}

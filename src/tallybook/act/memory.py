@@ -1,6 +1,7 @@
 """The last known values of attributes that `changed` and `crossed` name: columns beside the states.
 
-Of a metric the value of the day before is remembered too: what is restated later the same day is compared with that."""
+For a metric, the value of the previous day is kept as well. A value that is restated later the same day is compared
+with it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Remembered:
-    """One attribute, in lower case, and its column now; None where it is unknown for everybody."""
+    """The memory of one attribute. `name` is in lower case. `column` has the current value, or is None if the value is
+    unknown for every entity."""
 
     name: str
     type: str
@@ -33,12 +35,12 @@ class Remembered:
 
     @property
     def day(self) -> str:
-        """The day of the last change; null where no value was ever known."""
+        """The column with the day of the last change. It is null if no value was ever known."""
         return f"d:{self.name}"
 
     @property
     def previous(self) -> str:
-        """Of metrics: the value before that day."""
+        """The column with the value before that day, for metrics only."""
         return f"v:{self.name}"
 
     @property
@@ -47,7 +49,7 @@ class Remembered:
 
     @property
     def has_changed(self) -> str:
-        """A column of the step, not of files."""
+        """The column that says whether the value changed. It is a column of the step and is not stored in files."""
         return f"c:{self.name}"
 
     @property
@@ -59,8 +61,8 @@ class Remembered:
         return f"s.{identifier(name)}"
 
     def before(self, day: date) -> str:
-        """SQL of the value at the last evaluation; of a metric, with the metrics of a day before `day`. The present
-        value where none is known: then nothing has changed."""
+        """SQL of the value at the last evaluation. For a metric, this is the last value of a day before `day`. If no
+        value is known, it is the current value, so that nothing has changed."""
         now = self.column.sql if self.column else "NULL"
         value, then = self._old(self.value), self._old(self.day)
         if not self.is_metric:
@@ -69,7 +71,7 @@ class Remembered:
         return f"CASE WHEN {then} IS NULL THEN {now} WHEN {then} < DATE '{day}' THEN {value} ELSE {previous} END"
 
     def after(self, day: date) -> list[str]:
-        """The columns after an evaluation, and whether they have changed."""
+        """SQL of the columns after an evaluation, including the one that says whether the value changed."""
         value, then = self._old(self.value), self._old(self.day)
         if self.column is None:
             kept = [f"{self._old(name)} AS {identifier(name)}" for name in self.types]
@@ -92,7 +94,7 @@ class Remembered:
 
 
 def remembered(name: str, column: ConditionColumn | None, *, is_metric: bool) -> Remembered:
-    """What is kept of an attribute. Metrics are numbers, whatever they are today."""
+    """The memory of an attribute. The memory of a metric is always a number, whatever type its current column has."""
     type_ = NUMBER_VALUE if is_metric or column is None else column.type
     usable = column if column is not None and column.type in EVENT_TYPES else None
     engine_type = EVENT_TYPES.get(type_, "VARCHAR")
@@ -100,13 +102,13 @@ def remembered(name: str, column: ConditionColumn | None, *, is_metric: bool) ->
 
 
 def memory_of(subjects: Subjects, names: Sequence[RuleNames]) -> list[Remembered]:
-    """What is remembered of the attributes that `changed` and `crossed` name."""
+    """The memory of the attributes used by `changed` and `crossed`."""
     folded = {name.casefold(): column for name, column in subjects.columns.items()}
     wanted = dict.fromkeys(name for one in names for name, span in one.earlier if span == SINCE_LAST)
     return [remembered(name, folded.get(name), is_metric=name in subjects.metrics) for name in wanted]
 
 
 def with_memory(subjects: Subjects, memory: Sequence[Remembered]) -> Subjects:
-    """The subjects with the values of the last evaluation as earlier ones."""
+    """The subjects, with the values of the last evaluation added as earlier values."""
     columns = {(one.name, SINCE_LAST): ConditionColumn(sql=one.before(subjects.day), type=one.type) for one in memory}
     return replace(subjects, earlier={**subjects.earlier, **columns})

@@ -1,6 +1,6 @@
-"""Messages in the product: what one user is shown, from the firings of rules; and what the user did with them.
+"""In-app messages: which messages a user is shown, based on the firings of rules, and how the user reacted.
 
-What is dismissed in one browser is dismissed in every browser: the ledger knows."""
+A message that is dismissed in one browser is dismissed in every browser, because the ledger keeps it."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _ID = re.compile(r"([A-Za-z_]\w*)\.(\d{1,15})\.([A-Za-z_]\w*)")
 
 @dataclass(frozen=True, kw_only=True)
 class Viewer:
-    """Who looks at the product, as a signed identity names them."""
+    """The person who uses the product, as identified by a signed identity."""
 
     user: str | None = None
     account: str | None = None
 
     @property
     def name(self) -> str:
-        """Whose views are counted: the user, or the account where no user is named."""
+        """The name under which views are counted: the user, or the account if no user is given."""
         return f"u:{self.user}" if self.user is not None else f"a:{self.account}"
 
     def entity_of(self, kind: str) -> str | None:
-        """The entity of rules of a kind."""
+        """The id of the viewer for rules of the given kind, or None."""
         return {USERS: self.user, ACCOUNTS: self.account}.get(kind)
 
 
 @dataclass(frozen=True)
 class Engagements:
-    """The messages of a book."""
+    """The in-app messages of a book."""
 
     catalog: Catalog
     ledger: RuleLedger
@@ -50,7 +50,7 @@ class Engagements:
         return MessageLedger(self.ledger.ledger)
 
     def messages(self, viewer: Viewer) -> list[dict[str, Any]]:
-        """What a viewer is shown now, rules with a high priority first."""
+        """The messages to show to a viewer now. Rules with a high priority come first."""
         found = []
         names = self.names(viewer)
         for firing, rule in self.current(viewer):
@@ -61,13 +61,13 @@ class Engagements:
         return found
 
     def names(self, viewer: Viewer) -> list[str]:
-        """Names under which a viewer was counted: also of the ids that were linked to the user."""
+        """The names under which a viewer's views were counted, including those of ids linked to the user."""
         if viewer.user is None:
             return [viewer.name]
         return [f"u:{id_}" for id_ in People.of(self.ledger, USERS, [viewer.user]).every_id([viewer.user])]
 
     def current(self, viewer: Viewer) -> list[tuple[Firing, Rule]]:
-        """The firings that the viewer's user and account are still inside of."""
+        """The firings of rules that the viewer's user or account is still inside."""
         found: list[tuple[Firing, Rule]] = []
         for kind in (USERS, ACCOUNTS):
             entity = viewer.entity_of(kind)
@@ -81,8 +81,8 @@ class Engagements:
         return sorted(found, key=lambda one: (-(one[1].priority or 0), order.index(one[1].name)))
 
     def react(self, viewer: Viewer, id_: str, what: str) -> None:
-        """Record that a viewer saw, clicked or dismissed a message. Raises QueryError for a message that the viewer was
-        not shown."""
+        """Record that a viewer has seen, clicked or dismissed a message. Raises QueryError for a message that the
+        viewer was not shown."""
         found = _ID.fullmatch(id_)
         if found is None or what not in REACTIONS:
             raise QueryError("this is no message, or nothing that can happen to one", hint=", ".join(REACTIONS))
@@ -106,14 +106,14 @@ def messages_of(catalog: Catalog, rule: Rule) -> list[InAppMessage]:
 
 
 def is_due(message: InAppMessage, state: MessageState | None) -> bool:
-    """Whether a message is shown again to somebody."""
+    """Whether to show a message to a viewer in the given state."""
     if state is None or message.show == "always":
         return True
     return state.shown is None if message.show == "once" else state.dismissed is None
 
 
 def shown_message(message: InAppMessage, firing: Firing) -> dict[str, Any]:
-    """A message with the values that its rule fired with. They are text: the page escapes them."""
+    """A message filled with the values that its rule fired with. The values are plain text; the page escapes them."""
     values = {name.casefold(): value for name, value in firing.values.items()} | {"id": firing.entity}
     return {
         "id": f"{firing.rule}.{firing.number}.{message.name}",
@@ -127,12 +127,12 @@ def shown_message(message: InAppMessage, firing: Firing) -> dict[str, Any]:
 
 
 def filled(text: str, values: Mapping[str, Any]) -> str:
-    """The text with the values of its fields; what is empty is left out."""
+    """The text with its fields replaced by values. Empty values are left out."""
     return _FIELD.sub(lambda found: _plain(values.get(found[1].casefold())), text)
 
 
 def filled_link(link: str, values: Mapping[str, Any]) -> str:
-    """An address with values as parts of it."""
+    """The address with its fields replaced by URL-encoded values."""
     from urllib.parse import quote
 
     return _FIELD.sub(lambda found: quote(_plain(values.get(found[1].casefold())), safe=""), link)

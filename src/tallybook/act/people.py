@@ -1,4 +1,4 @@
-"""Linked ids of one user are one person for the rules: one state, and the firings of all ids count together."""
+"""Treats the linked ids of one user as one person: they have one state, and the firings of all ids count together."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     import duckdb
 
 LINKS, LINKED = "rules_links", "rules_linked"
-"""Tables of the engine: links, and the ids whose states are merged by a step."""
+"""Engine tables: the links, and the ids whose states a step merges."""
 ORDER = (INSIDE, UNKNOWN_IN, HOLDING, UNDECIDED, UNKNOWN_OUT, OUT)
-"""Codes of states: of two ids of one person the first one is the person's."""
+"""Codes of states, by precedence: when ids of one person are merged, the first code in this order wins."""
 CODE, SINCE, PAUSED, MEMORY = "s:", "h:", "p:", ("m:", "d:", "v:", "q:")
-"""How the names of columns of states begin."""
+"""Prefixes of the columns of states."""
 
 
 @dataclass(frozen=True)
 class People:
-    """Links, by the id that was linked."""
+    """The links between user ids, by the id that was linked."""
 
     links: Mapping[str, LinkedId] = field(default_factory=dict)
 
     @classmethod
     def of(cls, ledger: RuleLedger, kind: str, ids: Iterable[str]) -> People:
-        """The people that some ids belong to, with all their ids."""
+        """The links of the people to whom the given ids belong, including their other ids."""
         found = IdentityLinks(ledger.ledger).of_people(list(ids)) if kind == USERS else []
         return cls({one.alias: one for one in found})
 
@@ -39,17 +39,17 @@ class People:
         return self.links[id_].canonical if id_ in self.links else id_
 
     def every_id(self, ids: Iterable[str]) -> list[str]:
-        """Some ids with all others of their people."""
+        """The given ids and all other ids of the same people."""
         given = list(dict.fromkeys(ids))
         return list(dict.fromkeys([*given, *map(self.user, given), *self.links]))
 
     def firings(self, ledger: RuleLedger, kind: str, ids: Iterable[str]) -> list[Firing]:
-        """What rules did about the people of some ids, in the order of evaluations."""
+        """The firings of rules for the people of the given ids, in the order of evaluations."""
         return sorted(ledger.firings_of(kind, self.every_id(ids)), key=lambda one: one.number)
 
     def inside(self, firings: Sequence[Firing]) -> dict[str, Firing]:
-        """By rule the last firing of one person, of those that the person has not left since. A user who leaves after
-        the link leaves for all ids."""
+        """By rule, the last firing of one person if the person has not left since. A user who leaves after the link
+        leaves for all ids."""
         found: dict[tuple[str, str], Firing] = {}
         for one in firings:
             if one.edge == LEAVE:
@@ -65,7 +65,7 @@ class People:
 
 
 def with_linked_ids(ledger: RuleLedger, ids: Sequence[str], waiting: Sequence[Firing]) -> list[str]:
-    """Some ids of users with all that are linked to them, and those to which ids are linked whose firings wait."""
+    """The given user ids with all ids linked to them. Also the users to which the ids of waiting firings are linked."""
     entities = [one.entity for one in waiting if one.kind == USERS]
     linked = People.of(ledger, USERS, entities).links
     every = [*ids, *(id_ for id_ in entities if id_ in linked)]
@@ -73,7 +73,7 @@ def with_linked_ids(ledger: RuleLedger, ids: Sequence[str], waiting: Sequence[Fi
 
 
 def people_of_step(ledger: RuleLedger, kind: str, ids: Sequence[str] | None) -> list[LinkedId]:
-    """The links of some ids, or all, where a kind has such."""
+    """The links of the given ids, or all links. Empty for kinds without links."""
     if kind != USERS:
         return []
     links = IdentityLinks(ledger.ledger)
@@ -81,7 +81,7 @@ def people_of_step(ledger: RuleLedger, kind: str, ids: Sequence[str] | None) -> 
 
 
 def ended_ids(engine: duckdb.DuckDBPyConnection, ids: Iterable[str], subjects: Subjects) -> frozenset[str]:
-    """Those of some ids that are no users of their own any longer."""
+    """The given ids that are no longer users of their own."""
     asked = f"SELECT id FROM {subjects.sql} e WHERE NOT {identifier(IS_GONE)} AND id IN (SELECT unnest(?::VARCHAR[]))"
     given = list(ids)
     return frozenset(given) - {id_ for (id_,) in (engine.execute(asked, [given]).fetchall() if given else [])}
@@ -94,8 +94,8 @@ def merge_states(
     types: Mapping[str, str],
     subjects: Subjects,
 ) -> str:
-    """Give each user the states of the ids that were linked to it and ended, and take them from these, in the relation
-    of states before a step. Returns a relation of the ids of both, or an empty text if none is merged."""
+    """Merge the states of linked ids that have ended into the states of their users, in the relation of states before a
+    step. Returns the relation with the ids of both, or an empty text if nothing is merged."""
     pairs = [(one.alias, one.canonical) for one in links]
     wanted = [
         *(f"s.{identifier(name)} NOT IN ({OUT}, {UNKNOWN_OUT})" for name in types if name.startswith(CODE)),
@@ -127,16 +127,16 @@ def merge_states(
 
 
 def _merged(name: str) -> str:
-    """SQL of a column of the states of one person, from those of several ids."""
+    """SQL of one state column of a person, merged from the rows of several ids."""
     rule, column = name[2:], f"s.{identifier(name)}"
     if name.startswith(CODE):
         ranked = " ".join(f"WHEN {code} THEN {place}" for place, code in enumerate(ORDER))
         return f"arg_min({column}, CASE {column} {ranked} END)"
     if name.startswith((SINCE, PAUSED)):
-        # The longest wait counts, with the time in which it was unknown.
+        # The longest wait counts, and so does the time in which it was unknown.
         held, since = f"s.{identifier(CODE + rule)} = {HOLDING}", f"s.{identifier(SINCE + rule)}"
         return f'first({column} ORDER BY {since}, s."s id") FILTER ({held})'
-    # What was seen last of an attribute: of the user itself where there is something.
+    # The value seen last; a value seen under the user's own id goes first.
     seen = f"s.{identifier('d:' + rule)}"
     order = f"l.id <> l.user_id, {seen} DESC, l.id"
     return f"first({column} ORDER BY {order}) FILTER ({seen} IS NOT NULL)"

@@ -1,4 +1,5 @@
-"""Firings whose metrics were restated after they fired: each keeps its values, and gets those of now beside."""
+"""Finds firings whose metrics were restated after they fired. Each firing keeps its values and gets the current values
+beside them."""
 
 from __future__ import annotations
 
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
     import duckdb
 
 RECHECKED = timedelta(days=35)
-"""Firings that are older are not compared again."""
+"""Firings older than this are not compared again."""
 
 
 def restated_firings(
     service: QueryService, engine: duckdb.DuckDBPyConnection, ledger: RuleLedger, before: RulesSnapshot
 ) -> list[Firing]:
-    """The firings whose metrics have other values than when they fired. Compared after each new version of the book."""
+    """The firings whose metrics now have other values than when they fired. Empty if the book version has not changed
+    since the last full evaluation."""
     if before.at is None or service.reader.version == before.version:
         return []
     recent = ledger.firings(since=service.reader.now - RECHECKED)

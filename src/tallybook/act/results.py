@@ -1,4 +1,4 @@
-"""What came of a rule: messages shown, clicked and dismissed, and a metric before and after the firings."""
+"""The results of a rule: messages shown, clicked and dismissed, and its metrics before and after the firings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAYS_AFTER = 7
 
 @dataclass(frozen=True, kw_only=True)
 class BeforeAfter:
-    """The mean of a metric when the rule fired and some days later, over the entities for which both are known."""
+    """The mean of a metric at the firing and some days later, over the entities for which both values are known."""
 
     metric: str
     entities: int
@@ -31,16 +31,16 @@ class BeforeAfter:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleResults:
-    """Results of a rule. `label` says whether they are an experiment."""
+    """The results of a rule. `label` says whether they come from an experiment."""
 
     rule: str
     label: str
     fired: int
     held_out: int
     messages: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """By message, how many viewers it was shown to, clicked it and dismissed it."""
+    """By message, how many viewers were shown it, clicked it and dismissed it."""
     metrics: Sequence[BeforeAfter] = ()
-    """Of the entities for which something was done."""
+    """Metrics of the entities for which the rule fired."""
     holdout_metrics: Sequence[BeforeAfter] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +72,8 @@ def rule_results(evaluator: RuleEvaluator, rule: Rule) -> RuleResults:
 
 
 def _compared(evaluator: RuleEvaluator, rule: Rule, firings: Sequence[Firing]) -> list[BeforeAfter]:
-    """The metrics of the rule at the firing and `DAYS_AFTER` days later. Firings that are not so old do not count."""
+    """The metrics of the rule at the firing and `DAYS_AFTER` days later. Firings of the last `DAYS_AFTER` days do not
+    count."""
     if rule.kind == SUBJECT_BOOK or not firings:
         return []
     settings = evaluator.catalog.entities[rule.kind]

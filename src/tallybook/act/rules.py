@@ -1,4 +1,4 @@
-"""The rules of a book for people: list, show, try out, release, evaluate."""
+"""The rules of a book as its users see them: list, show, try out, release, evaluate."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Rules:
         return self.evaluator.evaluate()
 
     def touch(self, kind: str, ids: Sequence[str], *, commit: int | None = None) -> RulesReport:
-        """Evaluate the rules for some users or accounts, and firings that wait. `commit`: these are all that changed up
-        to this commit of users and accounts."""
+        """Evaluate the rules for the given users or accounts, and settle waiting firings. `commit`: these are all
+        entities that changed up to this commit of users and accounts."""
         return self.evaluator.evaluate(kind=kind, ids=ids, commit=commit)
 
     def after_quiet_hours(self) -> list[RulesReport]:
-        """Do what waited for the end of quiet hours, for those who are still inside. What another process evaluates now
-        waits on."""
+        """Fire what waited for the end of quiet hours, for entities that are still inside. If another process is
+        evaluating, the firings keep waiting."""
         waiting = self.evaluator.ledger.firings(state=WAITING) if self.service.reader.there else []
         now, done = stamp_of(self.clock()), []
         for kind in sorted({one.kind for one in waiting if one.due is not None and one.due <= now}):
@@ -50,11 +50,11 @@ class Rules:
 
     @property
     def engagements(self) -> Engagements:
-        """The messages in the product."""
+        """The in-app messages."""
         return Engagements(self.catalog, self.evaluator.ledger, self.clock)
 
     def list(self) -> list[RuleLine]:
-        """Every rule: how many are inside, how often it fired, what waits."""
+        """Every rule, with how many entities are inside, how often it fired, and how many firings wait."""
         return Showing(self.evaluator).lines()
 
     def show(self, name: str) -> RuleDetails:
@@ -62,7 +62,7 @@ class Rules:
         return Showing(self.evaluator).details(self.known(name))
 
     def explain(self, name: str, entity: str) -> RuleOfEntity:
-        """Why a rule fired, or did not, for one entity."""
+        """Explain why a rule fired or did not fire for one entity."""
         return Showing(self.evaluator).entity(self.known(name), entity)
 
     @property
@@ -71,31 +71,32 @@ class Rules:
         return self.evaluator.ledger.number() if self.service.reader.there else 0
 
     def inside(self, kind: str, ids: Sequence[str] = ()) -> InsideRules:
-        """How many users or accounts are inside rules, and the rules of some ids."""
+        """How many users or accounts are inside rules, and which rules the given ids are inside."""
         return Showing(self.evaluator).inside(kind, ids)
 
     def firings_of(self, kind: str, entity: str) -> Sequence[Firing]:
-        """What the rules did about one user or account, under every linked id, in the order of evaluations."""
+        """The firings of all rules for one user or account, under every linked id, in the order of evaluations."""
         if not self.service.reader.there:
             return []
         ledger = self.evaluator.ledger
         return People.of(ledger, kind, [entity]).firings(ledger, kind, [entity])
 
     def results(self, name: str) -> RuleResults:
-        """What came of a rule: messages shown, clicked and dismissed, and its metrics before and after."""
+        """The results of a rule: messages shown, clicked and dismissed, and its metrics before and after."""
         return rule_results(self.evaluator, self.known(name))
 
     def try_out(self, name: str, *, over: str | None = None) -> RuleTrial:
-        """What a rule would do: who is inside now, and who would have entered in the last week, or over a span as
-        "90 days". Writes nothing."""
+        """Report what a rule would do: who is inside now, and who would have entered in the last week or in a span such
+        as "90 days". Writes nothing."""
         return try_rule(self.evaluator, self.known(name), over=over)
 
     def release(self, name: str) -> RulesReport:
-        """Do what waits because too many entities entered a rule at once. Entities that have left since are dropped."""
+        """Fire for the entities that wait because too many entered the rule at once. Drops the firings of entities that
+        have left since."""
         return self.evaluator.release(self.known(name).name)
 
     def known(self, name: str) -> Rule:
-        """The rule of a name. Raises QueryError with the nearest one."""
+        """The rule with a name. Raises QueryError with the nearest name as a hint."""
         if name in self.catalog.rules:
             return self.catalog.rules[name]
         names = list(self.catalog.rules)
@@ -104,7 +105,8 @@ class Rules:
 
 
 def evaluate_after_a_run(rules: Rules) -> RulesReport:
-    """Evaluate after a run. What was collected is stored: a failure here is reported and changes nothing of it."""
+    """Evaluate after a run. The collected points are already stored, so a failure here is reported and changes none of
+    them."""
     try:
         with isolated():
             return rules.evaluate()

@@ -1,4 +1,4 @@
-"""What is known of rules: states, firings, collisions, and why an entity is where it is."""
+"""Shows the state of rules: states, firings, collisions, and why an entity is in its state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tallybook.act.evaluate import RuleEvaluator
 
 SHOWN = 20
-"""Firings that are shown of a rule."""
+"""Maximum number of firings shown for a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +48,14 @@ class RuleLine:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleDetails:
-    """A rule with its latest firings, the latest first."""
+    """A rule with its latest firings, newest first."""
 
     line: RuleLine
     when: str
     leave: str | None
     firings: list[Firing]
     collisions: Mapping[str, int]
-    """By reason, how many firings did not happen."""
+    """By reason, how many entries did not lead to a firing."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -69,16 +69,16 @@ class RuleDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleOfEntity:
-    """A rule and one entity: its state, the condition now, the values, and what happened."""
+    """A rule and one entity: its state, the current outcome of the condition, the values, and its firings."""
 
     rule: str
     entity: str
     state: str
     outcome: str
-    """The condition now: true, false or unknown."""
+    """The current outcome of the condition: true, false or unknown."""
     values: Mapping[str, Any]
     whys: Mapping[str, str] = field(default_factory=dict)
-    """By attribute, why it is unknown."""
+    """By attribute, why its value is unknown."""
     is_holdout: bool = False
     firings: list[Firing] = field(default_factory=list)
     collisions: list[Collision] = field(default_factory=list)
@@ -99,13 +99,13 @@ class RuleOfEntity:
 
 @dataclass(frozen=True, kw_only=True)
 class InsideRules:
-    """Which users or accounts are inside rules. `entities`: how many are inside at least one."""
+    """Users or accounts inside rules. `entities` is the number of entities inside at least one rule."""
 
     entities: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    """By rule, how many are inside. Rules that were never evaluated, and drafts, are left out."""
+    """By rule, how many entities are inside. Drafts and rules that were never evaluated are left out."""
     rules_of: Mapping[str, list[str]] = field(default_factory=dict)
-    """By id, the rules that it is inside, of the ids that were asked for."""
+    """By requested id, the rules that the entity is inside."""
 
 
 def firing_dict(one: Firing) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def firing_dict(one: Firing) -> dict[str, Any]:
 
 
 class Showing:
-    """Answers about the rules of a book."""
+    """Answers questions about the rules of a book."""
 
     def __init__(self, evaluator: RuleEvaluator) -> None:
         self.evaluator, self.catalog, self.reader = evaluator, evaluator.catalog, evaluator.reader
@@ -148,7 +148,7 @@ class Showing:
         )
 
     def counts(self) -> dict[str, Counter[int]]:
-        """By rule, how many entities have each code but out."""
+        """By rule, how many entities have each state code except out."""
         before = self.evaluator.ledger.snapshot()
         found: dict[str, Counter[int]] = {}
         with self.reader.reading() as reading:
@@ -169,7 +169,7 @@ class Showing:
         return read_states(engine, ledger, ledger.snapshot().files.get(kind, ()), wanted, kind=kind).relation
 
     def inside(self, kind: str, ids: Sequence[str] = ()) -> InsideRules:
-        """Who of a kind is inside the rules, counted, and the rules of some ids."""
+        """How many entities of a kind are inside the rules, and which rules the given ids are inside."""
         if not self.reader.there:
             return InsideRules()
         before = self.evaluator.ledger.snapshot()
@@ -209,7 +209,7 @@ class Showing:
         )
 
     def entity(self, rule: Rule, entity: str) -> RuleOfEntity:
-        """Raises QueryError for an entity that there is not."""
+        """The state of one entity in a rule. Raises QueryError if the entity does not exist."""
         if not self.reader.there:
             raise QueryError("nothing is collected yet", hint="tallybook run")
         names = names_of_rule(self.catalog, rule)

@@ -1,6 +1,6 @@
 """The states of an entity in a rule, and the steps between them. Pure.
 
-A condition is true, false or unknown (None). Where it is unknown, the entity stays as it was and nothing fires."""
+A condition is true, false or unknown (None). While it is unknown, the entity keeps its state and nothing fires."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from tallybook.core import ENTER, LEAVE
 
 OUT, INSIDE, UNKNOWN_OUT, UNKNOWN_IN, HOLDING, UNDECIDED = range(6)
-"""Codes of states in files. UNDECIDED: unknown since the rule is new; the first known outcome is no edge."""
+"""Codes of states in files. UNDECIDED: unknown since the rule was new, so the first known outcome is not an edge."""
 STATE_NAMES = {
     OUT: "out",
     INSIDE: "in",
@@ -23,7 +23,8 @@ STATE_NAMES = {
 
 @dataclass(frozen=True, kw_only=True)
 class EntityState:
-    """A state. `since`: from when a condition that must last counts; `paused`: since when it is unknown."""
+    """A state. `since`: start of the wait for a condition that must last. `paused`: since when the condition is
+    unknown."""
 
     code: int = OUT
     since: datetime | None = None
@@ -32,7 +33,7 @@ class EntityState:
 
 @dataclass(frozen=True, kw_only=True)
 class Transitions:
-    """How a rule moves its entities. `has_leave`: leaving has a condition of its own."""
+    """How a rule moves its entities between states. `has_leave`: the rule has a separate condition for leaving."""
 
     hold: timedelta = timedelta(0)
     has_leave: bool = False
@@ -46,7 +47,7 @@ class Transitions:
     def step(
         self, before: EntityState, *, when: bool | None, leave: bool | None, now: datetime
     ) -> tuple[EntityState, str | None]:
-        """(the state after an evaluation, the edge)."""
+        """Return the state after an evaluation, and the edge if there is one."""
         if before.code in (INSIDE, UNKNOWN_IN):
             gone = leave if self.has_leave else None if when is None else not when
             if gone is None:
@@ -65,7 +66,8 @@ class Transitions:
         return EntityState(code=INSIDE), ENTER
 
     def _held(self, before: EntityState, when: bool | None, now: datetime) -> tuple[EntityState, str | None]:
-        """Time in which the condition is unknown does not count."""
+        """Return the next state of an entity that waits for a condition to last. Time in which the condition is unknown
+        does not count."""
         assert before.since is not None
         if when is None:
             return replace(before, paused=before.paused or now), None

@@ -1,4 +1,4 @@
-"""The states of a kind of entities as a relation of the engine, read from its files."""
+"""Reads the states of one kind of entities from its files into a relation of the engine."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_PARTIAL_FILES = 12
-"""With more files of changes, the states are written as one file again."""
+"""Maximum number of files of changes. Beyond it, all states are written again as one file."""
 
 
 @dataclass(frozen=True)
 class StoredStates:
-    """What the files of a kind contain."""
+    """The states stored in the files of a kind."""
 
     relation: str
-    """A table of the engine with one row for each entity; its id is called `s id`."""
+    """An engine table with one row per entity; the id column is `s id`."""
     others: Mapping[str, str] = field(default_factory=dict)
-    """The types of columns that are kept for rules of other processes, by name."""
+    """Types, by column name, of columns that are kept for the rules of other processes."""
     lost: str = ""
-    """Why the files cannot be read; then there are no rows."""
+    """Why the files cannot be read. If set, the table has no rows."""
 
 
 def read_states(
@@ -37,10 +37,10 @@ def read_states(
     some: str = "",
     with_others: bool = False,
 ) -> StoredStates:
-    """The states with the wanted columns, by name and type. `some`: a relation with the ids that matter;
-    `with_others`: also the columns of rules that are not known here, which another process may know.
+    """The states with the wanted columns. `wanted` maps names to types. `some`: a relation with the ids to read.
+    `with_others`: also read the columns of rules that are unknown here but may be known to another process.
 
-    Of several rows of an entity the one in the last file counts."""
+    If an entity has several rows, the row in the last file counts."""
     try:
         paths = [engine_path(ledger.path(file)) for file in files]
     except BadFile as bad:
@@ -74,7 +74,7 @@ def read_states(
 
 
 def _columns(engine: duckdb.DuckDBPyConnection, path: str) -> dict[str, str]:
-    """The columns of a file, with the types of the engine."""
+    """The columns of a file, with their engine types."""
     asked = f"SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({path}))"
     return dict(engine.execute(asked).fetchall())
 

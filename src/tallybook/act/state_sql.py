@@ -1,4 +1,4 @@
-"""The steps of `state`, as expressions of the engine: all rules and all entities in one pass."""
+"""The transitions of `state` as engine expressions, which step all entities through all rules in one pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallybook.storage import identifier, literal
 
 @dataclass(frozen=True, kw_only=True)
 class StateColumns:
-    """The columns of one rule in a file of states."""
+    """The columns of one rule in a state file."""
 
     rule: str
     holds: bool
@@ -31,14 +31,14 @@ class StateColumns:
 
     @property
     def types(self) -> dict[str, str]:
-        """Column by column its type in the engine."""
+        """The engine type of each column."""
         times = {self.since: "TIMESTAMPTZ", self.paused: "TIMESTAMPTZ"} if self.holds else {}
         return {self.code: "UTINYINT", **times}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepSql:
-    """The step of one rule. `old` are the columns of the state before, of the relation `s`."""
+    """The step of one rule, as SQL. `old` reads the columns of the previous states from the relation `s`."""
 
     columns: StateColumns
     transitions: Transitions
@@ -47,11 +47,11 @@ class StepSql:
     begins: bool
     now: datetime
     some_gone: bool
-    """Whether there are deleted entities; they stay as they are."""
+    """Whether there are deleted entities. Deleted entities keep their states."""
 
     @property
     def old(self) -> str:
-        """The code before."""
+        """SQL of the code before the step."""
         if self.begins:
             return str(self.transitions.first.code)
         return f"coalesce(s.{identifier(self.columns.code)}, 0)"
@@ -61,7 +61,7 @@ class StepSql:
         return f"TIMESTAMPTZ {literal(self.now.isoformat())}"
 
     def _outcome(self, condition: Condition) -> tuple[str, str]:
-        """(true, unknown) with deleted entities."""
+        """SQL of (true, unknown). For deleted entities the condition is unknown."""
         unknown = condition.unknown or ""
         if not self.some_gone:
             return condition.true, unknown
@@ -70,7 +70,7 @@ class StepSql:
 
     @property
     def new(self) -> str:
-        """The code after."""
+        """SQL of the code after the step."""
         true, unknown = self._outcome(self.when)
         entered = HOLDING if self.transitions.hold else INSIDE
         outside = f"CASE WHEN {true} THEN {entered} ELSE {OUT} END"
@@ -101,12 +101,14 @@ class StepSql:
 
     @property
     def counted(self) -> str:
-        """From when a condition that must last counts, without the time in which it was unknown."""
+        """SQL of the start of the wait for a condition that must last, moved later by the time in which the condition
+        was unknown."""
         since, paused = (f"s.{identifier(name)}" for name in (self.columns.since, self.columns.paused))
         return f"({since} + coalesce({self.instant} - {paused}, INTERVAL 0 SECOND))"
 
     def times(self, code: str) -> dict[str, str]:
-        """By column of a holding rule its value after; `code` is the new code as SQL."""
+        """By column of a rule whose condition must last, SQL of its value after the step. `code` is SQL of the new
+        code."""
         if not self.transitions.hold:
             return {}
         _, unknown = self._outcome(self.when)

@@ -1,4 +1,4 @@
-"""Writes the states of a kind after a step: all of them, or those that changed, over the files before."""
+"""Writes the states of a kind after a step: a new file with all states, or a file with the changed ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import duckdb
 
 SHARE_OF_CHANGES = 0.2
-"""With a larger share of changed rows all states are written again."""
+"""If a larger share of the rows has changed, all states are written again."""
 
 
 def write_step(
@@ -26,8 +26,8 @@ def write_step(
     has_gone: bool,
     is_partial: bool,
 ) -> tuple[list[StatesFile], list[str]]:
-    """(new files, paths of the files that they replace). `has_gone`: some rules are no longer declared; `is_partial`:
-    only some entities were stepped."""
+    """Write the states of a kind. Returns the new files and the paths of the files that they replace. `has_gone`: some
+    rules are no longer declared. `is_partial`: only some entities were stepped."""
     kind = step.subjects.kind
     names = [identifier(name) for name in step.stored_types]
     columns = ", ".join(["id", *names])

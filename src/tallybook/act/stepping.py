@@ -1,4 +1,4 @@
-"""All rules of one kind of entities, stepped once over all its entities, in one statement of the engine."""
+"""Steps all entities of one kind through all rules of that kind in one engine statement."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleNames:
-    """What a rule names. `attributes`: those of its conditions, texts and values; `conditions`: those of its
-    conditions; `earlier`: earlier values; `lasts`: whether it can be true for longer than one evaluation."""
+    """Names used by a rule. `attributes`: in its conditions, texts and values. `conditions`: in its conditions.
+    `earlier`: earlier values. `lasts`: whether the condition can be true for longer than one evaluation."""
 
     attributes: tuple[str, ...]
     conditions: frozenset[str]
@@ -32,7 +32,7 @@ class RuleNames:
 
 
 def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
-    """The attributes that a rule and its messages name, in lower case."""
+    """The names of the attributes that a rule and its messages use, in lower case."""
     parts = [names_in(text) for text in (rule.when, rule.leave) if text]
     conditions = [name for part in parts for name in part.attributes]
     attributes = [*conditions]
@@ -52,8 +52,9 @@ def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
 
 @dataclass(frozen=True, kw_only=True)
 class KindStep:
-    """One step of the rules of a kind. `begins`: rules that are new; `restarts`: those of them that began before, and
-    fire for nobody who is inside; `states` is the relation of the states before."""
+    """One step of the rules of a kind. `begins`: rules that start with this step. `restarts`: those of them that were
+    evaluated before, and that do not fire for entities already inside. `states`: the relation of the states before the
+    step."""
 
     subjects: Subjects
     rules: Sequence[Rule]
@@ -63,22 +64,23 @@ class KindStep:
     memory: Sequence[Remembered]
     now: datetime
     is_whole: bool
-    """Whether the result has every entity with a state; else those that have changed."""
+    """Whether the result has every entity with a state, or only the changed ones."""
     some_gone: bool = True
     restarts: frozenset[str] = frozenset()
     others: Mapping[str, str] = field(default_factory=dict)
-    """Columns of the states that are kept as they are, with their types: those of rules that other processes know."""
+    """Columns of states that are copied unchanged, with their types. They belong to rules that only other processes
+    know."""
     steps: list[StepSql] = field(default_factory=list)
     linked: str = ""
-    """A relation of ids whose states were merged: they are written again."""
+    """A relation of ids whose states were merged and must be written again."""
 
     @property
     def table(self) -> str:
         return f"{self.subjects.kind}_stepped"
 
     def compile(self, compiled: Mapping[str, StepSql] | None = None) -> None:
-        """Compile the conditions, but those that are `compiled`, by rule. Raises QueryError for one that does not fit
-        the types of the attributes."""
+        """Compile the conditions of the rules that are not in `compiled`. Raises QueryError if a condition does not fit
+        the types of its attributes."""
         for rule in self.rules:
             if compiled is not None and rule.name in compiled:
                 self.steps.append(
@@ -116,7 +118,7 @@ class KindStep:
         )
 
     def run(self, engine: duckdb.DuckDBPyConnection) -> int:
-        """Make the table of the states after. Returns how many rows have changed."""
+        """Create the table of the states after the step. Returns the number of changed rows."""
         shown, changed, kept = ["e.id AS id"], ["FALSE"], ["FALSE"]
         for step in self.steps:
             code, old = identifier(step.columns.code), identifier(f"o:{step.columns.rule}")
@@ -147,11 +149,11 @@ class KindStep:
 
     @property
     def stored_types(self) -> dict[str, str]:
-        """The columns of a file of states, with their types."""
+        """The columns of a state file, with their types."""
         return {**stored_types([step.columns for step in self.steps], self.memory), **self.others}
 
     def edges(self, engine: duckdb.DuckDBPyConnection) -> Iterator[Edge]:
-        """The entities that have entered or left, rule by rule, in the order of their ids."""
+        """The entities that have entered or left, by rule and then by id."""
         folded = {name.casefold(): name for name in self.subjects.columns}
         there = self._with_edges(engine)
         for rule, step in zip(self.rules, self.steps, strict=True):
@@ -168,7 +170,7 @@ class KindStep:
                     yield Edge(rule=rule, entity=id_, edge=edge, values=found, has_metrics=has_metrics)
 
     def _with_edges(self, engine: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-        """The (rule, edge) for which there is anybody, found in one reading of the table."""
+        """The (rule, edge) pairs with at least one entity, found in one scan of the table."""
         asked: dict[tuple[str, str], str] = {}
         for rule, step in zip(self.rules, self.steps, strict=True):
             asked |= {(rule.name, ENTER): self._entered(step), (rule.name, LEAVE): self._left(step)}
@@ -187,7 +189,7 @@ class KindStep:
         return f"{new} = {OUT} AND {old} IN ({INSIDE}, {UNKNOWN_IN})"
 
     def codes(self, engine: duckdb.DuckDBPyConnection, rule: str, ids: Sequence[str]) -> dict[str, int]:
-        """The codes of some entities after the step; those that are out may be missing."""
+        """The codes of the given entities after the step. Entities that are out may be missing."""
         code, listed = identifier(f"s:{rule}"), ", ".join(map(literal, ids))
         found: dict[str, int] = {}
         if rule not in self.begins:
@@ -198,7 +200,7 @@ class KindStep:
 
 
 def stored_types(columns: Sequence[StateColumns], memory: Sequence[Remembered]) -> dict[str, str]:
-    """The columns of a file of states, with their types."""
+    """The columns of a state file, with their types."""
     found: dict[str, str] = {}
     for one in columns:
         found |= one.types

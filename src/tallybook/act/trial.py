@@ -1,4 +1,5 @@
-"""What a rule would do, or would have done: day by day with the values of then, through the same steps and caps."""
+"""Tries out a rule: who would enter now or would have entered, day by day with the values of that day, through the same
+steps and caps as an evaluation."""
 
 from __future__ import annotations
 
@@ -27,18 +28,18 @@ WEEK = "7 days"
 
 @dataclass(kw_only=True)
 class RuleTrial:
-    """What a rule would have done over some days, and who is inside at the end of them."""
+    """The result of a trial: what a rule would have done over some days, and who is inside at the end."""
 
     rule: str
     first: date
     last: date
     inside: list[str] = field(default_factory=list)
     entered: list[Firing] = field(default_factory=list)
-    """Every entry that the caps let pass, also those that wait and those of the control group."""
+    """Every entry that the caps let through, including entries that wait or are in the holdout group."""
     stopped: dict[str, int] = field(default_factory=dict)
-    """By reason, entries that the caps stopped."""
+    """By reason, how many entries the caps stopped."""
     unknown: dict[date, str] = field(default_factory=dict)
-    """By day of the evaluation, why the condition was unknown for everybody."""
+    """By day of evaluation, why the condition was unknown for every entity."""
 
     @property
     def fired(self) -> list[Firing]:
@@ -58,15 +59,15 @@ class RuleTrial:
 
 
 def try_rule(evaluator: RuleEvaluator, rule: Rule, *, over: str | None) -> RuleTrial:
-    """Try a rule over the days of a span that ends today. It begins on the first day: who is inside then does not
-    enter. Other rules count as far as they have fired."""
+    """Try a rule over a span of days that ends today. The rule starts on the first day, so entities that are inside
+    then do not enter. For the other rules, only firings that really happened count."""
     if not evaluator.reader.there:
         raise QueryError("nothing is collected yet", hint="tallybook run")
     return _Trial(evaluator, with_changes(rule, draft=False), (over or WEEK).removeprefix("last ")).run()
 
 
 class _Trial:
-    """A rule while it is tried."""
+    """A trial in progress."""
 
     def __init__(self, evaluator: RuleEvaluator, rule: Rule, span: str) -> None:
         self.evaluator, self.rule = evaluator, rule
@@ -94,7 +95,7 @@ class _Trial:
         return self.found
 
     def instants(self) -> list[datetime]:
-        """When rules were evaluated; on days without an evaluation, midnight. The last one is now."""
+        """The instants at which rules were evaluated; midnight for days without an evaluation. The last one is now."""
         begin = calendar.start_of(self.found.first, self.zone)
         by_day: dict[date, list[datetime]] = {}
         for at, _, report in self.evaluator.ledger.evaluations(begin):
@@ -109,7 +110,7 @@ class _Trial:
         return [*found, now]
 
     def step(self, engine: duckdb.DuckDBPyConnection, now: datetime, states: str) -> str:
-        """One evaluation. Returns the relation of the states after it."""
+        """Run one evaluation. Returns the relation of the states after it."""
         names = self.names[self.rule.name]
         question = SubjectsQuestion(
             kind=self.rule.kind, names=names.attributes, earlier=names.earlier, now=now, as_of=True
@@ -156,7 +157,7 @@ class _Trial:
             self.found.unknown[calendar.day_of(now, self.zone)] = "; ".join(whys)
 
     def is_before(self, other: Firing, now: datetime) -> bool:
-        """Whether a firing of another rule was decided before this rule, also in the same evaluation."""
+        """Whether the firing of another rule was decided before this rule's turn, also within the same evaluation."""
         at = datetime.fromisoformat(other.at)
         rules = self.evaluator.catalog.rules
         if at != now or other.rule not in rules:
@@ -166,7 +167,7 @@ class _Trial:
         return its < own
 
     def decide(self, engine: duckdb.DuckDBPyConnection, step: KindStep, now: datetime) -> None:
-        """Apply the caps, as an evaluation does."""
+        """Apply the caps as an evaluation does."""
         past: dict[tuple[str, str], list[Firing]] = {}
         others = [one for one in self.others if self.is_before(one, now)]
         for one in [*others, *self.firings]:

@@ -1,7 +1,7 @@
-"""What an attribute of Gainsight PX, or a row of a table, is to be after a firing. Pure.
+"""The attribute of Gainsight PX or the table row that an entity should have after a firing. Pure.
 
-The ledger keeps the newest for each action and entity, written in the transaction of the evaluation. Deliveries send
-what differs from what was sent last, so that an older value never follows a newer one."""
+For each action and entity, the ledger keeps the newest wanted state, written in the transaction of the evaluation. A
+delivery sends the states that differ from what it sent last, so an older value never follows a newer one."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _FIELD = re.compile(r"\{(\w+)\}")
 
 
 class WantedStates:
-    """What the actions of one evaluation want, by delivery and entity."""
+    """The wanted states of the actions of one evaluation, by delivery and entity."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.found: dict[str, dict[str, str]] = {}
 
     def add(self, delivery: str, action: RuleAction, firing: Firing) -> None:
-        """Add what an action wants after a firing. Later firings replace earlier ones."""
+        """Add the wanted state of an action after a firing. Later firings replace earlier ones."""
         made = px_attribute(action, firing) if action.to == TO_PX else table_row(action, firing, self.number)
         if made is not None:
             self.found.setdefault(delivery, {})[firing.entity] = msgspec.json.encode(made).decode()
 
     def writes(self) -> list[Callable[[Transaction], None]]:
-        """What happens in the transaction of the evaluation."""
+        """Functions that write the wanted states in the transaction of the evaluation."""
         return [partial(_want, name=name, wanted=several, number=self.number) for name, several in self.found.items()]
 
 
@@ -41,7 +41,7 @@ def _want(db: Transaction, *, name: str, wanted: Mapping[str, str], number: int)
 
 
 def px_attribute(action: RuleAction, firing: Firing) -> dict[str, Any] | None:
-    """The attribute after a firing; None where the action says nothing about this edge, or its value is not known."""
+    """The attribute after a firing. None if the action does not apply to this edge, or if its value is unknown."""
     if action.on == firing.edge:
         value = action.options.get("value", True)
     elif firing.edge == LEAVE and "leave" in action.options:
@@ -55,8 +55,8 @@ def px_attribute(action: RuleAction, firing: Firing) -> dict[str, Any] | None:
 
 
 def filled_value(value: Any, values: Mapping[str, Any]) -> Any:
-    """A value with the attributes that it names in braces. A single name has the type of its attribute; None where it
-    is not known."""
+    """A value with the attribute names in braces replaced. If the value is a single name, the result has the type of
+    that attribute, or is None if it is unknown."""
     if not isinstance(value, str):
         return value
     known = {name.casefold(): one for name, one in values.items()}
@@ -70,7 +70,7 @@ def _text(value: Any) -> str:
 
 
 def table_row(action: RuleAction, firing: Firing, number: int) -> dict[str, Any] | None:
-    """The row after a firing; None where the action says nothing about this edge."""
+    """The table row after a firing. None if the action does not apply to this edge."""
     leave = action.options.get("leave")
     if action.on != firing.edge and not (firing.edge == LEAVE and leave in (MARK_ROW, DELETE_ROW)):
         return None

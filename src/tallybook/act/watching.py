@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from tallybook.act.rules import Rules
 
 QUIET_CHECK = timedelta(minutes=1)
-"""How often the ledger is asked for firings whose quiet hours are over."""
+"""How often to check the ledger for firings whose quiet hours are over."""
 
 
 class RuleWatch:
-    """Remembers, by kind, up to which commit of users and accounts the rules have seen. It begins with what the ledger
-    says of the evaluations before."""
+    """Evaluates rules for changed users and accounts. Remembers, by kind, the last commit of users and accounts that
+    the rules have seen, starting from the last evaluation in the ledger."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -26,8 +26,8 @@ class RuleWatch:
         self.checked: datetime | None = None
 
     def step(self) -> list[RulesReport]:
-        """Evaluate the rules for those who changed since the last step, and do what waited for the end of quiet hours.
-        While another process evaluates, the next step sees them."""
+        """Evaluate the rules for entities that changed since the last step, and fire what waited for the end of quiet
+        hours. If another process is evaluating, the next step covers the changes."""
         reader, catalog = self.rules.service.reader, self.rules.catalog
         if not catalog.rules or not reader.there:
             return []
@@ -49,12 +49,12 @@ class RuleWatch:
         return done + self.after_quiet_hours()
 
     def first_seen(self, number: int) -> dict[str, int]:
-        """By kind, what the evaluations before have seen."""
+        """By kind, the last commit that earlier evaluations have seen."""
         known = self.rules.evaluator.ledger.last_report().get(COMMITS, {})
         return {kind: int(known.get(kind, number)) for kind in self.rules.catalog.entities}
 
     def after_quiet_hours(self) -> list[RulesReport]:
-        """Do what waited for the end of quiet hours, from time to time."""
+        """Fire what waited for the end of quiet hours, at most once per `QUIET_CHECK`."""
         now = self.rules.clock()
         if self.checked is not None and now - self.checked < QUIET_CHECK:
             return []

@@ -29,7 +29,7 @@ STALE = "is not up to date"
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """One problem, reported once when it begins and once when it is over.
 
-    `subject` has the problem, `said` describes it, and `next` is the command to type, with {subject} as a placeholder.
+    `subject` has the problem, `said` describes it, and `next` is the command to run, with {subject} as a placeholder.
     `metric` is set if the description contains values of that metric."""
 
     id: str
