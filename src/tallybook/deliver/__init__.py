@@ -1,4 +1,4 @@
-"""Updates declared files and sheets: asks the question of each delivery and writes the answer to its destination."""
+"""Updates declared files and sheets: runs the query of each delivery and writes the answer to its destination."""
 
 from __future__ import annotations
 

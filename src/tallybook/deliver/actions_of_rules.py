@@ -1,24 +1,24 @@
-"""Where the actions of rules are sent: each action is a delivery of its own.
+"""Turns the actions of rules into deliveries, one per action.
 
-Rules put the items of webhooks and chats into the outbox. For an attribute of Gainsight PX and for a table they keep
-what each entity is to have, and the delivery sends what differs from what was sent last."""
+For webhooks and chats, rules put items into the outbox. For an attribute of Gainsight PX and for a table, rules keep
+the wanted state of each entity, and the delivery sends the states that differ from what it sent last."""
 
 from __future__ import annotations
 
 from tallybook.core import TO_PX, TO_TABLE, Catalog, Delivery, Rule, RuleAction
 
 CHAT_TEXTS = {"discord.com": "content", "discordapp.com": "content"}
-"""The key of the text, by the host of a chat's webhook; else `text`."""
+"""The key under which a chat webhook takes the text, by host; `text` for other hosts."""
 WEB_SCHEMES = ("https://", "http://")
 FIRING = "firing"
-"""The kind of an item that says that a rule has fired."""
+"""The kind of an item that reports the firing of a rule."""
 RULES = "rules."
-"""Begins the names of these deliveries. The name of a declared one has no dot."""
+"""Prefix of the names of these deliveries. Names of declared deliveries have no dot."""
 RULE_TABLE = "rule_table"
 
 
 def rule_delivery(rule: Rule, place: int) -> str:
-    """The name of the delivery of an action, by its place in `then`."""
+    """The name of an action's delivery, by the action's position in `then`."""
     return f"{RULES}{rule.name}.{place}"
 
 
@@ -40,7 +40,7 @@ def rule_deliveries(catalog: Catalog) -> dict[str, Delivery]:
 
 
 def _destination(action: RuleAction) -> str | None:
-    """The destination of an action; None for one that sends nothing."""
+    """The destination of an action, or None if the action sends nothing."""
     if action.to in ("mail", "chat"):
         return "webhook" if action.options["address"].startswith(WEB_SCHEMES) else "notification"
     if action.to == TO_TABLE:

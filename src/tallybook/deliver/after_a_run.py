@@ -1,4 +1,4 @@
-"""What a book delivers: the context of its deliveries, and the deliveries after a run."""
+"""Makes the deliveries of a book after a run, and their context."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tallybook.query import QueryService
 
 
 def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> DeliveryContext:
-    """What delivering from a book needs."""
+    """The context of the deliveries of a book."""
     project, reader = service.reader.project, service.reader
     hooks = hook_deliveries(project.catalog.deliveries.values(), reader.store.ledger)
-    # Whoever knows the target of a subscription can write to it, and receivers repeat it in what they answer.
+    # Anyone who knows the target of a subscription can write to it, and receivers repeat it in their answers.
     targets = [secrets_of_address(str(one.options["url"]), {}) for one in hooks.values()]
     secrets = {text: instead for found in targets for text, instead in found.items()}
     return DeliveryContext(
@@ -37,7 +37,8 @@ def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> De
 
 
 def deliver_after_a_run(context: DeliveryContext) -> list[DeliveryReport]:
-    """Deliver what is new. What was collected is stored: another process that delivers now does not undo it."""
+    """Deliver what is new. If another process is delivering now, the run still counts, because its points are
+    stored."""
     if not (context.catalog.deliveries or context.more) or context.ledger.version() == 0:
         return []
     try:
@@ -47,7 +48,7 @@ def deliver_after_a_run(context: DeliveryContext) -> list[DeliveryReport]:
 
 
 def deliver_rest(context: DeliveryContext) -> list[DeliveryReport]:
-    """Send for a while what is due in the outbox, of deliveries that have any left."""
+    """Send due outbox items for a while, for the deliveries that still have some."""
     left = due_deliveries(context)
     if not left:
         return []

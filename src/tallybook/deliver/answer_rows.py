@@ -1,5 +1,5 @@
-"""The rows of an answer, one at a time: from the CSV text that the engine writes, so that a million of them need little
-memory, or from a Result where the engine does not write it."""
+"""The rows of an answer, one at a time. They come from the CSV text that the engine writes, so that a million rows need
+little memory, or from a Result if the engine cannot write them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ FLAGS = ("complete", "days", "days_expected", "approximate")
 
 @dataclass(frozen=True, slots=True)
 class RowNames:
-    """The names of the columns of rows, shared by all of them."""
+    """The column names of rows, shared by all rows."""
 
     dimensions: tuple[str, ...]
     metrics: tuple[str, ...]
 
 
 class AnswerRow(NamedTuple):
-    """A row of an answer. `period` is ISO; dimensions are texts or None; `values` are numbers with all their digits, as
-    JSON writes them, or None where a value is not known."""
+    """A row of an answer. `period` is ISO text. Dimensions are texts or None. `values` are numbers with all their
+    digits, written as in JSON, or None if unknown."""
 
     names: RowNames
     period: str
@@ -45,7 +45,7 @@ class AnswerRow(NamedTuple):
 
 
 def rows_of_csv(text: str, dimensions: Sequence[str], metrics: Sequence[str]) -> Iterator[AnswerRow]:
-    """The rows of an answer in the form of `Result.to_csv(guard=False)`, in its order."""
+    """The rows of CSV text in the format of `Result.to_csv(guard=False)`, in the same order."""
     names = RowNames(tuple(dimensions), tuple(metrics))
     lines = _lines(text)
     heads = [head or "" for head in next(lines)]
@@ -72,7 +72,7 @@ def rows_of_result(result: Result, dimensions: Sequence[str], metrics: Sequence[
 
 
 def _lines(text: str) -> Iterator[list[str | None]]:
-    """The fields of each line. None is an empty field; the empty text is written as two quotes."""
+    """The fields of each line. None is an empty field; an empty text is written as two quotes."""
     start, end = 0, len(text)
     while start < end:
         stop = text.find("\n", start)
@@ -87,7 +87,7 @@ def _lines(text: str) -> Iterator[list[str | None]]:
 
 
 def _quoted(text: str, start: int) -> tuple[list[str | None], int]:
-    """(the fields of a line with quotes, where the next one begins)."""
+    """The fields of a line that has quotes, and the position of the next line."""
     fields: list[str | None] = []
     place, end = start, len(text)
     while True:
@@ -106,7 +106,7 @@ def _quoted(text: str, start: int) -> tuple[list[str | None], int]:
 
 
 def _quoted_field(text: str, place: int) -> tuple[str, int]:
-    """(the text of a quoted field, the place after its last quote)."""
+    """The text of a quoted field, and the position after its closing quote."""
     parts = []
     while True:
         stop = text.index('"', place)

@@ -1,7 +1,7 @@
-"""Updates deliveries: asks the question of each delivery and writes the answer to its destination.
+"""Updates deliveries: runs the query of each delivery and writes the answer to its destination.
 
-The ledger records what was delivered, so nothing is written without anything new. A failed delivery is reported and
-retried by the next run; the others are still made."""
+The ledger records what was delivered, so nothing is written if nothing is new. A failed delivery is reported and
+retried by the next run, and the other deliveries are still made."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ if TYPE_CHECKING:
 
 JOB = "deliver"
 RUN_SECONDS = 20.0
-"""Time that a run takes for deliveries with an outbox. What is left is sent by `deliver`, `serve` or the next run."""
+"""Seconds that a run spends on deliveries with an outbox. `deliver`, `serve` or the next run sends the rest."""
 PLAIN_CALENDAR = "plain"
 FORM = 1
-"""The version of the written form. Raising it writes all deliveries again."""
+"""The version of the written format. Raising it writes all deliveries again."""
 FINGERPRINTED = {
     "spreadsheet": "",
     "mode": "history",
@@ -67,27 +67,27 @@ FINGERPRINTED = {
     "bom": False,
     "guard": True,
 }
-"""Options, with their defaults, that are hashed for every delivery whatever its destination. Do not change or
-extend."""
+"""Options, with their defaults, that are hashed for every delivery whatever its destination. Do not change or extend
+this."""
 
 
 class BookAnswers(Protocol):
     """The answers of a book that deliveries need."""
 
     def query(self, question: Query, version: int | None = None) -> Result | None:
-        """The answer now, or at an older version of the book; None if that version is not kept any more."""
+        """The answer now, or at an older version of the book. None if that version is no longer kept."""
         ...
 
     def rows(self, question: Query, version: int) -> Iterator[AnswerRow] | None:
-        """The rows of the answer at a version of the book; None if that version is not kept any more."""
+        """The rows of the answer at a version of the book. None if that version is no longer kept."""
         ...
 
     def touched(self, metrics: Sequence[str], version: int) -> list[tuple[date, date]] | None:
-        """Stretches of days of these metrics that were collected after a version; None where any day may differ."""
+        """Ranges of days of these metrics that were collected after a version. None if any day may differ."""
         ...
 
     def is_collected(self, question: Query, version: int) -> bool:
-        """Whether every day of a question is collected at a version, for everything that its metrics are made of."""
+        """Whether every day of a query is collected at a version, for all metrics involved, including operands."""
         ...
 
     def first_day(self, metrics: Sequence[str]) -> date | None:
@@ -95,14 +95,14 @@ class BookAnswers(Protocol):
         ...
 
     def first_change(self, metrics: Sequence[str], version: int) -> date | None:
-        """The first day of these metrics that may have changed since a version of the book: None for none, `date.min`
-        if unknown."""
+        """The first day of these metrics that may have changed since a version of the book. None if there is no such
+        day, and `date.min` if unknown."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryContext:
-    """What a delivery needs: the declarations, their folder, the ledger, the answers of the book, the clock."""
+    """The context of a delivery: the declarations, their folder, the ledger, the answers of the book, and the clock."""
 
     catalog: Catalog
     folder: Path
@@ -111,19 +111,19 @@ class DeliveryContext:
     today: date
     clock: Callable[[], datetime]
     variables: Mapping[str, str]
-    """The environment, with the credentials of services."""
+    """The environment variables, including credentials of services."""
     services: dict[str, Any] = field(default_factory=dict)
-    """Open connections by address, shared by all deliveries of a run together with their rate limit."""
+    """Open connections by address. All deliveries of a run share them and their rate limit."""
     service: QueryService | None = None
-    """The answers of the book, for the latest values of users and accounts."""
+    """The query service of the book, for the latest values of users and accounts."""
     mask: Callable[[str], str] = str
     """Hides the secrets of the project in a text."""
     more: Mapping[str, Delivery] = field(default_factory=dict)
-    """Deliveries that are not declared as such, with items that others put into the outbox: actions of rules."""
+    """Deliveries that are not declared themselves and whose items come from elsewhere: the actions of rules."""
 
     def question(self, delivery: Delivery, first: date | None) -> Query:
-        """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the
-        first collected day."""
+        """The query of a delivery. `first` replaces the declared first day; `date.min` means the first collected
+        day."""
         question = Question(
             metrics=delivery.metrics,
             scope=delivery.scope,
@@ -153,9 +153,9 @@ def deliver(
     *,
     seconds: float | None = None,
 ) -> list[DeliveryReport]:
-    """Deliver what is new: all deliveries, or these; those with an outbox for at most so many seconds.
+    """Deliver what is new, for all deliveries or the named ones. Deliveries with an outbox send for at most `seconds`.
 
-    Safe to call again. Raises Busy while another process makes all of them."""
+    It is safe to call again. Raises Busy if another process is making all of them."""
     mode = mode or DeliveryMode()
     every = {**context.catalog.deliveries, **context.more}
     chosen = [d for name, d in every.items() if not names or name in names]
@@ -172,7 +172,7 @@ def deliver(
 
 
 def has_outbox(delivery: Delivery) -> bool:
-    """Whether the items of a delivery are planned in the ledger, because its destination cannot be rewritten."""
+    """Whether the delivery's items are planned in the ledger, because its destination cannot be rewritten."""
     kind = known_destination(delivery.to)
     return kind is not None and kind.outbox
 
@@ -205,7 +205,7 @@ def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
 
 
 def place_of(folder: Path, delivery: Delivery) -> Path:
-    """The file of a delivery. A relative path is relative to tallybook.toml."""
+    """The path of a delivery's file. A relative path is relative to tallybook.toml."""
     return folder / Path(delivery.path).expanduser()
 
 
@@ -220,7 +220,7 @@ def shown(delivery: Delivery) -> str:
 
 
 def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode) -> DeliveryReport:
-    """The report of one delivery. Errors are part of it, so that the other deliveries are made."""
+    """Make one delivery and return its report. Errors go into the report, so that the other deliveries are made."""
     began = time.monotonic()
     report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
     with reported_errors(report), delivery_lease(context.ledger, lease_job(delivery), context.clock):
@@ -231,7 +231,7 @@ def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode) 
 
 @contextmanager
 def reported_errors(report: DeliveryReport) -> Iterator[None]:
-    """Errors of the block become part of a report, whatever they are, so that the other deliveries are made."""
+    """Turn any error in the block into part of a report, so that the other deliveries are made."""
     try:
         yield
     except Exception as error:  # noqa: BLE001  # whatever it is, the other deliveries are made
@@ -258,12 +258,12 @@ def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryRepor
     if same and there and not (mode.force or mode.verify):
         report.status = UP_TO_DATE
         return
-    # Attributes that changed may have moved any row, and what they were at the last delivery cannot be asked.
+    # Changed attributes may have moved any row, and their values at the last delivery cannot be queried.
     moved = last is not None and entity_state_of(last.fingerprint) != entity_state(context.ledger, delivery)
     far = reach(context, delivery, None if moved else last, mode)
     result = context.now(context.question(delivery, far.first))
     report.rows, report.version, report.warnings = len(result.data), result.version, list(result.warnings)
-    # Under other declarations the same version of the book says something else.
+    # With other declarations, the same version of the book gives another answer.
     alike = last if last is not None and not moved and asked_alike(last.fingerprint, fingerprint) else None
     task = _task(context, delivery, result, far, alike, mode)
     if not mode.writes and not destination.kind.reads_back:
@@ -289,7 +289,7 @@ def _task(
     last: Delivered | None,
     mode: DeliveryMode,
 ) -> DeliveryTask:
-    """Deliver `result`, the answer for the range `far`."""
+    """The task to deliver `result`, the answer for the range `far`."""
     record = Record(result=result, since=far.since, is_known=far.is_known) if far.since is not None else None
 
     def answer() -> Result:
@@ -318,7 +318,7 @@ def _task(
 
 
 def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
-    """A hash of everything but the book's version that the answer depends on: the question, the declarations, the
+    """A hash of everything except the book's version that the answer depends on: the query, the declarations, and the
     day."""
     question = _question_hash(context, delivery, context.catalog.book.periods())
     return f"{question} {context.today}{entity_state(context.ledger, delivery)} {_calendar_of(context, delivery)}"
@@ -338,21 +338,21 @@ def _hash(value: Any) -> str:
 
 
 def _calendar_of(context: DeliveryContext, delivery: Delivery) -> str:
-    """The calendar of the rows of a delivery, and a hash of its place: fiscal_2_4_4_5_6_end@1f3a…"""
+    """The calendar of a delivery's rows, with a hash of its target: fiscal_2_4_4_5_6_end@1f3a…"""
     name = context.catalog.book.periods().key(delivery.scope) or PLAIN_CALENDAR
     place = place_key(delivery) if known_destination(delivery.to) is not None else ""
     return f"{name}@{_hash([delivery.to, place, delivery.tab_name])}"
 
 
 def refuse_other_calendar(context: DeliveryContext, delivery: Delivery, last: Delivered | None) -> None:
-    """Raises DestinationRefused where the tab has periods of another calendar, which must not be mixed."""
+    """Raise DestinationRefused if the tab has periods of another calendar, because calendars must not be mixed."""
     kind = known_destination(delivery.to)
     if last is None or kind is None or not kind.tabs:
         return
     calendar, _, place = _calendar_of(context, delivery).partition("@")
     question, _, rest = last.fingerprint.partition(" ")
     before, _, there = (rest.split(" ", 1)[1] if " " in rest else "").partition("@")
-    if not before:  # written by a version that knew one calendar and did not note the place
+    if not before:  # written by a version that knew only one calendar and did not record the target
         same_place, before = question == _question_hash(context, delivery, PLAIN), PLAIN_CALENDAR
     else:
         same_place = there == place
@@ -366,22 +366,22 @@ def refuse_other_calendar(context: DeliveryContext, delivery: Delivery, last: De
 
 
 def _metric_fields(metric: Metric) -> dict[str, Any]:
-    """The fields of a metric in the form that earlier versions hashed: without later ones that are not used."""
+    """The fields of a metric in the form that earlier versions hashed, without newer fields that are unused."""
     fields = msgspec.structs.asdict(metric)
     return {name: value for name, value in fields.items() if value or name not in ("unit_from", "minor_units")}
 
 
 def _as_fingerprinted(delivery: Delivery) -> dict[str, Any]:
-    """The delivery in the form that earlier versions hashed, so that an update does not deliver everything again."""
+    """The delivery in the form that earlier versions hashed, so that an upgrade does not deliver everything again."""
     fields = msgspec.structs.asdict(delivery)
     return {**{name: fields[name] for name in fields if name != "options"}, **FINGERPRINTED, **delivery.options}
 
 
 def _same_question(one: str, other: str) -> bool:
-    """Whether two fingerprints are equal, also where the first was written without a calendar."""
+    """Whether two fingerprints are equal, even if the first was written without a calendar."""
     return one == other or (one.count(" ") == 1 and other.startswith(f"{one} {PLAIN_CALENDAR}@"))
 
 
 def asked_alike(one: str, other: str) -> bool:
-    """Whether two fingerprints have the same declarations; their days may differ."""
+    """Whether two fingerprints have the same declarations. Their days may differ."""
     return one.partition(" ")[0] == other.partition(" ")[0]

@@ -1,6 +1,6 @@
-"""Which items of an outbox are about a user or an account that is deleted.
+"""Finds the outbox items about a user or an account that is deleted.
 
-A user, an account and any other dimension may have the same texts as values, so the name beside the value decides."""
+A user, an account and another dimension may have the same text as value, so the name beside the value decides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tallybook.storage import ATTRIBUTE, parts_of_item
 
 @dataclass(frozen=True)
 class ErasedItems:
-    """Recognizes the items of one user or account. Deliveries that are no longer declared are taken for its own."""
+    """Recognizes the items of one user or account. A delivery that is no longer declared counts as one about it."""
 
     catalog: Catalog
     kind: str
@@ -34,7 +34,7 @@ class ErasedItems:
 
     @cached_property
     def rules(self) -> dict[str, str]:
-        """By delivery of an action, the kind that its rule is about."""
+        """By delivery of an action, the kind of entity of its rule."""
         declared = rule_deliveries(self.catalog)
         found: dict[str, str] = {}
         for rule in self.catalog.rules.values():
@@ -42,14 +42,14 @@ class ErasedItems:
         return {name: kind for name, kind in found.items() if name in declared}
 
     def is_of(self, delivery: str) -> bool:
-        """Whether the latest values of a delivery, or the firings that it sends, are of the kind."""
+        """Whether a delivery sends latest values or firings of this kind of entity."""
         if delivery in self.rules:
             return self.rules[delivery] == self.kind
         declared = self.catalog.deliveries.get(delivery)
         return declared is None or SUBJECT_KINDS.get(str(declared.options.get("for"))) in (None, self.kind)
 
     def contains(self, delivery: str, item: str, body: str) -> bool:
-        """Whether an item is about the user or account: by its content, or where only its name is left, by that."""
+        """Whether an item is about the user or account. Its content decides, or its name if only the name is left."""
         if not body:
             return self.is_named(delivery, item)
         data = msgspec.json.decode(body)
@@ -58,13 +58,13 @@ class ErasedItems:
         return self.is_inside(data, self.names_in(delivery))
 
     def names_in(self, delivery: str) -> frozenset[str]:
-        """The names with ids of the kind in the items of a delivery, which may call dimensions in another way."""
+        """The names that may have ids of the kind in the items of a delivery. A delivery may rename dimensions."""
         declared = self.catalog.deliveries.get(delivery)
         renamed: Mapping[str, str] = declared.options.get("properties") or {} if declared else {}
         return self.names | {theirs for ours, theirs in renamed.items() if ours in self.names}
 
     def is_inside(self, data: Any, names: frozenset[str]) -> bool:
-        """Whether something inside has one of the names, and the id as its value."""
+        """Whether the data contains one of the names with the id as its value."""
         if isinstance(data, list):
             return any(self.is_inside(one, names) for one in data)
         if not isinstance(data, dict):
@@ -72,7 +72,7 @@ class ErasedItems:
         return any((name in names and one == self.entity) or self.is_inside(one, names) for name, one in data.items())
 
     def is_named(self, delivery: str, item: str) -> bool:
-        """Whether the name of an item has the id: as its user, or in the place of a dimension with ids."""
+        """Whether the name of an item contains the id, as its user or in the position of a dimension with ids."""
         declared = self.catalog.deliveries.get(delivery)
         if declared is None:
             return True

@@ -14,10 +14,12 @@ from tallybook.storage import EntityLedger, EntityMonths, IdentityLinks, OutboxL
 
 
 class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
-    """A deleted user or account: `rows` of the ledger (attributes and their history), `events`, requests
-    with `rejected` events, requests in logs (`logged`), and the distinct counts that it was taken out of.
+    """A deleted user or account. `rows`: rows of the ledger (attributes and their history). `events`: deleted events.
+    `rejected`: requests with rejected events. `logged`: requests in logs. Also the distinct counts that it was removed
+    from.
 
-    `kept`: metrics that still contain the id as a value of a dimension. `hosts`: whose logs are not on this host."""
+    `kept`: metrics that still contain the id as a value of a dimension. `hosts`: hosts whose logs are not on this
+    host."""
 
     kind: str
     id: str
@@ -33,13 +35,13 @@ class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
 def forget_entity(
     reader: BookReader, kind: str, entity_id: str, metrics: Sequence[str], clock: Callable[[], datetime]
 ) -> ForgottenEntity:
-    """Delete one. What fails in between is done by doing it again: the ledger is last."""
+    """Delete a user or an account. If a step fails, call it again: the ledger is changed last."""
     catalog = reader.project.catalog
     ledger = reader.store.ledger
     links = IdentityLinks(ledger)
     others = links.aliases_of(entity_id) if kind == USERS else []
     if others:
-        # Ids that were linked to it are the same person.
+        # Ids that were linked to it belong to the same person.
         links.forget(entity_id)
         more = [forget_entity(reader, kind, other, metrics, clock) for other in others]
         return _together(forget_entity(reader, kind, entity_id, metrics, clock), more)
@@ -50,7 +52,7 @@ def forget_entity(
     items = ErasedItems(catalog, kind, entity_id)
     rows = OutboxLedger(ledger).forget(entity_id, is_of=items.is_of, contains=items.contains)
     rows += entities.forget(kind, entity_id)
-    # After the ledger: what left it for a file meanwhile is found there.
+    # After the ledger, so that rows which moved from the ledger to a file meanwhile are found in the file.
     rows += EntityMonths(ledger, reader.store.files).forget(kind, entity_id, now=clock())
     rules = RuleLedger(ledger, reader.store.files)
     rows += rules.forget_entity(kind, entity_id) + forget_states(rules, kind, entity_id, now=clock())
@@ -71,7 +73,7 @@ def forget_entity(
 
 
 def _together(one: ForgottenEntity, more: Sequence[ForgottenEntity]) -> ForgottenEntity:
-    """What was deleted of a user and of the ids that were linked to it."""
+    """The combined result for a user and the ids that were linked to it."""
     every = [one, *more]
     return ForgottenEntity(
         kind=one.kind,

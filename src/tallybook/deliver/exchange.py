@@ -1,7 +1,6 @@
-"""Messages of alerts: one HTTP request to a declared address, by the sender that deliveries use.
+"""Sends messages of alerts with one HTTP request to a declared address, through the sender that deliveries use.
 
-The whole exchange has a deadline, only the beginning of an answer is read, and a redirect does not get the
-password."""
+The whole exchange has a deadline. Only the beginning of an answer is read. A redirect does not receive the password."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from tallybook.deliver.outgoing.failures import HttpReply
 __all__ = ["fetch", "post", "within", "words_of"]
 
 DEADLINE_SECONDS = 10.0
-"""The deadline of the whole exchange: name lookup, connection, redirects, answer."""
+"""The deadline of the whole exchange: name lookup, connection, redirects and answer."""
 MAX_REDIRECTS = 10
 QUERY_SIGNS = "/?%:@!$&'()*+,;=~-._"
 
@@ -51,8 +50,8 @@ def fetch(address: str) -> None:
 
 
 def within(seconds: float, work: Callable[[], None], *, stop: Callable[[], None] = lambda: None) -> None:
-    """Run `work` in a thread and wait at most this long. Raises what it raises, or DestinationUnavailable after
-    calling `stop`."""
+    """Run `work` in a thread and wait at most this long. Raises what `work` raises. After the time limit, calls `stop`
+    and raises DestinationUnavailable."""
     raised: list[BaseException] = []
 
     def guarded() -> None:
@@ -72,7 +71,7 @@ def within(seconds: float, work: Callable[[], None], *, stop: Callable[[], None]
 
 
 def _exchanged(address: str, request: OutgoingRequest, seconds: float) -> HttpReply:
-    """The reply of an address that the project declares: it may be anywhere, also in a private network."""
+    """The reply from an address that the project declares. The address may be anywhere, including a private network."""
     try:
         channel = Channel(Target(_without_user(address), is_private_allowed=True), Resolver(), seconds=seconds)
     except ValueError:
@@ -80,7 +79,7 @@ def _exchanged(address: str, request: OutgoingRequest, seconds: float) -> HttpRe
     try:
         return channel.exchange(request)
     except DestinationUnavailable as error:
-        # The caller names the address itself.
+        # The caller names the address in its own message.
         raise type(error)(error.message.replace(channel.target.shown, "it", 1), hint=error.hint) from None
     finally:
         channel.close()

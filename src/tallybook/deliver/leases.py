@@ -1,4 +1,4 @@
-"""The right to make one delivery: a lease that a thread renews, and that is checked before every request."""
+"""The lease on one delivery. A thread renews it, and it is checked before every request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RENEWED_EVERY = LEASE_SECONDS / 4
 
 
 class HeldLease:
-    """A lease of one delivery that is renewed while it is needed."""
+    """A lease on one delivery that is renewed while it is needed."""
 
     def __init__(self, ledger: Ledger, lease: Lease, clock: Callable[[], datetime]) -> None:
         self.ledger, self.lease, self.clock = ledger, lease, clock
@@ -25,7 +25,7 @@ class HeldLease:
         self._stop = threading.Event()
 
     def check(self) -> None:
-        """Raises Busy once the lease is lost, or may have expired because the ledger could not be reached."""
+        """Raise Busy if the lease is lost, or may have expired because the ledger could not be reached."""
         if self._is_lost or time.monotonic() - self._renewed > LEASE_SECONDS:
             raise Busy(
                 "another process took over this delivery: this one was not heard of for too long",
@@ -33,10 +33,11 @@ class HeldLease:
             )
 
     def renew(self) -> None:
-        """Renew it until it is released. Runs in a thread of its own."""
+        """Renew the lease until it is released. Runs in its own thread."""
         while not self._stop.wait(RENEWED_EVERY):
             began = time.monotonic()
-            # The ledger is locked for too long: the next turn may do better, and `check` knows how old the last one is.
+            # The ledger was locked for too long. The next attempt may succeed, and `check` knows the age of the last
+            # renewal.
             with suppress(TallybookError):
                 if not self.ledger.renew(self.lease, now=self.clock(), seconds=LEASE_SECONDS):
                     self._is_lost = True
@@ -50,7 +51,7 @@ class HeldLease:
 
 @contextmanager
 def delivery_lease(ledger: Ledger, job: str, clock: Callable[[], datetime]) -> Iterator[HeldLease]:
-    """The lease of a delivery while the block runs. Raises Busy while another process has it."""
+    """Keep the lease of a delivery while the block runs. Raises Busy if another process has it."""
     try:
         lease = ledger.acquire(job, now=clock(), seconds=LEASE_SECONDS)
     except Busy:

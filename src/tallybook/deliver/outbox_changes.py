@@ -1,4 +1,5 @@
-"""The items of a period whose rows changed after they were sent: corrections, or new content of the others."""
+"""The items for a period whose rows changed after they were sent: corrections, or new content for items that did not
+arrive."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class DayChanges:
-    """What a period needs. `lost`: items that arrived and have no value any more; `returned`: those that have one
-    again. Both are since they were written last."""
+    """The changes of a period. `lost`: items that arrived and no longer have a value. `returned`: items that have a
+    value again. Both since the last planning."""
 
     destination: OutboxDestination
     task: OutboxTask
@@ -29,7 +30,7 @@ class DayChanges:
     returned: list[str] = field(default_factory=list)
 
     def items(self, now: Sequence[AnswerRow], then: Sequence[AnswerRow]) -> Iterator[OutboxItem]:
-        """The items for all rows that differ. One that did not arrive yet gets its new content."""
+        """The items for all rows that differ. An item that has not arrived yet gets its new content."""
         old = {row.dimensions: row for row in then}
         for row in now:
             was = old.pop(row.dimensions, None)
@@ -39,7 +40,8 @@ class DayChanges:
             yield from self._of_row(gone, None)
 
     def unknown(self, version: int) -> OutboxItem:
-        """The report of a period of which nobody knows what was sent: a second value would be added to the first."""
+        """A report instead of values, for a period about which it is unknown what was sent: a second value would be
+        added to the first."""
         said = (
             f"{RESTATED_WORDS}values of {self.day} changed. They were sent from version {version} of the book, "
             "which is no longer kept, so nothing was sent"
@@ -69,7 +71,7 @@ class DayChanges:
 
 
 def _same_values(one: AnswerRow, other: AnswerRow) -> bool:
-    """Whether two rows have the same values in the metrics of the second one."""
+    """Whether two rows have the same values in the metrics of the second row."""
     if one.names.metrics == other.names.metrics:
         return one.values == other.values
     there = set(one.names.metrics)

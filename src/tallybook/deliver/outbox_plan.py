@@ -1,8 +1,8 @@
-"""Plans the items of a delivery with an outbox: those of new days, and of days that changed since they were planned.
+"""Plans the items of a delivery with an outbox: items of new days, and of days that changed since they were planned.
 
 Days are planned one after another, each in one transaction with its items. Days that no run touched since the last
-planned version are not read again. A day whose items have the same hash is skipped; otherwise its rows are compared
-with those at the version that was planned, and only the rows that differ make items."""
+planned version are not read again. A day whose items have the same hash is skipped. Otherwise its rows are compared
+with the rows at the planned version, and only rows that differ produce items."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ if TYPE_CHECKING:
     from tallybook.deliver.deliveries import DeliveryContext
 
 DAYS_AT_ONCE = 31
-"""Days that are read together."""
+"""Number of days that are read together."""
 ROWS_AT_ONCE = 20_000
-"""Items of one day that are planned in one transaction."""
+"""Maximum number of items of one day that are planned in one transaction."""
 
 
 @dataclass(kw_only=True)
 class Planned:
-    """What planning found: the days it read, and how many items it planned."""
+    """The result of planning: the days that were read, and how many items were planned."""
 
     days: int = 0
     items: int = 0
     is_whole: bool = True
-    """False when a day waits for items of unknown outcome."""
+    """False if a day waits for items of unknown outcome."""
 
 
 def shape_of(delivery: Delivery) -> dict[str, Any]:
-    """The parts of a question that decide which items there are."""
+    """The parts of a query that decide which items exist."""
     return {
         "metrics": list(delivery.metrics),
         "scope": delivery.scope,
@@ -66,7 +66,7 @@ def shape_of(delivery: Delivery) -> dict[str, Any]:
 
 
 def is_other_question(written: str, delivery: Delivery) -> bool:
-    """Whether a delivery was planned for another question, by what the ledger keeps of it."""
+    """Whether a delivery was planned for another query, according to the ledger."""
     return written.partition(" ")[2] != json.dumps(shape_of(delivery))
 
 
@@ -82,17 +82,17 @@ class OutboxPlanning:
         *,
         is_backfill: bool = False,
     ) -> None:
-        """`is_backfill`: every day of the question is read, also days before those that were planned."""
+        """`is_backfill`: read every day of the query, including days before those planned so far."""
         self.is_backfill = is_backfill
         self.context, self.task, self.destination, self.lease = context, task, destination, lease
         self.delivery, self.outbox = task.delivery, task.outbox
         self.known = self.outbox.planned(self.delivery.name)
         self.done = Planned()
         self._changes: DayChanges | None = None
-        """What was found of the period that is planned, where it was planned before."""
+        """The changes of the period being planned, if it was planned before."""
 
     def plan(self) -> Planned:
-        """Plan what is new. Safe to call again."""
+        """Plan what is new. It is safe to call again."""
         assert self.lease is not None
         if self.delivery.metrics and self._is_outdated():
             folded = self.outbox.folded(self.delivery.name)
@@ -111,7 +111,7 @@ class OutboxPlanning:
         return self.done
 
     def items_to_come(self) -> Iterator[OutboxItem]:
-        """The items that `plan` would plan, without writing anything."""
+        """The items that `plan` would plan. Writes nothing."""
         if self.delivery.metrics and self._is_outdated():
             folded = self.outbox.folded(self.delivery.name)
             for first, last in self._stretches(folded):
@@ -122,7 +122,8 @@ class OutboxPlanning:
     # -- which days --------------------------------------------------------------------------------
 
     def _ends(self) -> str:
-        """The last day that may be planned. On another day there may be new ones at the same version."""
+        """The last day that may be planned. It is recorded, because on another day the same version may have new days
+        to plan."""
         return str(self.destination.last_day(self.task) or self.task.today - ONE_DAY)
 
     def _is_outdated(self) -> bool:
@@ -131,12 +132,13 @@ class OutboxPlanning:
         return self.known.question != f"{self._ends()} {json.dumps(shape_of(self.delivery))}"
 
     def _shape_before(self) -> dict[str, Any] | None:
-        """The shape of the question when it was planned last."""
+        """The shape of the query at the last planning."""
         written = self.known.question.partition(" ")[2] if self.known else ""
         return json.loads(written) if written else None
 
     def _stretches(self, folded: dict[date, FoldedDay]) -> list[tuple[date, date]]:
-        """The days to read: from the first that was never planned, and those that runs touched since."""
+        """The ranges of days to read: from the first day that was never planned, and days that runs have touched
+        since."""
         first, last = self._range()
         if first is None or last is None or first > last:
             return []
@@ -157,7 +159,7 @@ class OutboxPlanning:
         return _merged(whole)
 
     def _range(self) -> tuple[date | None, date | None]:
-        """The first and last day of the question."""
+        """The first and last day of the query."""
         query = self._question(None, None)
         last = self.destination.last_day(self.task) or self.task.today - ONE_DAY
         first = query.first or self.context.answers.first_day(self.delivery.metrics)
@@ -186,7 +188,7 @@ class OutboxPlanning:
     def _days(
         self, first: date, last: date, version: int, metrics: Sequence[str] | None = None
     ) -> Iterator[tuple[date, Iterator[AnswerRow]]]:
-        """(first day, complete rows) of each period of a stretch, at a version of the book."""
+        """(first day, complete rows) for each period of a range, at a version of the book."""
         day = first
         while day <= last:
             end = last if self.delivery.scope != "day" else min(last, day + timedelta(days=DAYS_AT_ONCE - 1))
@@ -200,8 +202,8 @@ class OutboxPlanning:
     def _periods(
         self, first: date, last: date, folded: dict[date, FoldedDay]
     ) -> Iterator[tuple[date, Iterator[AnswerRow]]]:
-        """The periods of a stretch that have complete rows now, then those that were planned and have lost all of
-        them. A period that is not collected any more has lost nothing."""
+        """The periods of a range that have complete rows now, followed by periods that were planned and have lost all
+        their rows. A period that is no longer collected has lost nothing."""
         seen = set()
         for day, rows in self._days(first, last, self.task.version):
             seen.add(day)
@@ -222,19 +224,19 @@ class OutboxPlanning:
             self._plan_day(day, rows, folded.get(day))
 
     def _unsettled(self) -> set[str]:
-        """Days with items that may have arrived. What is planned for them depends on whether they did."""
+        """Days with items that may have arrived. Their planning depends on whether those items arrived."""
         open_ = (SENDING, UNKNOWN_OUTCOME, *((PLANNED,) if self._may_arrive_later else ()))
         rows = self.outbox.rows(self.delivery.name, open_, is_tried=True)
         return {row.day for row in rows}
 
     @property
     def _may_arrive_later(self) -> bool:
-        """Whether an item that is to be sent again may have arrived: with other content it would count twice."""
+        """Whether an item to be sent again may have arrived already, so that other content would count twice."""
         return self.destination.is_additive and self.destination.is_repeatable
 
     def _plan_day(self, day: date, rows: Iterator[AnswerRow], fold: FoldedDay | None) -> None:
-        """Plan the items of one period and the hash of all of them together: in one transaction, or, of very many, in
-        several, and then nothing is sent before the last one."""
+        """Plan the items of one period together with their common hash, in one transaction. A very large period takes
+        several transactions, and nothing is sent before the last one."""
         assert self.lease is not None
         total, version, name = DaySum(), self.task.version, self.delivery.name
         self._changes = None
@@ -272,8 +274,8 @@ class OutboxPlanning:
     def _items_of_day(
         self, day: date, rows: Iterator[AnswerRow], fold: FoldedDay | None, total: DaySum
     ) -> Iterator[OutboxItem]:
-        """The items to plan for a period, whose hash `total` becomes: all of a new one, those that changed of one that
-        was planned before."""
+        """The items to plan for a period, and the update of `total` to their hash. A new period gives all its items. A
+        period that was planned before gives the changed ones."""
         if fold is None:
             for row in rows:
                 for item in self.destination.items(row, self.task):
@@ -290,7 +292,7 @@ class OutboxPlanning:
     def _changed_items(self, day: date, now: list[AnswerRow], fold: FoldedDay) -> Iterator[OutboxItem]:
         before = self._shape_before() or shape_of(self.delivery)
         if {**before, "metrics": []} != {**shape_of(self.delivery), "metrics": []}:
-            return  # the question is another one: days that were planned stay as they were sent
+            return  # The query has changed: days that were planned stay as they were sent.
         then = self._rows_before(day, before["metrics"], fold)
         self._changes = DayChanges(self.destination, self.task, day)
         if then is None and self.destination.is_additive:
@@ -299,8 +301,8 @@ class OutboxPlanning:
         yield from self._changes.items(now, then or [])
 
     def _rows_before(self, day: date, metrics: Sequence[str], fold: FoldedDay) -> list[AnswerRow] | None:
-        """The rows of a period as they were planned last; None where no kept version has them. The whole delivery may
-        be planned from an older version than this period."""
+        """The rows of a period as last planned, or None if no kept version has them. The delivery as a whole may be
+        planned from an older version than this period."""
         there = [name for name in metrics if name in self.context.catalog.metrics]
         end = self._last_of(day)
         for version in dict.fromkeys((max(self.known.version if self.known else 0, fold.version), fold.version)):
@@ -322,7 +324,7 @@ class OutboxPlanning:
     # -- latest values -----------------------------------------------------------------------------
 
     def _latest(self) -> Iterable[OutboxItem]:
-        """The latest values: those that rules want, or those of the destination."""
+        """The latest values: those wanted by rules, or those of the destination."""
         if not is_of_rules(self.delivery):
             return self.destination.latest(self.task)
         wanted = self.outbox.wanted(self.delivery.name)
@@ -335,7 +337,7 @@ class OutboxPlanning:
         return int(hash_of_body(found)[:12], 16) or 1
 
     def _plan_latest(self, state: int) -> None:
-        """Plan the latest values that differ from those that were sent last. `state`: see `latest_state`."""
+        """Plan the latest values that differ from those sent last. For `state`, see `latest_state`."""
         assert self.lease is not None
         if state and self.known is not None and self.known.entities == state and not self._is_outdated():
             return
@@ -346,8 +348,8 @@ class OutboxPlanning:
             self.done.items += len(chunk)
 
     def _changed_latest(self) -> Iterator[OutboxItem]:
-        """The latest values that differ from those that were sent last, and those of which another one still waits:
-        it may have arrived, and must not be sent after the newest one."""
+        """The latest values that differ from those sent last. Also values for which another one still waits, because
+        that one may have arrived and must not be sent after the newest value."""
         hashes = self.outbox.attributes(self.delivery.name)
         waiting = self.outbox.waiting_latest(self.delivery.name)
         for item in self._latest():

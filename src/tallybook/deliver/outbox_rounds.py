@@ -1,5 +1,5 @@
-"""Rounds of deliveries with an outbox: plan what is new, then send, all of them at the same time, so that a receiver
-that hangs delays nobody."""
+"""Rounds of deliveries with an outbox. Each round plans what is new and then sends it. The deliveries run concurrently,
+so that a receiver that hangs delays no other."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from tallybook.deliver.destinations.base import DeliveryMode
 
 MAX_ROUNDS = 8
-"""Deliveries that are made at the same time."""
+"""Maximum number of deliveries that run at the same time."""
 MAX_SHOWN = 1000
-"""Requests that a dry run shows."""
+"""Maximum number of requests that a dry run shows."""
 
 
 def deliver_boxed(
     context: DeliveryContext, deliveries: Sequence[Delivery], mode: DeliveryMode, seconds: float | None
 ) -> dict[str, DeliveryReport]:
-    """The reports of these deliveries, by name. Each ends after so many seconds at the latest."""
+    """The reports of these deliveries, by name. Each delivery ends within `seconds`."""
     until = None if seconds is None else time.monotonic() + seconds
 
     def round_of(delivery: Delivery) -> DeliveryReport:
@@ -60,7 +60,7 @@ def deliver_boxed(
 
 
 def outbox_task(context: DeliveryContext, delivery: Delivery, destination: OutboxDestination) -> OutboxTask:
-    """The task of a delivery with an outbox, at the current version of the book."""
+    """The task for a delivery with an outbox, at the current version of the book."""
     return OutboxTask(
         delivery=destination.completed(delivery, context.catalog),
         options=DESTINATIONS.kind(delivery.to).with_defaults(delivery.options),
@@ -128,7 +128,7 @@ def _dry_run(
 
 
 def _report(task: OutboxTask, report: DeliveryReport, done: Sent) -> None:
-    """The outcome of a round in the words of a report."""
+    """Add the outcome of a round to a report."""
     counts = task.outbox.counts().get(task.delivery.name, {})
     left = sum(counts.get(state, 0) for state in (PLANNED, SENDING, UNKNOWN_OUTCOME))
     report.rows = done.items
@@ -156,8 +156,8 @@ def _parts(left: int, counts: Mapping[str, int], done: Sent) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxProgress:
-    """How far a delivery with an outbox is. `version`: that of the book up to which it is planned; `left`: items to
-    send; `is_outdated`: the question is another one now; `said`: what the receiver said last, `stopped`: why nothing is
+    """The state of a delivery with an outbox. `version`: version of the book up to which it is planned. `left`: items
+    to send. `is_outdated`: its query has changed. `said`: the last answer of the receiver. `stopped`: why nothing is
     sent any more."""
 
     version: int
@@ -172,7 +172,7 @@ class OutboxProgress:
 
 
 def outbox_progress(context: DeliveryContext) -> dict[str, OutboxProgress]:
-    """How far each declared delivery with an outbox is."""
+    """The state of each declared delivery with an outbox."""
     boxed = [d for d in context.catalog.deliveries.values() if has_outbox(d)]
     if not boxed:
         return {}
@@ -204,7 +204,7 @@ def _restated(outbox: OutboxLedger, delivery: Delivery) -> tuple[str, ...]:
 
 
 def _timed(context: DeliveryContext, outbox: OutboxLedger) -> list[str]:
-    """Names of deliveries that send at times of their own and have something to send now."""
+    """Names of deliveries that send at their own times and have something to send now."""
     found = []
     for delivery in context.catalog.deliveries.values():
         kind = known_destination(delivery.to)

@@ -1,7 +1,8 @@
-"""Sends the items of one delivery: so many requests at the same time, each item `sending` before its request begins.
+"""Sends the items of one delivery, with several concurrent requests. Each item becomes `sending` before its request
+begins.
 
-Whatever a request brings is settled in the ledger together with the others of its batch. A receiver that fails is sent
-nothing for a while, longer each time; then one single item asks whether it is back."""
+The outcome of a request is settled in the ledger together with the others of its batch. A receiver that fails is sent
+nothing for a while, longer each time. Then a single item tests whether it is available again."""
 
 from __future__ import annotations
 
@@ -43,15 +44,16 @@ if TYPE_CHECKING:
     from tallybook.deliver.leases import HeldLease
 
 PAUSE_SECONDS = 2.0
-"""A receiver that asks for so short a pause gets it at once; a longer one is left to the next call."""
+"""Longest pause requested by a receiver that is waited for. A longer one is left to the next call."""
 LOOKED_UP = 500
-"""Items of unknown outcome that are looked up together."""
+"""Maximum number of items of unknown outcome that are looked up together."""
 Group = Sequence[OutboxRow]
 
 
 @dataclass(kw_only=True)
 class Sent:
-    """What sending did. `said`: what the receiver said that ended it early; `again`: when it is asked again."""
+    """The result of sending. `said`: the answer of the receiver that ended sending early. `again`: when it is tried
+    again."""
 
     items: int = 0
     refused: int = 0
@@ -63,7 +65,7 @@ class Sent:
 
 @dataclass
 class OutboxSending:
-    """One sending of one delivery. `until`: the monotonic time at which it stops; what is left follows later."""
+    """Sends one delivery. `until`: the monotonic time at which it stops. The rest follows later."""
 
     task: OutboxTask
     destination: OutboxDestination
@@ -82,7 +84,7 @@ class OutboxSending:
         return self.task.delivery.name
 
     def send(self) -> Sent:
-        """Send what is due. Raises Busy once the lease is lost."""
+        """Send what is due. Raises Busy if the lease is lost."""
         outbox = self.task.outbox
         outbox.recover(self.name, self.held.lease, now=self._now())
         try:
@@ -106,7 +108,7 @@ class OutboxSending:
     # -- before ------------------------------------------------------------------------------------
 
     def _may_begin(self) -> bool:
-        """Whether the receiver may be asked, and there is something to send."""
+        """Whether the receiver may be called and there is something to send."""
         known = self.task.outbox.planned(self.name)
         if known is not None and known.stopped:
             self.done.said, self.done.is_stopped = known.stopped, True
@@ -119,7 +121,7 @@ class OutboxSending:
         return due is not None and datetime.fromisoformat(due) <= self._now()
 
     def _prepared(self) -> bool:
-        """Whether the destination found the other side fit. Items that do not fit wait, and the report says so."""
+        """Whether the destination found the receiver ready. Items that do not fit wait, and the report says so."""
         try:
             self.destination.prepare(self.task, self._channel())
         except DestinationUnavailable as error:
@@ -133,7 +135,7 @@ class OutboxSending:
         return True
 
     def _look_up(self) -> None:
-        """Find out what became of items of unknown outcome."""
+        """Find the outcome of items for which it is unknown."""
         unknown = self.task.outbox.rows(self.name, (UNKNOWN_OUTCOME,))
         for start in range(0, len(unknown), LOOKED_UP):
             self.held.check()
@@ -170,7 +172,7 @@ class OutboxSending:
             self._pause()
 
     def _send_batch(self, pool: ThreadPoolExecutor, rows: Sequence[OutboxRow]) -> None:
-        """Send claimed items and settle them, whatever happens: only the end of the process leaves them `sending`."""
+        """Send claimed items and settle them whatever happens. Only the end of the process leaves them `sending`."""
         self._failed.clear()
         groups = list(self.destination.groups(rows, self.task))
         starts = self._starts(len(groups))
@@ -187,7 +189,7 @@ class OutboxSending:
         self._settle(settled, attempts)
 
     def _starts(self, number: int) -> Iterator[float]:
-        """The monotonic times at which requests may begin; fewer than asked for where the day's limit is reached."""
+        """The monotonic times at which requests may begin. Fewer than requested if the day's limit is reached."""
         rate = self.destination.rate(self.task)
         now = time.monotonic()
         if rate is None:
@@ -204,7 +206,7 @@ class OutboxSending:
             yield now + reserved.after + place / rate.per_second
 
     def _sent(self, group: Group, start: float | None) -> tuple[SendVerdict | None, datetime]:
-        """The verdict on a request; None where it was not made because the receiver failed meanwhile."""
+        """The verdict on a request, or None if it was not made because the receiver failed meanwhile."""
         if start is not None:
             while (left := start - time.monotonic()) > 0 and not self._failed.is_set():
                 time.sleep(min(left, 0.25))
@@ -267,7 +269,7 @@ class OutboxSending:
         return Settled(item=row.item, state=PLANNED, answer=said, next=self._now() + timedelta(seconds=wait))
 
     def _note_failure(self, verdict: SendVerdict) -> None:
-        """Send the receiver nothing for a while."""
+        """Pause sending to the receiver for a while."""
         if self.done.again is None:
             self._failures += 1
         attempts = min(self._failures, len(self.destination.patience.waits))
@@ -293,7 +295,7 @@ class OutboxSending:
         )
 
     def _settle(self, settled: Sequence[Settled], attempts: Sequence[Attempt]) -> None:
-        """Keep outcomes, and how the receiver is."""
+        """Store outcomes, and the state of the receiver."""
         health = ReceiverHealth(
             failures=self._failures,
             again=self.done.again,
@@ -303,7 +305,7 @@ class OutboxSending:
         self.task.outbox.settle(self.name, self.held.lease, settled, now=self._now(), attempts=attempts, health=health)
 
     def _pause(self) -> None:
-        """Give the receiver a short pause that it asked for, and go on."""
+        """Wait for the short pause that the receiver asked for, and continue."""
         again = self.done.again
         left = (again - self._now()).total_seconds() if again else 0.0
         if again is None or self.done.is_stopped or left > PAUSE_SECONDS:

@@ -1,4 +1,4 @@
-"""The answers of a book now and at an older version, and the first day that changed in between."""
+"""Answers of a book now and at an older version, and the first day that changed in between."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PastAnswers:
     service: QueryService
 
     def query(self, question: Query, version: int | None = None) -> Result | None:
-        """The answer now, or at an older version; None if that version is not kept any more."""
+        """The answer now, or at an older version. None if that version is no longer kept."""
         if version is None:
             return self.service.stored(question)
         try:
@@ -29,8 +29,8 @@ class PastAnswers:
             return None
 
     def first_change(self, metrics: Sequence[str], version: int) -> date | None:
-        """The first day that may differ between a version and now, by its monthly files and its coverage. None for
-        none; `date.min` if the version is not kept, or a person was deleted since."""
+        """The first day that may differ between a version and now, by its monthly files and its coverage. None if no
+        day differs. `date.min` if the version is no longer kept, or if a person was deleted since."""
         if self._forgotten_since(version):
             return date.min
         names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
@@ -47,7 +47,7 @@ class PastAnswers:
         return min(days, default=None)
 
     def rows(self, question: Query, version: int) -> Iterator[AnswerRow] | None:
-        """The rows of the answer at a version; None if that version is not kept any more."""
+        """The rows of the answer at a version. None if that version is no longer kept."""
         try:
             text = self.service.lines_at(question, version)
         except (Cleaned, BookError):
@@ -55,7 +55,7 @@ class PastAnswers:
         return rows_of_csv(text, question.by, question.metrics)
 
     def touched(self, metrics: Sequence[str], version: int) -> list[tuple[date, date]] | None:
-        """Stretches of days of these metrics that were collected after a version; None where any day may differ."""
+        """Ranges of days of these metrics that were collected after a version. None if any day may differ."""
         if self._forgotten_since(version):
             return None
         reader = self.service.reader
@@ -64,14 +64,14 @@ class PastAnswers:
         return OutboxLedger(reader.store.ledger).collected_since(keys, version)
 
     def is_collected(self, question: Query, version: int) -> bool:
-        """Whether every day of a question is collected at a version, for everything that its metrics are made of."""
+        """Whether every day of a query is collected at a version, for all metrics involved, including operands."""
         try:
             return self.service.is_covered(question, version)
         except (Cleaned, BookError):
             return False
 
     def first_day(self, metrics: Sequence[str]) -> date | None:
-        """The first collected day of these metrics; None before anything is collected."""
+        """The first collected day of these metrics. None before anything is collected."""
         names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
         snapshot = self.service.reader.snapshot(self.service.reader.keys(sorted(names)), None)
         return min((one.first for stretches in snapshot.coverage.values() for one in stretches), default=None)
@@ -84,6 +84,6 @@ class PastAnswers:
 
 
 def _covered_once(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[date]:
-    """The first day that is in only one of two coverages, or None."""
+    """A list with the first day that is in only one of two coverages. Empty if both are equal."""
     there, then = ({day for s in stretches for day in calendar.days(s.first, s.last)} for stretches in (one, other))
     return [min(there ^ then)] if there != then else []

@@ -1,7 +1,8 @@
-"""The range that a delivery asks for: the window of `last`, extended back to the first period that its record lacks.
+"""The range of a delivery's query: the window of `last`, extended back to the first period that its record lacks.
 
-A record keeps periods that left the window: `history` in a Google Sheet, and a workbook with notes beside its rows.
-Whatever was open, missing or revised at the last successful delivery is asked for again, however long ago that was."""
+A record keeps periods that left the window, as `history` in a Google Sheet and a workbook with notes beside its rows
+do. Periods that were open, missing or revised at the last successful delivery are queried again, however long ago that
+was."""
 
 from __future__ import annotations
 
@@ -22,20 +23,20 @@ EVERYTHING = date.min
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRange:
-    """The range of a record. `since`: the first period of the window; `first`: the first period to ask for, no later
-    than `since`, or `EVERYTHING`. Without them the question is as declared."""
+    """The range of a record. `since`: the first period of the window. `first`: the first period to query, no later than
+    `since`, or `EVERYTHING`. Without them the query is as declared."""
 
     since: date | None = None
     first: date | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether the target lacks nothing that the book does not have."""
+        """Whether it is known what the target lacks, so that nothing before `first` is missing."""
         return self.first != EVERYTHING
 
 
 def is_record(delivery: Delivery) -> bool:
-    """Whether periods that leave the window stay, so that a pause could leave holes."""
+    """Whether periods stay after they leave the window, so that a pause could leave holes."""
     if not delivery.last or delivery.scope == "all":
         return False
     return open_destination(delivery.to).keeps_periods(delivery)
@@ -47,13 +48,13 @@ def record_of(delivery: Delivery) -> str:
 
 
 def place_key(delivery: Delivery) -> str:
-    """The value of the key with the target of a delivery: a path, or the id of a document."""
+    """The target of a delivery, as given in its key: a path, or the id of a document."""
     key = DESTINATIONS.kind(delivery.to).place
     return str(delivery.path if key == "path" else delivery.options.get(key, ""))
 
 
 def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, mode: DeliveryMode) -> DeliveryRange:
-    """The range of a delivery, given its last success."""
+    """The range of a delivery, given its last successful one."""
     if not is_record(delivery):
         return DeliveryRange()
     assert delivery.last is not None
@@ -61,7 +62,7 @@ def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, 
     begin, _ = periods.last_span(delivery.last, context.today - calendar.ONE_DAY)
     since = periods.period_start(begin, delivery.scope)
     if mode.force or mode.verify or last is None or last.record != record_of(delivery):
-        return DeliveryRange(since=since, first=EVERYTHING)  # nobody knows what the place lacks: it says so itself
+        return DeliveryRange(since=since, first=EVERYTHING)  # the target itself knows what it lacks
     changed = context.answers.first_change(delivery.metrics, last.version)
     if changed is None or changed >= since:
         return DeliveryRange(since=since, first=since)

@@ -1,4 +1,4 @@
-"""What is known of one delivery with an outbox: how far it is, its items, and the last requests that were made."""
+"""The trace of one delivery with an outbox: its state, its items, and the last requests."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tallybook.storage import (
 )
 
 MAX_ITEMS = 50
-"""Items of each state that are listed."""
+"""Maximum number of items listed for each state."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryTrace:
-    """A delivery with an outbox. `sent`: items that were sent and folded; `counts`: of the others, by state; `items`:
-    some of those; `attempts`: the last requests, the newest first."""
+    """A delivery with an outbox. `sent`: number of items that were sent and folded. `counts`: the other items by state.
+    `items`: some of those. `attempts`: the last requests, newest first."""
 
     delivery: str
     version: int
@@ -43,7 +43,7 @@ class DeliveryTrace:
 
 
 def trace_delivery(context: DeliveryContext, name: str) -> DeliveryTrace:
-    """What is known of a delivery. Raises QueryError for one without an outbox."""
+    """The trace of a delivery. Raises QueryError for a delivery without an outbox."""
     _check(context, name)
     outbox = OutboxLedger(context.ledger)  # type: ignore[arg-type]
     known, mask = outbox.planned(name), context.mask
@@ -70,7 +70,8 @@ def trace_delivery(context: DeliveryContext, name: str) -> DeliveryTrace:
 
 
 def replay_delivery(context: DeliveryContext, name: str, items: Sequence[str]) -> int:
-    """Plan refused items of a delivery again: these, or all. How many. Raises QueryError for what is not refused."""
+    """Plan refused items of a delivery again: the given ones, or all. Returns how many. Raises QueryError for an item
+    that is not refused."""
     _check(context, name)
     outbox = OutboxLedger(context.ledger)  # type: ignore[arg-type]
     refused = {row.item for row in outbox.rows(name, (REFUSED_ITEM,))}

@@ -1,4 +1,5 @@
-"""From bytes over HTTP to typed events: wire protocols, the log, keys, and the compaction of the log into Parquet."""
+"""Turns bytes over HTTP into typed events: wire protocols, the log, keys, and the compaction of the log into
+Parquet."""
 
 from __future__ import annotations
 

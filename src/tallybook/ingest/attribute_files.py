@@ -1,4 +1,5 @@
-"""Rows of a CSV or Parquet file of users or accounts. What `accounts export` wrote to CSV has the same values again."""
+"""Reads CSV or Parquet files of users or accounts. A CSV file written by `accounts export` gives back the same
+values."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ _READ_CSV = "read_csv({file}, quote = '\"', escape = '\"', allow_quoted_nulls = 
 def file_rows(
     file: Path, key: str, others: Sequence[str], attributes: Mapping[str, str], types: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a file by its headings. `others` are columns that it must have, `attributes` those that are read by
-    name, `types` the pinned types of attributes by case-folded name. Raises QueryError."""
+    """The rows of a file, by heading. `others`: columns that the file must have. `attributes`: columns that are read by
+    name. `types`: pinned types of attributes, by case-folded name. Raises QueryError."""
     import duckdb
 
     engine = connect()
@@ -50,8 +51,8 @@ def file_rows(
 def _relation(
     engine: duckdb.DuckDBPyConnection, file: Path, key: str, by_column: Mapping[str, str], types: Mapping[str, str]
 ) -> str:
-    """The file as a relation. In CSV an id, and an attribute whose values are texts, is the text as it is written, and
-    so is a column of numbers of which one begins with a zero."""
+    """The file as a relation. In CSV, three kinds of columns are read as text exactly as written: ids, attributes whose
+    values are texts, and columns of numbers of which one begins with a zero."""
     if file.suffix == ".parquet":
         return f"read_parquet({literal(str(file))})"
     sniffed = _READ_CSV.format(file=literal(str(file)), more="")

@@ -1,4 +1,4 @@
-"""Imports attributes of users or accounts from a CSV or Parquet file: the same rows again change nothing."""
+"""Imports attributes of users or accounts from a CSV or Parquet file. Importing the same rows again changes nothing."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ IMPORT_BATCH = 2_000
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeImport:
-    """What is imported. `columns`: attribute → column of the file; without it all columns."""
+    """What to import. `columns` maps attributes to columns of the file; without it, all columns are imported."""
 
     kind: str
     file: Path
     key: str = "id"
     columns: Mapping[str, str] = field(default_factory=dict)
     time: str | None = None
-    """The column with the time since when a row is as it is; else it counts since the file was written."""
+    """The column with the time since when a row is valid. Without it, rows are valid since the file was written."""
     dry_run: bool = False
 
 
 @dataclass(kw_only=True)
 class AttributesImported:
-    """What an import did. `errors`: the file with the rows that were rejected, and why; None without any."""
+    """The result of an import. `errors`: the file with the rejected rows and the reasons, or None."""
 
     rows: int = 0
     changed: int = 0
@@ -46,9 +46,10 @@ class AttributesImported:
 
 
 def import_attributes(asked: AttributeImport, entities: EntityLedger, *, now: datetime) -> AttributesImported:
-    """Push the rows of a file. Interrupted or repeated, it goes on: what is there already changes nothing.
+    """Push the rows of a file. An import can be interrupted and repeated, because rows that are already stored change
+    nothing.
 
-    Raises QueryError for a file that cannot be read, or without the columns that are named."""
+    Raises QueryError if the file cannot be read or lacks a named column."""
     done = AttributesImported(dry_run=asked.dry_run)
     if not asked.file.is_file():
         raise QueryError(f"there is no file {asked.file}", hint="the path of a CSV or Parquet file")
@@ -84,7 +85,7 @@ def _pushed(
 
 
 def _request(asked: AttributeImport, row: Mapping[str, Any], written: datetime) -> tuple[str, dict[str, Any]]:
-    """(id, what a request would send) of a row."""
+    """The id in a row, and the body that a request would send for the row."""
     key = row[asked.key]
     sent: dict[str, Any] = {"attributes": {name: _value(row[column]) for name, column in _columns(asked, row).items()}}
     at = row[asked.time] if asked.time else None

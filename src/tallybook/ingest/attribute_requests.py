@@ -1,6 +1,6 @@
-"""What is sent of a user or an account: attributes to set, to set once, to add to and to unset. Pure.
+"""Decodes requests about a user or an account: attributes to set, to set once, to add to and to unset. Pure.
 
-Decoding never raises: what cannot be kept is a rejection with a code, and the rest is kept."""
+Decoding never raises. A change that cannot be stored becomes a rejection with a code, and the others are stored."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedChanges:
-    """The changes of one request, and what of it cannot be kept."""
+    """The changes of one request, and the rejections of its parts that cannot be stored."""
 
     changes: tuple[AttributeChange, ...] = ()
     rejected: tuple[Rejection, ...] = ()
@@ -50,8 +50,8 @@ class _RejectedChange(Exception):
 def decode_changes(entity_id: str, sent: Any, received: datetime, *, now: datetime | None = None) -> DecodedChanges:
     """The changes of `{"attributes": {…}, "set_once": {…}, "add": {…}, "unset": […], "time": …, "id": …}`.
 
-    Where the id of the entity, the time or the form is wrong, nothing is kept. The time is judged as of `now`, else as
-    of its receipt."""
+    If the id of the entity, the time or the form is wrong, nothing is stored. The time is judged as of `now`, or as of
+    the receipt if `now` is not given."""
     try:
         _check_id(entity_id, "id of the entity")
         if not isinstance(sent, Mapping):
@@ -142,7 +142,7 @@ def _check_value(name: str, value: Any, action: str) -> None:
 
 
 def _time(given: Any, received: datetime, now: datetime) -> datetime:
-    """The sender's time, else that of receipt. Raises _RejectedChange."""
+    """The sender's time, or the time of receipt if the sender gave none. Raises _RejectedChange."""
     if given is None:
         return received
     try:
@@ -159,7 +159,7 @@ def _time(given: Any, received: datetime, now: datetime) -> datetime:
 
 
 class SentAttributes(TypedDict, total=False):
-    """The keywords of `Book.push_attributes`. `unset` are names; `id` is that of the message."""
+    """The keywords of `Book.push_attributes`. `unset` contains names; `id` is the id of the message."""
 
     attributes: Mapping[str, Any]
     set_once: Mapping[str, Any]
@@ -170,7 +170,7 @@ class SentAttributes(TypedDict, total=False):
 
 
 def push_attributes(ledger: EntityLedger, kind: str, entity_id: str, sent: SentAttributes, *, now: datetime) -> None:
-    """Keep what is sent of one entity. Raises QueryError for what cannot be kept; then nothing is."""
+    """Store the changes of one entity. Raises QueryError if one of them cannot be stored; then nothing is stored."""
     body: dict[str, Any] = dict(sent)
     if isinstance(at := body.get("time"), datetime):
         body["time"] = at.isoformat()

@@ -1,6 +1,7 @@
-"""The client's requests without HTTP: events go into the log of this host, attributes and closed days into the ledger.
+"""Carries out the client's requests without HTTP: events go into the log of this host, attributes and closed days into
+the ledger.
 
-`tallybook.client` names this module by its path and imports it on first use, because it is below all rooms."""
+`tallybook.client` is below all rooms, so it names this module by path and imports it on first use."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def _now() -> datetime:
 
 
 class BookTransport:
-    """Writes to the book of the project in a folder. Access to it is the authorization; `key` is not used."""
+    """Writes to the book of the project in a folder. Access to the folder is the authorization; `key` is not used."""
 
     def __init__(self, folder: str, key: str = "", clock: Callable[[], datetime] = _now) -> None:
         project = load(Path(folder), os.environ)
@@ -56,7 +57,8 @@ class BookTransport:
         decoded = decode_row(row, self.rules)
         if decoded.error is not None:
             return TransportAnswer(status=decoded.error.status, body=decoded.error.as_json())
-        # Like a worker of the server: rejected events are kept in the log too, to be read and replayed.
+        # Rejected events are kept in the log too, as a worker of the server does, so that they can be read and
+        # replayed.
         sender = self._sender()
         sender.log.append([row])
         sender.waiting += len(body)

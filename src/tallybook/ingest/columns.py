@@ -1,6 +1,6 @@
-"""Events as typed columns: which property is which column, of which type, and what goes to `rest`.
+"""Places events in typed columns: which property goes to which column, with which type, and what goes to `rest`.
 
-The first value of a property pins its type. A later value of another type is kept in `rest` and counted; nothing is
+The first value of a property pins its type. A later value of another type goes to `rest` and is counted. No value is
 converted by a guess."""
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COLUMN_TYPES = {
 
 
 class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An event as it is stored: with a time, an id and the name of its key."""
+    """An event as it is stored, with a time, an id and the name of its key."""
 
     name: str
     time: datetime
@@ -54,12 +54,12 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: str
     properties: Mapping[str, Any]
     commit: int = 0
-    """Its place in the order in which events were stored."""
+    """Its position in the order in which events were stored."""
 
 
 @dataclass
 class PropertyTypes:
-    """The pinned types of one event's properties, and what was found out about them since."""
+    """The pinned types of one event's properties, and what was learned about them since."""
 
     event: str
     known: dict[str, Property]
@@ -69,7 +69,7 @@ class PropertyTypes:
     conflicts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def place(self, path: str, value: Any) -> tuple[str, Any] | None:
-        """(column, value to store), or None where the value goes to `rest`."""
+        """The column and the value to store in it, or None if the value goes to `rest`."""
         known = self.known.get(path.casefold()) or self.pin(path, value)
         if known is None:
             return None
@@ -80,7 +80,8 @@ class PropertyTypes:
         return known.column, fitting
 
     def pin(self, path: str, value: Any) -> Property | None:
-        """A new property, of its declared type or that of its first value; None where it gets no column."""
+        """Pin a new property, with its declared type or the type of its first value. Returns None if it gets no
+        column."""
         name = path.casefold()
         type_ = self._type_of(name, value)
         if type_ is None or len(self.known) >= MAX_PROPERTIES or path.startswith(PROPERTY_PREFIX):
@@ -90,8 +91,8 @@ class PropertyTypes:
         return known
 
     def _type_of(self, name: str, value: Any) -> str | None:
-        """The type that a property gets: the declared one, else that of its first value. A declared time is text, which
-        readers convert."""
+        """The type of a new property: the declared type, else the type of its first value. A declared time is stored as
+        text, which readers convert."""
         found, declared = property_type(value), self.declared.get(name)
         if found is None or declared is None:
             return found
@@ -104,7 +105,7 @@ class PropertyTypes:
 
 
 def flattened(properties: Mapping[str, Any], prefix: str = "", level: int = 1) -> list[tuple[str, Any]]:
-    """(path, value) of every property; null is no value."""
+    """The (path, value) of every property. A null counts as no value."""
     found: list[tuple[str, Any]] = []
     for name, value in properties.items():
         if isinstance(value, dict) and level < LEVELS:
@@ -116,7 +117,7 @@ def flattened(properties: Mapping[str, Any], prefix: str = "", level: int = 1) -
 
 @dataclass
 class PlacedProperties:
-    """The values of each column, and of each event what goes to `rest`."""
+    """The values of each column, and for each event what goes to `rest`."""
 
     types: PropertyTypes
     columns: dict[str, list[Any]]
@@ -126,7 +127,7 @@ class PlacedProperties:
     def of(
         cls, properties: Sequence[Mapping[str, Any]], types: PropertyTypes
     ) -> tuple[dict[str, list[Any]], list[dict[str, Any] | None]]:
-        """(columns, rests) of the properties of events, which are in order."""
+        """Place the properties of events, given in order. Returns the columns and the `rest` of each event."""
         placed = cls(types, {}, [None] * len(properties))
         shapes = _Shapes(properties, types)
         if shapes.is_independent:
@@ -153,7 +154,7 @@ class PlacedProperties:
                 column[row] = place[1]
 
     def _together(self, path: str, rows: Sequence[int], values: Sequence[Any]) -> None:
-        """Place one property of several events: where all values have the pinned type, at once."""
+        """Place one property of several events, all at once if every value has the pinned type."""
         if path.casefold() not in self.types.known:
             self.types.pin(path, values[0])
         known = self.types.known.get(path.casefold())
@@ -189,16 +190,16 @@ _PYTHON_TYPES = {FLAG_VALUE: bool, INTEGER_VALUE: int, NUMBER_VALUE: float, TEXT
 
 
 class _Shapes:
-    """Events by which properties they have, in the order in which these came first."""
+    """Events grouped by their set of properties, in the order in which each set came first."""
 
     def __init__(self, properties: Sequence[Mapping[str, Any]], types: PropertyTypes) -> None:
         self.known = types.known
         self.by_names: dict[tuple[str, ...], tuple[list[int], list[Any]]] = {}
         """The rows and values of the events with the same properties."""
         self.left: list[tuple[int, str, Any]] = []
-        """(row, path, value) of lists and deep objects without a column."""
+        """(row, path, value) of lists and deep objects, which get no column."""
         self.is_independent = True
-        """False where the types of single values decide, so that events are placed one by one."""
+        """False if the types of single values matter, so that events must be placed one by one."""
         for row, one in enumerate(properties):
             values = one.values()
             plain = one if _SCALARS.issuperset(map(type, values)) else self._plain(row, one)
@@ -212,7 +213,7 @@ class _Shapes:
             self.is_independent = False
 
     def _plain(self, row: int, one: Mapping[str, Any]) -> dict[str, Any]:
-        """Without nulls and levels, and without what gets no column."""
+        """The properties of an event, without nulls, nested levels, and values that get no column."""
         plain: dict[str, Any] = {}
         for path, value in flattened(one):
             if path in plain:
@@ -228,7 +229,7 @@ _SCALARS = frozenset((bool, int, float, str))
 
 
 def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> ArrowTable:
-    """The events of one name as a table, by time."""
+    """The events of one name as a table, ordered by time."""
     events = sorted(events, key=lambda one: (one.time, one.received, one.commit))
     columns, rests = PlacedProperties.of([one.properties for one in events], types)
     table = {

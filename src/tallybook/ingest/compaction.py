@@ -1,5 +1,6 @@
-"""Compaction: the log becomes typed Parquet, and one transaction of the ledger names the files and how far each log is
-consumed. After a crash at any point, what is not named does not exist, and the same rows are compacted again."""
+"""Compaction: turns the log into typed Parquet. One transaction of the ledger records the files and how far each log
+is consumed. After a crash at any point, files that are not recorded do not count, and the same rows are compacted
+again."""
 
 from __future__ import annotations
 
@@ -45,37 +46,37 @@ from tallybook.storage import (
 )
 
 MAX_STEP_BYTES = 16 * 1024 * 1024
-"""Bodies of one log that are compacted together."""
+"""Maximum size of the bodies of one log that are compacted together."""
 SEAL_INTERVAL = timedelta(seconds=5)
-"""How often the ledger records that a host is alive and has nothing left to compact."""
+"""How often the ledger records that a host is alive and has compacted everything."""
 COMMIT_BITS = 32
-"""Events of one commit are numbered below the number of the commit, in so many bits."""
+"""Number of low bits in an event's position that count the events within a commit."""
 MAX_KNOWN_QUARTERS = 100_000
 _EPOCH = datetime(1973, 1, 1, tzinfo=UTC)
 MARGIN = timedelta(seconds=2)
-"""A request may have been received this long before its row can be read."""
+"""Maximum time between the receipt of a request and the moment when its row can be read."""
 
 
 @dataclass
 class _LogBatch:
-    """What one step found in the logs."""
+    """The rows that one step found in the logs."""
 
     rows: list[tuple[str, LogRow]] = field(default_factory=list)
     """(log, row)."""
     logs: list[ConsumedLog] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
-    """Logs without a writer that have nothing left."""
+    """Logs without a writer that are fully read."""
     at_end: bool = True
-    """Every log was read to its end."""
+    """Whether every log was read to its end."""
     has_writer: bool = False
 
 
 class ReceiptOrder:
-    """The order of stored events: receipts of one log do not go back, also where a clock was set back, and each event
-    has a number of its own for those that were received at the same time."""
+    """The order of stored events. Receipts of one log never go back, even if a clock was set back. A number of its own
+    orders the events received at the same time."""
 
     def __init__(self, latest: Mapping[str, datetime], commit: int) -> None:
-        """`latest`: by log, the last receipt that was stored."""
+        """`latest`: by log, the last stored receipt."""
         self.latest = dict(latest)
         self.numbers = itertools.count(commit << COMMIT_BITS)
 
@@ -85,7 +86,7 @@ class ReceiptOrder:
 
 
 class _Days:
-    """The day of an instant in the zone of the book. Each quarter of an hour is asked for once."""
+    """Finds the day of an instant in the book's zone. Caches the answer for each quarter of an hour."""
 
     def __init__(self, zone: str) -> None:
         self.zone = zone
@@ -93,7 +94,7 @@ class _Days:
 
     def day_of(self, at: datetime) -> date:
         since = at - _EPOCH
-        if since.days < 0:  # Before 1973 zones did not differ by whole quarters of an hour.
+        if since.days < 0:  # Before 1973, zones did not all differ by whole quarters of an hour.
             return calendar.day_of(at, self.zone)
         quarter = since.days * 96 + since.seconds // 900
         found = self.known.get(quarter)
@@ -105,8 +106,8 @@ class _Days:
 
 
 class Compactor:
-    """Compacts the logs of one host into a book. Several may work at a time: what one commits, the others do again from
-    where it is then."""
+    """Compacts the logs of one host into a book. Several processes may work at a time: after one of them commits, the
+    others start again from its commit."""
 
     def __init__(
         self,
@@ -124,12 +125,12 @@ class Compactor:
         self.sealed_at: datetime | None = None
         self.serving_since: datetime | None = None
         self.last_receipts: dict[str, datetime] = {}
-        """By log: when the last of its rows that are stored was received."""
+        """By log, the receipt of the last stored row."""
         self.has_more = False
-        """The last step left something in a log."""
+        """Whether the last step left rows in a log."""
 
     def step(self) -> bool:
-        """Compact what is in the logs now, a part of it where it is much. Whether something was compacted."""
+        """Compact what is in the logs now, or a part of it if there is much. Returns whether anything was compacted."""
         began = self.clock()
         batch = self._batch()
         self.has_more = not batch.at_end
@@ -149,7 +150,7 @@ class Compactor:
         batch = _LogBatch()
         consumed = self.events.consumed(self.logs.host)
         for name in self.logs.names():
-            # Before reading: a writer that has gone by now appends nothing more.
+            # Checked before reading, because a writer that is gone by now appends nothing more.
             has_writer = self.logs.has_writer(name)
             batch.has_writer |= has_writer
             before = consumed.get(name, 0)
@@ -168,7 +169,7 @@ class Compactor:
         return batch
 
     def _seal(self, began: datetime, batch: _LogBatch) -> None:
-        """Note that all that was received until just before this step is compacted, and that the host was serving."""
+        """Record that everything received until just before this step is compacted, and that the host was serving."""
         if not batch.at_end:
             return
         if not batch.has_writer:
@@ -189,7 +190,7 @@ class Compactor:
         try:
             self._compact(batch, known)
         except (BookError, OSError, duckdb.Error) as error:
-            # Files that somebody replaced meanwhile are gone; the engine has an error of its own for that.
+            # Files that another process replaced meanwhile are gone. The engine raises an error of its own for that.
             if self.events.number() != known.number:
                 raise Conflict("somebody else committed") from error
             if (bad := self.events.damage()) is not None:
@@ -216,11 +217,11 @@ class Compactor:
         self.last_receipts = order.latest
 
     def decoded(self, row: LogRow) -> DecodedEvents:
-        """The events of a row of the log."""
+        """The events in a row of the log."""
         return decode_row(row, self.rules)
 
     def within_names(self, decoded: DecodedEvents, names: set[str]) -> DecodedEvents:
-        """The events whose names are known or may be new; `names` gets the new ones."""
+        """The events whose names are known or may still be added. Adds new names to `names`."""
         good, rejected = [], list(decoded.rejected)
         most = self.rules.settings.max_events
         for index, event in decoded.events:
@@ -237,18 +238,18 @@ class Compactor:
         return with_events(decoded, good, rejected)
 
     def publish(self, known: EventsSnapshot, change: EventCommit) -> None:
-        """Commit a change of the known identities. Raises Conflict."""
+        """Commit a change on top of the known state. Raises Conflict."""
         gone = [run for run in known.runs if run.path in change.gone_runs]
         self.events.commit(known.number, change, now=self.clock())
         for run in gone:
             self.events.files.delete(run.stored)
 
     def new(self, known: EventsSnapshot, found: Sequence[FoundEvent], said: SaidOfUsers) -> NewEvents:
-        """What was not stored before."""
+        """The events that were not stored before."""
         return new_events(self.events, known.runs, found, said, self.rules.settings)
 
     def found_events(self, log: str, row: LogRow, decoded: DecodedEvents, order: ReceiptOrder) -> Iterator[FoundEvent]:
-        """Each event with what it is recognized by when it is sent again."""
+        """The events of a row, each with the hashes by which it is recognized if it is sent again."""
         again = json.loads(row.headers).get("idempotency_key")
         received = order.receipt(log, row.received)
         hash_of_id = id_hashing(row.key)
@@ -275,7 +276,7 @@ class Compactor:
     def change(
         self, known: EventsSnapshot, new: NewEvents, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]
     ) -> EventCommit:
-        """Write the files of a commit, and name them."""
+        """Write the files of a commit and return the commit that names them."""
         by_name: dict[str, list[StoredEvent]] = {}
         stored, ids = new.stored, new.ids
         for one in stored:
@@ -309,7 +310,7 @@ class Compactor:
         return change
 
     def _rejected(self, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]) -> EventFile:
-        """A file of requests with events that were rejected: the bytes as they came, and why."""
+        """Write a file of requests with rejected events: the bytes as received, and the reasons."""
         at = [row.received for row, _ in rejected]
         texts = {name: [getattr(row, name) for row, _ in rejected] for name in ("key", "protocol", "path", "headers")}
         texts["rejected"] = [json.dumps([one.as_json() for one in why], ensure_ascii=False) for _, why in rejected]
@@ -340,5 +341,6 @@ class Compactor:
 
 
 def _made_id(*parts: object) -> str:
-    """An id for an event without one. The same row of the log gets the same id, however often it is compacted."""
+    """An id for an event without one. The same row of the log always gets the same id, however often it is
+    compacted."""
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()

@@ -1,6 +1,6 @@
-"""CSV as events, daily values, or attributes of users and accounts: what a mapping says of the columns. Pure.
+"""Reads CSV as events, daily values, or attributes of users and accounts, by a mapping of the columns. Pure.
 
-A cell that does not fit its type is left out of its row with a warning; with `strict` the row is rejected."""
+A cell that does not fit its type is left out with a warning; with `strict`, its row is rejected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tallybook.core import (
 EVENTS, VALUES, USERS_ROWS, ACCOUNTS_ROWS = "events", "values", "users", "accounts"
 KINDS_OF_ROWS = {
     **{name: name for name in (EVENTS, VALUES, USERS_ROWS, ACCOUNTS_ROWS)},
-    # The words of Gainsight PX's data loader.
+    # The terms of Gainsight PX's data loader.
     "CUSTOM_EVENT": EVENTS,
     "USER": USERS_ROWS,
     "ACCOUNT": ACCOUNTS_ROWS,
@@ -46,11 +46,12 @@ _FLAGS = {"true": True, "false": False}
 
 @dataclass(frozen=True, kw_only=True)
 class CsvMapping:
-    """Which columns are what. An empty name is the column of the field's own name, where there is one."""
+    """The mapping from columns to fields. An empty name selects the column with the field's own name, if there is
+    one."""
 
     kind: str = EVENTS
     event: str = ""
-    """The name of all events; else the column `event` names them."""
+    """The name of all events. If empty, the column `event` has the names."""
     time: str = ""
     user: str = ""
     account: str = ""
@@ -60,16 +61,16 @@ class CsvMapping:
     types: Mapping[str, str] = field(default_factory=dict)
     """Column → integer, number, text or flag."""
     zone: str = ""
-    """Of times without an offset."""
+    """The zone of times without an offset."""
     unit: str = ""
-    """Of times that are numbers: s or ms since 1970."""
+    """The unit of times that are numbers: s or ms since 1970."""
     delimiter: str = ","
     strict: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class CsvRows:
-    """What a body contains: (number of the row, what is sent of it), and what is wrong. Rows count from 0, without the
+    """The rows of a body, as (row number, body to send), and the problems found. Rows count from 0, without the
     headings."""
 
     rows: Sequence[tuple[int, dict[str, Any]]] = ()
@@ -84,7 +85,7 @@ class _Wrong(Exception):
 
 
 def rows_of_csv(body: bytes, mapping: CsvMapping, rules: EventRules) -> CsvRows:
-    """The rows of a body as they would be sent to `/v1/events`, `/v1/values`, or as {"id", "attributes", "time"}."""
+    """The rows of a body as they would be sent to `/v1/events` or `/v1/values`, or as {"id", "attributes", "time"}."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -96,7 +97,7 @@ def rows_of_csv(body: bytes, mapping: CsvMapping, rules: EventRules) -> CsvRows:
     if not lines or not any(lines[0]):
         return CsvRows(error=_refused("bad_text", "the body has no line of headings"))
     if mapping.kind in (USERS_ROWS, ACCOUNTS_ROWS):
-        # As `accounts export` writes them: a quote before what a spreadsheet would run.
+        # `accounts export` writes a quote before text that a spreadsheet would run as a formula.
         lines = [[unguarded_text(cell) for cell in line] for line in lines]
     names = [name.strip() for name in lines[0]]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
@@ -129,7 +130,7 @@ class _Reader:
         self.warnings: list[Rejection] = []
 
     def problem(self) -> RequestError | None:
-        """Why no row can be read."""
+        """The reason why no row can be read, or None."""
         is_entity = self.mapping.kind in (USERS_ROWS, ACCOUNTS_ROWS)
         wanted = [column for column in (self.mapping.time, *self.fields.values(), *self.properties.values()) if column]
         wanted += [self.event] if self.event and not is_entity else []
@@ -144,7 +145,8 @@ class _Reader:
         return None
 
     def _type(self, column: str) -> str:
-        """The type of a column: as given, as declared for its event, else the one that all its cells have."""
+        """The type of a column: the given type, else the type declared for its event, else the one type that fits all
+        cells."""
         if column in self.mapping.types:
             return self.mapping.types[column]
         name = next(name for name, one in self.properties.items() if one == column)
@@ -186,7 +188,8 @@ class _Reader:
         return body
 
     def _own_id(self, body: Mapping[str, Any]) -> str:
-        """An id made of the row, so that a file that is sent again is stored once. Equal rows of a file are several."""
+        """An id derived from the row, so that a file sent twice is stored once. Equal rows within a file get different
+        ids."""
         text = json.dumps(body, sort_keys=True, ensure_ascii=False)
         self.seen[text] += 1
         return "csv-" + hashlib.sha256(f"{self.seen[text]}\n{text}".encode("utf-8", "replace")).hexdigest()[:32]
@@ -207,7 +210,7 @@ class _Reader:
                 )
 
     def _time(self, cells: Mapping[str, str]) -> dict[str, str]:
-        """The time of a row. Without an offset it is of the mapping's zone; a day is its midnight there."""
+        """The time of a row. Without an offset, the time is in the mapping's zone, and a day is its midnight there."""
         text = cells[self.time].strip() if self.time else ""
         if not text:
             return {}

@@ -1,4 +1,4 @@
-"""Events checked against `[events.NAME]`: required properties, their types, and the texts that they may have."""
+"""Checks events against `[events.NAME]`: required properties, their types, and allowed texts."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SHOWN = {
 
 
 def as_declared(found: DecodedEvents, settings: EventSettings) -> DecodedEvents:
-    """What was found, with a rejection for each event that is not as a strict declaration says, and a warning for
-    each that is not as another one says."""
+    """The events after the check. An event that violates a strict declaration is rejected. One that violates another
+    declaration gets a warning."""
     if not settings.declared:
         return found
     good, rejected, warnings = [], list(found.rejected), list(found.warnings)
@@ -51,7 +51,7 @@ def as_declared(found: DecodedEvents, settings: EventSettings) -> DecodedEvents:
 
 
 def _mistakes(event: Event, declared: EventDeclaration) -> Iterator[tuple[str, str]]:
-    """(field, reason) of everything in which an event differs from its declaration."""
+    """(field, reason) for each difference between an event and its declaration."""
     values: Mapping[str, Any] = {path.casefold(): value for path, value in flattened(event.properties)}
     own = {"user": event.user, "account": event.account, "id": event.id}
     for name in declared.required:

@@ -1,4 +1,4 @@
-"""Deletes a user or an account from usage events for good: from files, from rejected requests, and from logs."""
+"""Permanently deletes a user or an account from usage events: from files, from rejected requests, and from logs."""
 
 from __future__ import annotations
 
@@ -41,18 +41,19 @@ READ_BYTES = 16 * 1024 * 1024
 
 @dataclass
 class ErasedEvents:
-    """What was deleted. `days`: the days of events in the zone of the book. `hosts`: those whose logs are not here."""
+    """What was deleted. `days`: days of the events in the book's zone. `hosts`: hosts whose logs are not on this
+    host."""
 
     events: int = 0
     rejected: int = 0
-    """Requests with rejected events, whole."""
+    """Number of requests with rejected events that were deleted as a whole."""
     logged: int = 0
-    """Requests in logs that are still written."""
+    """Number of requests in logs that are still being written."""
     days: set[date] = field(default_factory=set)
     hosts: list[str] = field(default_factory=list)
 
     def count(self, file: EventFile, rows: int) -> None:
-        """Count the rows of a file that are deleted."""
+        """Count the deleted rows of a file."""
         if file.event == REJECTED:
             self.rejected += rows
         else:
@@ -67,7 +68,7 @@ def erase_events(
     entity_id: str,
     clock: Callable[[], datetime],
 ) -> ErasedEvents:
-    """Delete one user or account from the events of a book, in the logs of this host too."""
+    """Delete one user or account from the events of a book, including the logs of this host."""
     events = EventLedger(store.ledger, store.files)
     logs = logs_to_compact(place, events, catalog.serve.durable)
     eraser = EventEraser(events, logs, zone=catalog.book.timezone, clock=clock, settings=catalog.events)
@@ -90,17 +91,17 @@ class EventEraser:
         self.compactors = [Compactor(events, one, zone=zone, clock=clock, settings=settings) for one in logs]
 
     def erase(self, kind: str, entity_id: str) -> ErasedEvents:
-        """Delete an id. What is in the logs is compacted first. Raises QueryError where others commit all the time."""
+        """Delete an id. The logs are compacted first. Raises QueryError if other processes keep committing."""
         done = ErasedEvents()
         for compactor in self.compactors:
-            # A host without logs takes no events, and is not noted as one that does.
+            # A host without logs takes no events, and must not be recorded as one that does.
             while compactor.logs.names() and compactor.step():
                 pass
         for _ in range(MAX_TRIES):
             try:
                 self._erase_from_files("user" if kind == USERS else "account", entity_id, done)
                 break
-            except Conflict:  # Somebody else committed.
+            except Conflict:  # Another process committed.
                 continue
         else:
             raise QueryError("the events change too quickly to be searched", hint="try again")
@@ -114,7 +115,7 @@ class EventEraser:
     # -- files -------------------------------------------------------------------------------------
 
     def _erase_from_files(self, column: str, entity_id: str, done: ErasedEvents) -> None:
-        """Replace each file with the id by one without it, in one commit. Raises Conflict."""
+        """Replace each file that contains the id by a file without it, in one commit. Raises Conflict."""
         known = self.events.snapshot()
         change = EventCommit(contents=self.events.files.contents)
         files: list[EventFile] = []
@@ -135,7 +136,7 @@ class EventEraser:
             done.events, done.rejected, done.days = found.events, found.rejected, {day for _, day in days}
 
     def _delete_replaced(self) -> None:
-        """Delete the files that others replace now, without the hour that a running reader is given otherwise."""
+        """Delete the replaced files now, without the usual hour for running readers."""
         gone = self.events.droppable(datetime.max.replace(tzinfo=UTC))
         self.events.forget_files([file.path for file in gone])
         for one in gone:
@@ -144,7 +145,7 @@ class EventEraser:
     # -- logs --------------------------------------------------------------------------------------
 
     def _erase_from_logs(self, logs: LogFolder, entity_id: str) -> int:
-        """Empty what is compacted in logs that are still written. How many requests had the id."""
+        """Empty the compacted rows of logs that are still being written. Returns how many requests had the id."""
         consumed = self.events.consumed(logs.host)
         total = 0
         for name in logs.names():
@@ -164,12 +165,12 @@ class EventEraser:
 
 
 class _Searched:
-    """A file of events in an engine, and its rows with an id."""
+    """A file of events in an engine, with its rows that have an id."""
 
     def __init__(
         self, events: EventLedger, engine: duckdb.DuckDBPyConnection, file: EventFile, column: str, entity_id: str
     ) -> None:
-        """Raises Conflict for a file that was replaced meanwhile."""
+        """Raises Conflict if the file was replaced meanwhile."""
         self.events, self.engine, self.file = events, engine, file
         try:
             rows = f"SELECT *, row_number() OVER () AS row_of_files FROM read_parquet({sql_path(events, file)})"
@@ -189,7 +190,7 @@ class _Searched:
         return [day for (day,) in found]
 
     def without(self, now: datetime) -> list[EventFile]:
-        """A new file with the other rows; none where there is no other row."""
+        """A new file with the other rows, or no file if there are no others."""
         if self.count == self.file.rows:
             return []
         rows = f"FROM searched WHERE NOT ({self.theirs})"
@@ -204,7 +205,7 @@ def _rows_until(read: Callable[[int, int], list[LogRow]], last: int) -> Iterator
 
 
 def _rows_with(engine: duckdb.DuckDBPyConnection, entity_id: str) -> list[int]:
-    """The rows of a file of rejected requests whose bytes have an id."""
+    """The numbers of the rows of a file of rejected requests whose bytes contain an id."""
     found = engine.execute("SELECT row_of_files, body, headers FROM searched")
     rows = []
     while batch := found.fetchmany(64):
@@ -213,7 +214,7 @@ def _rows_with(engine: duckdb.DuckDBPyConnection, entity_id: str) -> list[int]:
 
 
 def _unpacked(body: bytes, headers: str) -> bytes:
-    """The body, and the headers that are a part of the request."""
+    """The unpacked body, followed by the headers that are part of the request."""
     noted = json.loads(headers) if headers else {}
     found = unpack(body, noted.get("encoding", ""))
     more = "\n".join(unquote(value, errors="replace") for value in noted.get("http", {}).values())
@@ -221,11 +222,11 @@ def _unpacked(body: bytes, headers: str) -> bytes:
 
 
 def names_id(body: bytes, entity_id: str) -> bool:
-    """Whether a body contains an id as a word, in one of the ways in which JSON writes a text."""
+    """Whether a body contains an id as a word, in any of the ways in which JSON can write a text."""
     spelled = {entity_id, *(json.dumps(entity_id, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False))}
     if any(re.search(rb"(?<![\w-])" + re.escape(one.encode()) + rb"(?![\w-])", body) for one in spelled):
         return True
-    # "\u0061da" is "ada": what has escapes is read.
+    # "\u0061da" is "ada", so escapes are decoded first.
     return b"\\u" in body and entity_id in re.sub(
         r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), body.decode(errors="replace")
     )

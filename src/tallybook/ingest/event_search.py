@@ -1,6 +1,6 @@
-"""Stored events of a range of times, filtered and in an order that is asked for.
+"""Searches stored events in a range of times, with a filter and an order.
 
-A search is of the events up to a commit. Its pages therefore neither repeat nor skip an event while others arrive."""
+A search covers the events up to one commit. So its pages neither repeat nor skip an event while others arrive."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class EventSearch:
-    """Which events: `start` and `end` are inclusive. `condition` is SQL over `event`, `user`, `account` and `time`."""
+    """Which events to find. `start` and `end` are inclusive. `condition` is SQL over `event`, `user`, `account` and
+    `time`."""
 
     start: datetime
     end: datetime
     condition: str = "true"
     values: tuple[Any, ...] = ()
     order: str = ""
-    """SQL; empty: by time."""
+    """The order as SQL; empty for the order of time."""
     offset: int = 0
     limit: int = 25
     until: int | None = None
-    """The number of the last commit to search; None: the current one."""
+    """The number of the last commit to search, or None for the current one."""
     events: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
     needs_user: bool = True
@@ -42,7 +43,7 @@ class EventSearch:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundEvents:
-    """A page of a search, how many events match in all, and the commit up to which it is."""
+    """A page of a search, the total number of matching events, and the last commit that was searched."""
 
     events: list[dict[str, Any]]
     total: int
@@ -50,7 +51,7 @@ class FoundEvents:
 
 
 def search_events(events: EventLedger, search: EventSearch) -> FoundEvents:
-    """A page of a search. Daily values without a user are left out: they are not events of a time."""
+    """A page of a search. Daily values without a user are left out, because they do not happen at a point in time."""
     return on_present_files(lambda: _searched(events, search))
 
 
@@ -88,10 +89,10 @@ def _page(
 def _matching(
     events: EventLedger, files: Sequence[EventFile], search: EventSearch, until: int
 ) -> tuple[str, list[Any]]:
-    """SQL of the matching events, each with the number of its file, and the values of its parameters."""
+    """SQL of the matching events, each with the number of its file, and the values of the SQL parameters."""
     parts = []
     for number, file in enumerate(files):
-        # A row without values first: files of older versions have no commits.
+        # An empty row goes first, because files of older versions have no commits.
         rows = (
             f"SELECT CAST(NULL AS BIGINT) AS {COMMIT_COLUMN} WHERE false UNION ALL BY NAME "
             f"SELECT * FROM read_parquet({sql_path(events, file)})"
@@ -114,6 +115,6 @@ def _matching(
 def _may_match(file: EventFile, search: EventSearch) -> bool:
     if file.event == REJECTED or (search.events is not None and file.event not in search.events):
         return False
-    # Days are those of the book's zone: an event of a day may be a day away from it in UTC.
+    # Days are in the book's zone, so the day of an event may differ by one from its day in UTC.
     low, high = stamp_of(search.start - _DAY)[:10], stamp_of(search.end + _DAY)[:10]
     return low <= file.last[:10] and file.first[:10] <= high

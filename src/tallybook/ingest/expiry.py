@@ -1,4 +1,4 @@
-"""Deletion of old events: `[events] keep`. Whole months go, so that a file is rewritten at most once for each month."""
+"""Deletes old events by `[events] keep`. Whole months are deleted, so that a file is rewritten at most once a month."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 
 class Expiry:
-    """`step` deletes what is due, by a clock that was confirmed. Days that were collected stay in the book."""
+    """Deletes expired events with `step`, by a confirmed clock. Collected days stay in the book."""
 
     def __init__(self, events: EventLedger, clock: Callable[[], datetime], settings: EventSettings, zone: str) -> None:
         self.events, self.clock, self.keep, self.zone = events, clock, settings.keep, zone
 
     @property
     def first_kept(self) -> date | None:
-        """The first day of the month in which the oldest event is that has to be kept; None to keep all."""
+        """The first day of the month of the oldest event to keep, or None to keep all."""
         if self.keep is None:
             return None
         return (calendar.day_of(self.clock(), self.zone) - timedelta(days=self.keep)).replace(day=1)
 
     def step(self) -> int:
-        """Take events and rejected requests of days that are no longer kept out of the files, in one commit. How many.
-        Raises Conflict."""
+        """Remove expired events and rejected requests from the files, in one commit. Returns how many. Raises
+        Conflict."""
         first = self.first_kept
         if first is None:
             return 0
@@ -67,7 +67,7 @@ class Expiry:
     def _without_old(
         self, engine: duckdb.DuckDBPyConnection, file: EventFile, first: date
     ) -> tuple[int, list[EventFile]]:
-        """How many rows of a file are too old, and a file with the others where there are any. Raises Conflict."""
+        """The number of expired rows in a file, and a file with the other rows if there are any. Raises Conflict."""
         try:
             path = sql_path(self.events, file)
         except (OSError, BadFile):
@@ -83,7 +83,7 @@ class Expiry:
 
 
 def _has_old_rows(file: EventFile, first: date, *, is_new: bool) -> bool:
-    """Whether a file may have events of days before `first`. `is_new`: nobody looked for these before, so that files
-    which end or begin a day from it, in UTC, are read."""
+    """Whether a file may have events of days before `first`. `is_new`: `first` has changed since the last check, so
+    files that begin or end within a day of it in UTC are read too."""
     margin = calendar.plus_days(first, 1 if is_new else -1)
     return file.first[:10] < margin.isoformat()

@@ -1,4 +1,4 @@
-"""Export of stored events: NDJSON of any events, or Parquet of one, whose properties are its columns."""
+"""Exports stored events: any events as NDJSON, or one event as Parquet with its properties as columns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tallybook.storage import PROPERTY_PREFIX, EventLedger, connect, engine_path
 
 ROWS_AT_A_TIME = 5_000
 _SHOWN = f"COLUMNS(lambda name: name <> '{COMMIT_COLUMN}')"
-"""All columns but the one that is only of this book. Older files do not have it."""
+"""All columns except the one that has a meaning only in this book. Older files do not have that column."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventExport:
-    """Which events: of these names (none: all), of these days, with exactly these texts."""
+    """Which events to export: by name (none: all), by day, and by exact texts."""
 
     names: Sequence[str] = ()
     first: date | None = None
@@ -45,7 +45,7 @@ def export_events(
     *,
     parquet: bool = False,
 ) -> int:
-    """Write the events that are asked for; how many. Raises QueryError for an event that was never received."""
+    """Write the requested events. Returns how many. Raises QueryError for an event that was never received."""
     snapshot = events.snapshot()
     for name in asked.names:
         if name not in snapshot.events:
@@ -92,7 +92,7 @@ def _rows(read: str) -> Iterator[dict[str, Any]]:
 
 
 def _as_json(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """An event as it can be sent again, and when, by whom and for which day it was stored."""
+    """An event in the form in which it can be sent again, with its receipt, its key and its day."""
     rest = json.loads(row["rest"]) if row.get("rest") else {}
     own = {
         column.removeprefix(PROPERTY_PREFIX): value

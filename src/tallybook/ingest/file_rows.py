@@ -1,4 +1,4 @@
-"""Rows of a file of events: NDJSON, CSV or Parquet, one mapping for each row, in the order of the file."""
+"""Reads the rows of an NDJSON, CSV or Parquet file of events: one mapping per row, in the order of the file."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     NUMBER_VALUE: float,
     FLAG_VALUE: lambda text: text.lower() == "true",
 }
-"""By type of a CSV column that is no text: its values."""
+"""Readers of CSV values, by column type, for columns that are not text."""
 
 
 class FileRow(NamedTuple):
-    """A row of a file: its number from 1, and its values by column, or why it cannot be read."""
+    """A row of a file: its number, starting at 1, and its values by column, or the reason why it cannot be read."""
 
     number: int
     values: Mapping[str, Any] = {}
     error: str = ""
     size: int = 0
-    """Its characters in the file, or about so many."""
+    """Its approximate number of characters in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowFile:
-    """A file of rows. `types` are the types of CSV columns, whose values are texts."""
+    """A file of rows. `types`: the types of CSV columns, whose values are texts."""
 
     path: Path
     form: str
@@ -51,7 +51,7 @@ class RowFile:
     types: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self) -> Iterator[FileRow]:
-        """Raises QueryError when the file as a whole cannot be read."""
+        """Yield the rows. Raises QueryError if the file as a whole cannot be read."""
         try:
             yield from {NDJSON: self._lines, CSV: self._csv, PARQUET: self._parquet}[self.form]()
         except (OSError, csv.Error, UnicodeDecodeError) as error:
@@ -109,7 +109,7 @@ class RowFile:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
-    """A text file, unpacked where its name says that it is packed."""
+    """A text file, decompressed if its name says that it is compressed."""
     with path.open("rb") as raw:
         if path.suffix == ".gz":
             stream: Any = gzip.GzipFile(fileobj=raw)
@@ -124,7 +124,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 
 def form_of(path: Path) -> str:
-    """The format by the ending of a file. Raises QueryError for an ending that says nothing."""
+    """The format by the file extension. Raises QueryError for an unknown extension."""
     suffixes = [one.lower() for one in path.suffixes]
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
@@ -134,13 +134,13 @@ def form_of(path: Path) -> str:
 
 
 def csv_types(file: RowFile) -> dict[str, str]:
-    """The type of each column of a CSV file: integer, number or flag where every value of the file is one."""
+    """The type of each column of a CSV file: integer, number or flag if every value in the file fits."""
     possible: dict[str, list[str]] = {}
     for row in file.rows():
         for column, text in row.values.items():
             left = possible.setdefault(column, [INTEGER_VALUE, NUMBER_VALUE, FLAG_VALUE])
             if len(left) == 2 and _INTEGER.fullmatch(text):
-                continue  # what is an integer is a number, too
+                continue  # an integer is also a number
             if left:
                 left[:] = [type_ for type_ in left if _fits(text, type_)]
     return {column: left[0] if left else TEXT_VALUE for column, left in possible.items()}

@@ -1,4 +1,5 @@
-"""Files of events: written once, with names that contain no text of a sender, and on disk before they are named."""
+"""Writes files of events. Each is written once, has a name without any text from a sender, and is on disk before it is
+recorded."""
 
 from __future__ import annotations
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from tallybook.storage import Files
 
 EVENTS_FOLDER = "events"
-"""Below the folder of the book."""
+"""The subfolder of the book's folder."""
 
 
 def write_table(files: Files, table: ArrowTable, folder: str) -> PointsFile:
-    """A new Parquet file in a folder of events, kept until it is committed: its path, rows, bytes and hash."""
+    """Write a new Parquet file in a folder of events. It is protected until it is committed. Returns its path, rows,
+    bytes and hash."""
     with own_engine() as engine:
         engine.register("columns_of_file", table)
         return write_rows(files, engine, "SELECT * FROM columns_of_file", folder)
@@ -32,7 +34,7 @@ def write_table(files: Files, table: ArrowTable, folder: str) -> PointsFile:
 
 @contextmanager
 def own_engine() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection to the engine of this thread. To begin an engine takes longer than to write a small file."""
+    """A connection to this thread's engine. Starting an engine takes longer than writing a small file."""
     if getattr(_local, "pid", None) != os.getpid():
         _local.engine, _local.pid = connect(), os.getpid()
     with without_bar(_local.engine.cursor()) as engine:
@@ -43,7 +45,7 @@ _local = threading.local()
 
 
 def write_rows(files: Files, engine: duckdb.DuckDBPyConnection, select: str, folder: str) -> PointsFile:
-    """As `write_table`, with the rows of a statement."""
+    """Like `write_table`, with the rows of an SQL statement."""
     path = Path(EVENTS_FOLDER) / folder / f"{uuid.uuid4().hex}.parquet"
     written = files.new(path)
     options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"

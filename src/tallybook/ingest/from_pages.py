@@ -1,5 +1,5 @@
-"""What a page may send with a browser key, which everybody can read: declared events, about nobody but the person and
-account that its signed identity names. Pure."""
+"""Checks events sent by a page with a browser key, which anyone can read. A page may send only declared events, and
+only about the user and account that its signed identity names. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ANYBODY = "anybody"
 def page_rejections(
     events: list[tuple[int, Event]], page: Mapping[str, Any], settings: EventSettings
 ) -> Iterator[Rejection]:
-    """A rejection for each event that a page may not send. `page` has the signed `user` and `account`, or
-    `names: anybody`."""
+    """A rejection for each event that the page may not send. `page` has the signed `user` and `account`, or `names:
+    anybody`."""
     for index, event in events:
         wrong = _wrong(event, page, settings)
         if wrong is not None:

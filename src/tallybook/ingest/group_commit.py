@@ -1,4 +1,5 @@
-"""Group commit: one thread writes the rows of all waiting requests with one sync, and only then are they answered."""
+"""Group commit: one thread writes the rows of all waiting requests with one sync. Only then are the requests
+answered."""
 
 from __future__ import annotations
 
@@ -14,20 +15,20 @@ from contextlib import suppress
 from tallybook.ingest.log import EventLog, LogFailed, LogFolder, LogFull, LogRow
 
 MAX_GROUP = 1_000
-"""Rows that are written together."""
+"""Maximum number of rows written together."""
 FAILED = 74
 """The exit code of a process whose log failed."""
 
 
 def end_process(error: LogFailed) -> None:
-    """End this process at once. What was acknowledged before is on disk; nothing more is acknowledged."""
+    """End this process at once. Everything acknowledged so far is on disk; nothing more is acknowledged."""
     print(f"tallybook: the log of events failed, this process ends: {error}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(FAILED)
 
 
 class _LoopFuture:
-    """A future of an event loop, as the thread of the log answers it. The futures of a group are set together, because
-    waking a loop costs more than all else."""
+    """A future of an event loop that the thread of the log completes. The futures of a group are set together, because
+    waking a loop is the most expensive part."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[tuple[str, int]]) -> None:
         self.loop, self.future = loop, future
@@ -35,7 +36,7 @@ class _LoopFuture:
         self.error: BaseException | None = None
 
     def set_running_or_notify_cancel(self) -> bool:
-        return True  # Whether it was cancelled only its loop knows.
+        return True  # Only its loop knows whether it was cancelled.
 
     def set_result(self, place: tuple[str, int]) -> None:
         self.place = place
@@ -44,7 +45,7 @@ class _LoopFuture:
         self.error = error
 
     def resolve(self) -> None:
-        """In the loop: answer whoever waits."""
+        """Answer the waiting coroutine. Called in the loop."""
         if self.future.done():
             return
         if self.error is not None:
@@ -57,7 +58,7 @@ _Waiting = tuple[LogRow, "Future[tuple[str, int]] | _LoopFuture"]
 
 
 class GroupCommit:
-    """Appends rows in a thread of its own. The result of a row is (log, place) once the disk has it."""
+    """Appends rows in its own thread. The result for a row is (log, position), available once the row is on disk."""
 
     def __init__(
         self,
@@ -75,20 +76,20 @@ class GroupCommit:
         self.thread.start()
 
     def append(self, row: LogRow) -> Future[tuple[str, int]]:
-        """Raises LogFull through the future when there is no room for the row."""
+        """Append a row. The future raises LogFull if there is no room for the row."""
         found: Future[tuple[str, int]] = Future()
         self.waiting.put((row, found))
         return found
 
     async def on_disk(self, row: LogRow) -> tuple[str, int]:
-        """The same for a coroutine. One that is cancelled meanwhile takes nothing from others."""
+        """Append a row from a coroutine. Cancelling it does not affect the other rows."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[tuple[str, int]] = loop.create_future()
         self.waiting.put((row, _LoopFuture(loop, found)))
         return await found
 
     def close(self) -> None:
-        """Write what waits, and close the log."""
+        """Write the waiting rows and close the log."""
         self.waiting.put(None)
         self.thread.join()
         self.log.close()
@@ -105,7 +106,7 @@ class GroupCommit:
             _wake(rows)
 
     def _write(self, group: list[_Waiting]) -> None:
-        # A client that has gone has cancelled its future; the others must still be answered.
+        # A disconnected client has cancelled its future. The others must still be answered.
         group = [one for one in group if one[1].set_running_or_notify_cancel()]
         if not group:
             return
@@ -132,7 +133,7 @@ class GroupCommit:
             self._turn()
 
     def _turn(self) -> None:
-        """Go on in a new log; while none can be made, in this one."""
+        """Switch to a new log. If none can be created, continue with this one."""
         try:
             new = self.logs.new()
         except LogFull:
@@ -148,7 +149,7 @@ def _wake(group: Sequence[_Waiting]) -> None:
         if isinstance(waiting, _LoopFuture):
             by_loop.setdefault(waiting.loop, []).append(waiting)
     for loop, those in by_loop.items():
-        with suppress(RuntimeError):  # Its server has ended.
+        with suppress(RuntimeError):  # The server of this loop has ended.
             loop.call_soon_threadsafe(_resolve_all, those)
 
 

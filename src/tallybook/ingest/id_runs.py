@@ -1,4 +1,4 @@
-"""Which ids were stored before: files of hashes, one for each compaction, merged when there are many."""
+"""Finds out which ids were stored before, with files of hashes: one file per compaction, merged when there are many."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tallybook.ingest.files import own_engine, write_rows, write_table
 from tallybook.storage import EventLedger, IdRun, PointsFile, engine_path, stamp_of
 
 MAX_RUNS = 12
-"""Runs are merged when there are more."""
+"""Maximum number of runs. Beyond it, they are merged."""
 
 
 def id_hash(key: str, id_: str) -> bytes:
-    """The 128 bits by which an id of a key is known."""
+    """The 128-bit hash that identifies an id of a key."""
     return hashlib.blake2b(f"{key}\0{id_}".encode(), digest_size=16).digest()
 
 
 def id_hashing(key: str) -> Callable[[str], bytes]:
-    """`id_hash` of one key, for many ids."""
+    """A function that returns `id_hash` for many ids of one key."""
     begun = hashlib.blake2b(f"{key}\0".encode(), digest_size=16)
 
     def hashed(id_: str) -> bytes:
@@ -34,8 +34,7 @@ def id_hashing(key: str) -> Callable[[str], bytes]:
 def latest_receipts(
     events: EventLedger, runs: Sequence[IdRun], ids: Mapping[bytes, datetime], window: timedelta
 ) -> dict[bytes, datetime]:
-    """Of those ids that were stored in the window before the instant at which each was received: when, the last
-    time."""
+    """The last receipt of each id that was stored in the window before the given receipt. Other ids are left out."""
     if not ids:
         return {}
     oldest = stamp_of(min(ids.values()) - window)
@@ -43,7 +42,7 @@ def latest_receipts(
     if not paths:
         return {}
     for path in paths:
-        path.stat()  # Raises OSError for one that somebody replaced.
+        path.stat()  # Raises OSError if another process replaced the file.
 
     with own_engine() as engine:
         engine.register("asked", _table(list(ids), list(ids.values())))
@@ -56,7 +55,7 @@ def latest_receipts(
 
 
 def write_run(events: EventLedger, ids: Mapping[bytes, datetime]) -> IdRun:
-    """A file with ids and when they were received."""
+    """Write a file with ids and their receipts."""
     order = sorted(ids)
     file = write_table(events.files, _table(order, [ids[one] for one in order]), "ids")
     return _run(file, stamp_of(min(ids.values())), stamp_of(max(ids.values())))
@@ -69,10 +68,11 @@ def _run(file: PointsFile, first: str, last: str) -> IdRun:
 def merged_runs(
     events: EventLedger, runs: Sequence[IdRun], now: datetime, window: timedelta
 ) -> tuple[list[IdRun], list[str]]:
-    """(new runs, paths of those that they replace): of many runs one, without ids that left the window."""
+    """Merge many runs into one, without ids that have left the window. Returns the new runs and the paths of the runs
+    that they replace."""
     if len(runs) <= MAX_RUNS:
         return [], []
-    # The largest stays as it is until the others together are as large.
+    # The largest run is left as it is until the others together are as large.
     by_size = sorted(runs, key=lambda run: run.rows)
     small = by_size[:-1] if sum(run.rows for run in by_size[:-1]) < by_size[-1].rows else by_size
     paths = ", ".join(engine_path(events.local_path(run)) for run in small)

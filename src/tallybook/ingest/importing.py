@@ -1,4 +1,4 @@
-"""Import of a file of events: its rows become events, each stored once however often the import is repeated."""
+"""Imports a file of events. Each row is stored once, however often the import is repeated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMPORT_KEY = "import"
 MAX_BATCH = 5_000
 MAX_BATCH_CHARACTERS = 2_000_000
 MADE_CHARACTERS = 200
-"""About so many characters of an event are not in its row: names of fields, and an id."""
+"""Approximate number of characters of an event that are not in its row: field names and an id."""
 MAX_SHAPES = 1_000
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _SCALARS = frozenset([str, int, float, bool])
@@ -29,17 +29,17 @@ FIELDS = ("event", "time", "user", "account", "id")
 TIME_COLUMNS = ("time", "timestamp", "ts", "day", "date")
 SPREAD = ".*"
 EXPORTED = {*FIELDS, "day", "key", "received", "properties", "rest"}
-"""Keys of an event as `events export` writes it. Those that are no field of an event are not imported."""
+"""Keys of an event as `events export` writes it. Keys that are not fields of an event are not imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventImport:
-    """Which columns of a file are which fields of an event. None: a column of the field's name, where there is one."""
+    """The mapping from columns to event fields. None selects the column with the field's name, if there is one."""
 
     file: str
     form: str | None = None
     event: str | None = None
-    """The name of all events; else the column `event_column` names them."""
+    """The name of all events. If None, the column `event_column` has the names."""
     event_column: str = "event"
     time: str | None = None
     user: str | None = None
@@ -49,25 +49,25 @@ class EventImport:
     """Columns, `name=column`, or `column.*` for the keys of an object. None: all other columns."""
     types: Mapping[str, str] = field(default_factory=dict)
     zone: str | None = None
-    """Of times without an offset. Days are days of the book's zone, unless given."""
+    """The zone of times without an offset. By default, days are days in the book's zone."""
     unit: str | None = None
-    """Of times that are numbers: s, ms or us since 1970."""
+    """The unit of times that are numbers: s, ms or us since 1970."""
     delimiter: str = ","
     key: str = IMPORT_KEY
-    """The name of the key that the events belong to. An id is stored once for each key."""
+    """The name of the key that the events belong to. An id is stored once per key."""
     dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedEvents:
-    """What an import did: each row is stored now, was stored before (`known`), or is `rejected`."""
+    """The result of an import. Each row is stored now, was stored before (`known`), or is `rejected`."""
 
     rows: int
     stored: int
     known: int
     rejected: int
     example: Mapping[str, Any] | None
-    """The first event, as it is sent."""
+    """The first event, in the form in which it is sent."""
     types: Mapping[str, str]
     dry_run: bool
 
@@ -84,7 +84,7 @@ class ImportedEvents:
 
 
 class StoredIds:
-    """The ids of a key that are stored now, of any age. Compaction itself knows those of the last 30 days."""
+    """Finds which ids of a key are already stored, of any age. Compaction checks only the last 30 days."""
 
     def __init__(self, events: EventLedger, key: str) -> None:
         self.engine = connect()
@@ -103,7 +103,7 @@ class StoredIds:
         return {id_ for (id_,) in found.fetchall()}
 
     def has(self, id_: str | None) -> bool:
-        """Whether an id is stored; closes this."""
+        """Whether an id is stored. Closes this object."""
         try:
             return id_ is not None and bool(self.among([id_]))
         finally:
@@ -114,7 +114,7 @@ class StoredIds:
 
 
 class _Unreadable(Exception):
-    """A row that is no event."""
+    """A row that is not an event."""
 
     def __init__(self, reason: str, column: str = "") -> None:
         self.reason, self.column = reason, column
@@ -127,10 +127,10 @@ def import_events(
     zone: str,
     on_error: Callable[[dict[str, Any]], None],
 ) -> ImportedEvents:
-    """Read a file and send its events. `opened` is called once, unless it is a dry run: where to send, and which ids
-    are stored there already, where that can be known.
+    """Read a file and send its events. Unless this is a dry run, `opened` is called once and returns the sender and, if
+    it can be known, the ids that are already stored.
 
-    Raises QueryError for a file or a mapping that cannot be read; a row that cannot goes to `on_error`."""
+    Raises QueryError for a file or a mapping that cannot be read. A row that cannot be read goes to `on_error`."""
     totals = _Totals(on_error)
     rows = _EventRows(asked, _file(asked), zone)
     if asked.dry_run:
@@ -188,13 +188,13 @@ def _send(
 
 @dataclass(frozen=True)
 class RowShape:
-    """Rows with the same columns."""
+    """Rows that have the same columns."""
 
     time: str
     identities: Sequence[tuple[str, str]]
     """(field, column) of the user, the account and the id."""
     others: Sequence[str]
-    """Columns that are no fields."""
+    """Columns that are not fields."""
 
     @classmethod
     def of(cls, names: Sequence[str], asked: EventImport) -> RowShape:
@@ -206,7 +206,7 @@ class RowShape:
 
 
 class _EventRows:
-    """The events of a file, in batches, and what could not be read."""
+    """The events of a file, in batches, with the rows that could not be read."""
 
     def __init__(self, asked: EventImport, file: RowFile, zone: str) -> None:
         self.asked, self.file, self.zone = asked, file, zone
@@ -268,7 +268,7 @@ class _EventRows:
         return event
 
     def _shape(self, values: Mapping[str, Any]) -> RowShape:
-        """Which of the columns of a row are what. Most rows of a file have the same columns."""
+        """The mapping for the columns of a row. Most rows of a file have the same columns, so it is cached."""
         names = tuple(values)
         found = self.shapes.get(names)
         if found is None:
@@ -278,7 +278,7 @@ class _EventRows:
         return found
 
     def _check_columns(self, row: FileRow) -> None:
-        """Raises QueryError for a column of the mapping that the first row does not have, and no other may have."""
+        """Raise QueryError for a mapped column that the first row lacks, if no other row can have it."""
         if self.checked:
             return
         self.checked = True
@@ -319,7 +319,7 @@ class _EventRows:
             return self._of_number(value, column)
         try:
             found = value if isinstance(value, date) else datetime.fromisoformat(str(value).strip())
-            # "2026-03-01" is a day, and so is a date.
+            # Both "2026-03-01" and a date are days.
             day = found if not isinstance(found, datetime) else _day_of(value)
             if day is not None:
                 noon = datetime.combine(day, time(12), calendar.zone(self.asked.zone or self.zone))
@@ -343,7 +343,8 @@ class _EventRows:
             raise _Unreadable(f"{value} is not a time", column) from None
 
     def _made_id(self, row: FileRow) -> str:
-        """An id for a row without one: its content, the name of the file, and how often it came before in the file."""
+        """An id for a row without one, made from its content, the file name, and how often the same content came before
+        in the file."""
         text = _SORTED.encode(row.values)
         content = hashlib.blake2b(f"{self.file.path.name}\0{text}".encode(), digest_size=16)
         digest = content.digest()
@@ -353,13 +354,13 @@ class _EventRows:
 
 
 def _day_of(value: Any) -> date | None:
-    """The day of a text that has no time of day."""
+    """The day of a text without a time of day."""
     text = str(value).strip()
     return date.fromisoformat(text) if len(text) == 10 and not isinstance(value, datetime) else None
 
 
 def _plain(value: Any) -> Any:
-    """A value of Parquet as JSON has it."""
+    """A Parquet value in the form that JSON has."""
     if type(value) in _SCALARS:
         return value
     if isinstance(value, datetime):

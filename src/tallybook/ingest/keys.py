@@ -1,4 +1,4 @@
-"""Keys of the HTTP API: shown once, stored as a hash, checked without reading the ledger for each request."""
+"""Keys of the HTTP API: shown once, stored as a hash, and checked without reading the ledger for each request."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from tallybook.storage import ApiKey, EventLedger, stamp_of
 SCOPES = ("write", "browser", "read", "share", "admin")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 PAUSE_SECONDS = 0.1
-"""Between two readings of the keys, however many requests come with an unknown key."""
+"""Minimum time between two reads of the keys, however many requests come with an unknown key."""
 HIDDEN = b"[key]"
-"""In place of the text of a key."""
+"""Replaces the text of a key."""
 STALE = timedelta(seconds=2)
-"""Keys that were read longer ago are not relied on."""
+"""Keys that were read longer ago than this are not trusted."""
 
 
 class KeysUnknown(Exception):
-    """The ledger cannot be read, so that no key can be checked."""
+    """The ledger cannot be read, so no key can be checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyTerms:
-    """What a new key may do: scopes, the only events and accounts, events a second, and until when."""
+    """The permissions of a new key: scopes, allowed events and accounts, events per second, and expiry."""
 
     scopes: tuple[str, ...] = ("write",)
     events: tuple[str, ...] = ()
@@ -43,13 +43,13 @@ class KeyTerms:
     rate: int | None = None
     expires: datetime | None = None
     metrics: tuple[str, ...] = ()
-    """The only metrics that it may read."""
+    """The only metrics that the key may read; empty for all."""
     where: tuple[str, ...] = ()
-    """Filters of every answer that it reads."""
+    """Filters applied to every answer that the key reads."""
 
 
 def create_key(events: EventLedger, name: str, terms: KeyTerms | tuple[str, ...], *, now: datetime) -> str:
-    """Make a key and return its text, which is kept nowhere. `terms` may be only the scopes."""
+    """Create a key and return its text, which is stored nowhere. `terms` may be just the scopes."""
     if not isinstance(terms, KeyTerms):
         terms = KeyTerms(scopes=terms)
     _check(name, terms, now)
@@ -102,8 +102,8 @@ def _check(name: str, terms: KeyTerms, now: datetime) -> None:
 
 
 def rotate_key(events: EventLedger, name: str) -> str:
-    """Give a key another text and return it. The old text is refused within two seconds. Ids of events stay those of
-    the same key, because they go by its name."""
+    """Replace the text of a key and return the new one. The old text is refused within two seconds. Event ids still
+    belong to the same key, because they are stored under its name."""
     scopes = next((key.scopes for key in events.api_keys() if key.name == name), ("write",))
     text = _new_text(scopes)
     if not events.replace_key(name, hash_key(text), secret=text if "share" in scopes else None):
@@ -112,8 +112,8 @@ def rotate_key(events: EventLedger, name: str) -> str:
 
 
 def invite(events: EventLedger, name: str, terms: KeyTerms, *, until: datetime, now: datetime) -> str:
-    """Make a read key that works only once it is claimed, and return the text of its invitation. It is claimed once,
-    before `until`, by whoever opens the link with the text; `terms.expires` then ends the access."""
+    """Create a read key that works only after it is claimed. Returns the text of its invitation. Whoever opens the link
+    with this text claims the key, once and before `until`; `terms.expires` then ends the access."""
     _check(name, terms, now)
     text = f"tb_i_{secrets.token_urlsafe(32)}"
     key = ApiKey(
@@ -134,12 +134,13 @@ def invite(events: EventLedger, name: str, terms: KeyTerms, *, until: datetime, 
 
 
 def claim_invitation(events: EventLedger, text: str, *, now: datetime) -> ApiKey | None:
-    """The read key of an invitation, with a new text that nobody knows; None where it is unknown, used or too old."""
+    """Claim an invitation. Returns its read key with a new text that nobody knows, or None if the invitation is
+    unknown, used or expired."""
     return events.claim_invitation(hash_key(text), hash_key(_new_text(("read",))), now=now)
 
 
 def revoke_key(events: EventLedger, name: str, *, now: datetime) -> None:
-    """Refuse a key from now on. Its events stay."""
+    """Refuse a key from now on. Its events are kept."""
     if not events.revoke_key(name, now=now):
         raise _no_key(name)
 
@@ -153,12 +154,12 @@ def _new_text(scopes: tuple[str, ...]) -> str:
 
 
 def hash_key(text: str) -> str:
-    """What is kept of a key. Its text has 256 random bits, so that a plain hash cannot be reversed."""
+    """The stored form of a key. The text has 256 random bits, so a plain hash cannot be reversed."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def key_text(headers: Mapping[str, str]) -> str | None:
-    """The text of the key in a request: `Authorization: Bearer KEY`, or `Basic` with the key as the user."""
+    """The text of the key in a request: `Authorization: Bearer KEY`, or `Basic` with the key as the user name."""
     scheme, _, rest = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip() or None
@@ -171,7 +172,7 @@ def key_text(headers: Mapping[str, str]) -> str | None:
 
 
 def without_text(body: bytes, key: str) -> bytes:
-    """A body without the text of a key, also where JSON spells it with escapes: what is logged can be read later."""
+    """A body without the text of a key, including a text written with JSON escapes. Logged bodies can be read later."""
     text = key.encode()
     if not text or len(text) < 8:
         return body
@@ -212,7 +213,7 @@ class KeyRing:
         return self.read_at is None or self.clock() - self.read_at > STALE
 
     def refresh(self) -> None:
-        """Read the keys. An error leaves those of before, which are relied on for two seconds."""
+        """Read the keys. If that fails, the previous keys are trusted for two seconds."""
         with self.lock:
             at = self.clock()
             self.tried_at = time.monotonic()
@@ -220,18 +221,18 @@ class KeyRing:
             self.read_at = at
 
     def seconds_to_wait(self) -> float:
-        """Until the keys may be read again."""
+        """Seconds until the keys may be read again."""
         return max(0.0, self.tried_at + PAUSE_SECONDS - time.monotonic())
 
     def find(self, text: str) -> ApiKey | None:
-        """The valid key with this text. Raises KeysUnknown when keys could not be read for too long."""
+        """The valid key with this text. Raises KeysUnknown if the keys could not be read for too long."""
         if self.is_stale:
             raise KeysUnknown
         key = self.by_hash.get(hash_key(text))
         return key if key is not None and key.is_valid(self.clock()) and not key.invited else None
 
     def valid_keys(self, scope: str) -> list[ApiKey]:
-        """The valid keys with a scope. Raises as `find`."""
+        """The valid keys with a scope. Raises like `find`."""
         if self.is_stale:
             raise KeysUnknown
         now = self.clock()

@@ -1,6 +1,6 @@
 """When users and accounts were last seen: the time of their latest event, of any name.
 
-A user's events under a linked id count for the user. Events of the future do not count: a clock was wrong."""
+Events under a linked id count for its user. Events in the future do not count, because a clock was wrong."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ LINKS = "tallybook_seen_links"
 
 @dataclass(frozen=True, kw_only=True)
 class LastSeen:
-    """Last times of users or accounts, up to `now`."""
+    """Finds when users or accounts were last seen, up to `now`."""
 
     events: EventLedger
     kind: str
     now: datetime
 
     def relation(self, engine: DuckDBPyConnection) -> str:
-        """SQL with a row for each id that was seen, and when. The linked ids become a table of the engine.
+        """SQL with one row per seen id and its last time. The linked ids become a table of the engine.
 
-        Raises OSError or BadFile for files that were replaced meanwhile: see `on_present_files`."""
+        Raises OSError or BadFile if files were replaced meanwhile; see `on_present_files`."""
         column = "account" if self.kind == ACCOUNTS else "user"
         files = [sql_path(self.events, one) for one in self.events.snapshot().files if one.event != REJECTED]
         if not files:
@@ -50,7 +50,7 @@ class LastSeen:
         return f"SELECT {owner} AS id, max(r.seen) AS seen FROM {joined} GROUP BY {owner}"
 
     def of(self, ids: Sequence[str]) -> dict[str, str]:
-        """When these were last seen, as stamps in UTC. Without those that no event names."""
+        """When the given ids were last seen, as UTC stamps. Ids that no event names are left out."""
         return on_present_files(lambda: self._of(ids)) if ids else {}
 
     def _of(self, ids: Sequence[str]) -> dict[str, str]:

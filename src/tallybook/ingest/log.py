@@ -1,6 +1,6 @@
-"""The log of requests: what was acknowledged is in it, and on disk, until it is compacted.
+"""The log of requests. Every acknowledged request is in it, on disk, until it is compacted.
 
-A log is written by one process and read by the compactor, also while it is written. `log_sqlite` keeps logs in files,
+One process writes a log, and the compactor reads it, even while it is being written. `log_sqlite` keeps logs in files,
 `log_ledger` in a PostgreSQL ledger."""
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class LogRow:
-    """One request. `headers` is a JSON object of the headers on which its decoding depends; `n` is its
-    place in the log."""
+    """One request. `headers`: a JSON object of the headers that its decoding needs. `n`: its position in the log."""
 
     received: datetime
     key: str
@@ -26,7 +25,7 @@ class LogRow:
 
 
 class LogFull(Exception):
-    """There is no room for a row. Nothing of the append is kept, and later appends may work."""
+    """The log has no room for a row. Nothing of the append is stored, and later appends may work."""
 
 
 class LogAway(LogFull):
@@ -34,56 +33,56 @@ class LogAway(LogFull):
 
 
 class LogGone(Exception):
-    """Somebody else dropped the log."""
+    """Another process dropped the log."""
 
 
 class LogFailed(Exception):
-    """Whether rows are on disk is not known. The process must end without acknowledging anything more."""
+    """It is unknown whether rows are on disk. The process must end without acknowledging anything more."""
 
 
 class EventLog(Protocol):
-    """One log. `append` is called by one thread of one process, the rest by the compactor."""
+    """One log. One thread of one process calls `append`; the compactor calls everything else."""
 
     name: str
 
     def append(self, rows: Sequence[LogRow]) -> list[int]:
-        """Write rows to the disk and return their places. Raises LogFull or LogFailed."""
+        """Write rows to the disk and return their positions. Raises LogFull or LogFailed."""
 
     def read(self, after: int, max_bytes: int) -> list[LogRow]:
-        """Rows whose place is greater than `after`, in order, until their bodies have `max_bytes`; at least one row
-        where there is one."""
+        """Rows with a position greater than `after`, in order, until their bodies reach `max_bytes`. At least one row
+        if there is one."""
 
     def erase(self, numbers: Sequence[int]) -> None:
-        """Empty the bodies of rows that are compacted. Their places stay."""
+        """Empty the bodies of compacted rows. Their positions stay."""
 
     def close(self) -> None:
-        """Let go of the log. A writer that closes it promises to append nothing more."""
+        """Close the log. A writer that closes it promises to append nothing more."""
 
     def drop(self) -> None:
-        """Delete the log. Every row of it is compacted, and it has no writer."""
+        """Delete the log. Every row must be compacted, and the log must have no writer."""
 
 
 class LogFolder(Protocol):
-    """All logs of a host, or of a ledger."""
+    """All logs of a host or of a ledger."""
 
     host: str
     max_log_bytes: int
-    """A writer begins another log when the bodies in one have so many bytes."""
+    """A writer starts another log once the bodies in its log reach this size."""
 
     def new(self) -> EventLog:
         """A new log to write to."""
 
     def names(self) -> list[str]:
-        """The logs that are there, oldest first."""
+        """The names of the existing logs, oldest first."""
 
     def open(self, name: str) -> EventLog:
-        """A log to read. Raises LogGone when it was dropped meanwhile."""
+        """Open a log for reading. Raises LogGone if it was dropped meanwhile."""
 
     def has_writer(self, name: str) -> bool:
-        """Whether a living process may still append to a log."""
+        """Whether a living process may still append to the log."""
 
     def byte_count(self) -> int:
-        """The size of the rows that wait to be compacted."""
+        """The size of the rows that are not compacted yet."""
 
     def beat(self) -> None:
-        """Show that the writer of the newest log lives, where it does not show by itself. Called every few seconds."""
+        """Show that the writer of the newest log is alive, if nothing else shows it. Called every few seconds."""

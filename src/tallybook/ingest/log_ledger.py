@@ -1,4 +1,4 @@
-"""The log in a PostgreSQL ledger, for hosts without a disk that lasts: one row for each request.
+"""The log in a PostgreSQL ledger, for hosts without a durable disk. Each request is one row.
 
 PostgreSQL flushes its own log before a commit returns, and before any reader sees it."""
 
@@ -15,11 +15,11 @@ from tallybook.ingest.log import LogAway, LogFailed, LogFull, LogRow
 from tallybook.storage import LEDGER_HOST, RequestLog, StoredRequest
 
 MAX_LOG_BYTES = 16 * 1024 * 1024
-"""A log is deleted as a whole, so that it is kept short."""
+"""Maximum size of a log. It is kept small, because a log is deleted as a whole."""
 
 
 class LedgerLog:
-    """One log. Its writer is known to live as long as it appends, or calls `LedgerLogs.beat`."""
+    """One log. Its writer counts as alive while it appends or calls `LedgerLogs.beat`."""
 
     def __init__(self, requests: RequestLog, name: str, *, writing: bool) -> None:
         self.requests, self.name, self.writing = requests, name, writing
@@ -41,7 +41,7 @@ class LedgerLog:
             numbers = self.requests.append(self.name, stored)
         except (Busy, BookUnavailable) as error:
             raise LogAway(error.message) from error
-        except TallybookError as error:  # The server has taken everything back: its disk is full, for example.
+        except TallybookError as error:  # The server has rolled everything back, for example because its disk is full.
             raise LogFull(error.message) from error
         if len(numbers) != len(rows):
             raise LogFailed(f"the log {self.name} was dropped: this process was taken for dead")
@@ -68,7 +68,7 @@ class LedgerLog:
     def close(self) -> None:
         if self.writing:
             self.writing = False
-            # A ledger that is away: the log ends by its silence.
+            # The ledger cannot be reached. The log then ends because its writer is silent.
             with suppress(TallybookError):
                 self.requests.end(self.name)
 

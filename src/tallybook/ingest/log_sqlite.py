@@ -1,7 +1,7 @@
-"""The log in SQLite files: write-ahead logging with `synchronous = FULL`, one row for each request.
+"""The log in SQLite files, with write-ahead logging and `synchronous = FULL`. Each request is one row.
 
-SQLite syncs the write-ahead log before a commit returns, and before any reader sees it. A torn end, a full disk and
-recovery after a crash are its work."""
+SQLite syncs the write-ahead log before a commit returns, and before any reader sees it. It also handles a torn end, a
+full disk and recovery after a crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tallybook.ingest.log import LogFailed, LogFull, LogGone, LogRow
 from tallybook.storage import make_folder, sync
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
-"""A writer begins another log when the bodies in one have so many bytes."""
+"""A writer starts another log once the bodies in its log reach this size."""
 WAIT_SECONDS = 30.0
 _TABLE = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -35,12 +35,12 @@ _INSERT = "INSERT INTO requests (n, received, key, protocol, path, headers, body
 
 
 class SqliteLog:
-    """One file. Its writer keeps a lock on the file beside it, NAME.lock, while it runs."""
+    """One file. While its writer runs, it keeps a lock on NAME.lock beside the file."""
 
     def __init__(self, path: Path, *, writing: bool) -> None:
         self.path, self.name = path, path.name
         self.lock, self.last = -1, 0
-        """`last`: the number of the last row that its writer wrote."""
+        """`last`: the number of the last row that this writer wrote."""
         if writing:
             self.lock = os.open(_lock_of(path), os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,7 +51,7 @@ class SqliteLog:
             raise
 
     def _connected(self, writing: bool) -> sqlite3.Connection:
-        # A reader makes no file: somebody else may have dropped the log.
+        # A reader creates no file, because another process may have dropped the log.
         db = _connect(self.path, "rwc" if writing else "rw")
         if writing:
             db.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -77,7 +77,7 @@ class SqliteLog:
         return list(numbers)
 
     def _undo(self, error: sqlite3.Error) -> None:
-        """Raises LogFull where SQLite has taken everything back, else LogFailed."""
+        """Raise LogFull if SQLite has rolled everything back, else LogFailed."""
         if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
             raise LogFailed(f"{self.path}: {error}") from error
         try:
@@ -91,13 +91,13 @@ class SqliteLog:
         try:
             return self._read(after, max_bytes)
         except sqlite3.Error as error:
-            # Not skipped: its host would be sealed without the events that are in it.
+            # Not skipped, because its host would then be sealed without the events in this log.
             raise BookError(f"cannot read the log of events {self.path}: {error}", hint="tallybook doctor") from None
 
     def _read(self, after: int, max_bytes: int) -> list[LogRow]:
         found: list[LogRow] = []
         if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone():
-            return found  # Its writer was killed while it made it.
+            return found  # Its writer was killed while creating it.
         size = 0
         asked = "SELECT n, received, key, protocol, path, headers, body FROM requests WHERE n > ? ORDER BY n"
         cursor = self.db.execute(asked, [after])
@@ -112,7 +112,7 @@ class SqliteLog:
 
     def erase(self, numbers: Sequence[int]) -> None:
         try:
-            # What is deleted is overwritten, and does not stay in the write-ahead log either.
+            # Deleted content is overwritten, in the write-ahead log too.
             self.db.execute("PRAGMA secure_delete = ON").fetchall()
             self.db.execute("BEGIN IMMEDIATE")
             self.db.executemany("UPDATE requests SET body = x'', headers = '{}' WHERE n = ?", [(n,) for n in numbers])
@@ -147,7 +147,7 @@ class SqliteLogs:
         self.folder, self.now = folder / "events" / "log" / self.host, now
 
     def new(self) -> SqliteLog:
-        """Raises LogFull when no file can be made."""
+        """Create a log. Raises LogFull if no file can be created."""
         path = self.folder / f"{int(self.now() * 1000):013d}-{uuid.uuid4().hex[:12]}.sqlite"
         try:
             make_folder(self.folder, 0o700)
@@ -188,11 +188,11 @@ class SqliteLogs:
         return total
 
     def beat(self) -> None:
-        """The lock of a writer shows that it lives."""
+        """Does nothing: the writer's lock shows that it is alive."""
 
 
 def host_name() -> str:
-    """The name of this host as a folder's name."""
+    """The name of this host, usable as a folder name."""
     return re.sub(r"[^\w.-]", "_", socket.gethostname(), flags=re.ASCII).lstrip(".") or "host"
 
 

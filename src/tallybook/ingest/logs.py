@@ -1,4 +1,4 @@
-"""Which log a host writes, and which logs it compacts."""
+"""Decides which log a host writes and which logs it compacts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ DISK, LEDGER = "disk", "ledger"
 
 
 def logs_to_write(place: BookLocation, events: EventLedger, durable: str | None) -> LogFolder:
-    """The logs of a worker: `durable` of `[serve]`, else the ledger where the book has no folder.
+    """The logs that a worker writes: by `durable` of `[serve]`, else in the ledger if the book has no folder.
 
-    Raises DeclarationError where there is no such place."""
+    Raises DeclarationError if that place does not exist."""
     if (durable or (LEDGER if place.folder is None else DISK)) == DISK:
         if place.folder is None:
             raise DeclarationError(
@@ -30,7 +30,7 @@ def logs_to_write(place: BookLocation, events: EventLedger, durable: str | None)
 
 
 def logs_to_compact(place: BookLocation, events: EventLedger, durable: str | None) -> list[LogFolder]:
-    """The logs that are written, and those that are left of another `durable`."""
+    """The logs that are written now, and those left from another setting of `durable`."""
     written = logs_to_write(place, events, durable)
     if isinstance(written, SqliteLogs):
         left = [_in_ledger(place, events)] if place.ledger else []

@@ -1,8 +1,9 @@
-"""Which events are new: an id of a key is stored once, and equal events without an id are one within a short time.
+"""Decides which events are new. An id of a key is stored once. Equal events without an id count as one within a short
+time.
 
-Two equal events may be two facts. They are one when a request was sent again: the same events of one user, account and
-time come in another request soon, and nothing else came for that user, account and time meanwhile. The values of a day
-are never taken for a repetition: 100, 110, 100 ends at 100."""
+Two equal events may still be two facts. They count as one only if a request was sent again: another request soon brings
+the same events of one user, account and time, and nothing else came in between for that user, account and time. Daily
+values are never treated as repeated: 100, 110, 100 ends at 100."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ from tallybook.storage import EventLedger, IdRun
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatMarks:
-    """The marks of events without an id, by which repeats are recognized: the hash of all that a request has for one
-    user, account and time, and the hash of these three."""
+    """The marks by which a repeated event without an id is recognized: a hash of everything that a request has for one
+    user, account and time, and a hash of these three."""
 
     content: bytes
     slot: bytes
@@ -30,19 +31,19 @@ class RepeatMarks:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundEvent:
-    """An event of the log, by what it is recognized. Without `hash` and `repeats` it is always new."""
+    """An event of the log, with the marks that identify it. Without `hash` and `repeats`, it is always new."""
 
     event: StoredEvent
     request: tuple[str, int]
-    """The row of the log that it came in."""
+    """The log and row that it came in."""
     hash: bytes | None = None
-    """Of its id."""
+    """The hash of its id."""
     repeats: RepeatMarks | None = None
 
 
 @dataclass(kw_only=True)
 class NewEvents:
-    """The events that are stored, the changes of users, and the hashes by which both are recognized later."""
+    """The events and user changes to store, and the hashes by which both are recognized later."""
 
     stored: list[StoredEvent] = field(default_factory=list)
     said: SaidOfUsers = field(default_factory=SaidOfUsers)
@@ -50,7 +51,7 @@ class NewEvents:
 
 
 def repeats_of(key: str, events: Iterable[tuple[int, Event]], settings: EventSettings) -> Mapping[int, RepeatMarks]:
-    """Of the events of one request that have a time and no id: by their place, how they are recognized."""
+    """The marks of each event of a request that has a time and no id, by its index."""
     slots: dict[tuple[str, str | None, str | None, datetime], list[tuple[int, Event]]] = {}
     if not settings.retry_window:
         return {}
@@ -73,7 +74,7 @@ def repeats_of(key: str, events: Iterable[tuple[int, Event]], settings: EventSet
 def new_events(
     events: EventLedger, runs: Sequence[IdRun], found: Sequence[FoundEvent], said: SaidOfUsers, settings: EventSettings
 ) -> NewEvents:
-    """What was not stored before, in its order."""
+    """The events that were not stored before, in the same order."""
     asked: dict[bytes, datetime] = said.ids()
     for one in found:
         for hash_ in _hashes(one):
@@ -91,7 +92,7 @@ def new_events(
                 continue
             new.ids[one.hash] = received
         elif one.repeats is not None:
-            # All that one request has for a user, account and time is judged together.
+            # All events of one request for a user, account and time are judged together.
             place = (one.repeats.content, one.request)
             if place not in judgments:
                 judgments[place] = _is_again(one.repeats, received, latest, retry)
@@ -105,7 +106,7 @@ def new_events(
 
 
 def _is_again(one: RepeatMarks, received: datetime, latest: Mapping[bytes, datetime], window: timedelta) -> bool:
-    """Whether the same came shortly before, and nothing else for its user, account and time since."""
+    """Whether the same content came shortly before, and nothing else came for its user, account and time since."""
     last, other = latest.get(one.content), latest.get(one.slot)
     return last is not None and received - last <= window and (other is None or other <= last)
 

@@ -1,4 +1,4 @@
-"""The base of protocols from other packages: they name the fields of events, and the checks are Tallybook's own."""
+"""The base of protocols from other packages. They name the fields of events; Tallybook makes the checks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Sent = Mapping[str, Any] | SentEvent | SentEntity | SentLink | str
 
 
 class EventProtocol(WireProtocol):
-    """A wire protocol. A subclass has `kind` and `events`.
+    """A wire protocol. A subclass defines `kind` and `events`.
 
-    `events` yields for each event of a request a mapping with the fields of Tallybook's own protocol (event, time,
-    user, account, id, properties), or a text that says why it is none; and a `SentEntity` or a `SentLink` for what is
-    said of a user or an account. It raises ValueError for a request that cannot be read. Whatever it does, nothing is
-    stored that Tallybook's own protocol would reject."""
+    For each event of a request, `events` yields a mapping with the fields of Tallybook's own protocol (event, time,
+    user, account, id, properties), or a text with the reason why it is not an event. For changes of a user or an
+    account, it yields a `SentEntity` or a `SentLink`. It raises ValueError for a request that cannot be read. Nothing
+    is stored that Tallybook's own protocol would reject."""
 
     @staticmethod
     def events(request: EventRequest) -> Iterable[Sent]:
-        """What a request says, in its order. The same bytes give the same, whenever they are read."""
+        """The contents of a request, in order. The same bytes must give the same result whenever they are read."""
         raise NotImplementedError
 
     @classmethod
     def decode(cls, request: EventRequest) -> DecodedEvents:
-        """The events of a request, and a rejection for each that cannot be stored."""
+        """Decode a request into its events, with a rejection for each event that cannot be stored."""
         try:
             found = list(cls.events(request))
             said = [(i, one) for i, one in enumerate(found) if isinstance(one, SentEvent | SentEntity | SentLink)]

@@ -1,7 +1,7 @@
-"""Stored events read back, in the order in which they were stored.
+"""Reads stored events in the order in which they were stored.
 
-The order is that of commits, not of receipts: what a host stores late comes after what was shown before, so that who
-follows with a cursor misses nothing and gets nothing twice. Merging files keeps the commit of each event."""
+The order is by commit, not by receipt. Events that a host stores late come after the events shown before, so a reader
+with a cursor misses nothing and gets nothing twice. Merging files keeps the commit of each event."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_PAGE = 1_000
-"""Events of one page."""
+"""Maximum number of events on one page."""
 DEFAULT_PAGE = 100
 NEWEST = "newest"
-"""A cursor: the last events, and what is stored after them."""
+"""The cursor for the last events and those stored after them."""
 MAX_TRIES = 3
 _FIRST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventQuestion:
-    """Which events to read. Texts are compared exactly; `events` and `accounts` are all that may be seen, or None.
+    """Which events to read. Texts are compared exactly. `events` and `accounts`, if given, are the only ones that may
+    be seen.
 
     `first` and `last` are days, both inclusive; `start` and `end` are instants, of which `end` is exclusive."""
 
@@ -56,7 +57,7 @@ class EventQuestion:
     start: datetime | None = None
     end: datetime | None = None
     cursor: str | None = None
-    """What the page before gave; None to begin with the oldest, `newest` for the last ones."""
+    """The cursor of the previous page. None starts with the oldest events, `newest` with the last ones."""
     limit: int = DEFAULT_PAGE
     events: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
@@ -64,16 +65,16 @@ class EventQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class EventPage:
-    """Events, and the cursor with which the next page begins: on the last page too, for those who follow."""
+    """Events, and the cursor of the next page. The last page has a cursor too, for readers that keep following."""
 
     events: list[dict[str, Any]]
     cursor: str
     until: datetime | None
-    """All that any host received until then is stored; None before the first server started."""
+    """Everything received by any host until then is stored. None before the first server started."""
     more: bool
-    """Whether the next page has something now."""
+    """Whether the next page already has events."""
     kept_from: date | None = None
-    """The first day whose events are kept; None while none were deleted because they were old."""
+    """The first day whose events are kept, or None if no events were deleted for their age."""
 
     def as_json(self) -> dict[str, Any]:
         until = None if self.until is None else _text(self.until)
@@ -82,7 +83,7 @@ class EventPage:
 
 
 class _Place(NamedTuple):
-    """Where an event is in the order. One with only a commit comes after every event of it."""
+    """The position of an event in the order. A position with only a commit comes after every event of that commit."""
 
     commit: int
     received: datetime
@@ -96,16 +97,16 @@ class _Hit(NamedTuple):
 
 
 def read_events(events: EventLedger, question: EventQuestion) -> EventPage:
-    """A page of stored events. Raises QueryError for a cursor or a limit that is not valid."""
+    """A page of stored events. Raises QueryError for an invalid cursor or limit."""
     if not 1 <= question.limit <= MAX_PAGE:
         raise QueryError(f"limit is {question.limit}; from 1 to {MAX_PAGE:,}", hint=f"limit={DEFAULT_PAGE}")
     return on_present_files(lambda: _page(events, question))
 
 
 def on_present_files(read: Callable[[], T]) -> T:
-    """What `read` gives from a snapshot that it takes. It is called again where a file of the snapshot was merged with
-    others, or replaced, and deleted meanwhile: the next snapshot names the new file. Raises BadFile for a file that
-    stays missing or is damaged."""
+    """The result of `read`, which takes a snapshot and reads its files. If a file of the snapshot was merged or
+    replaced and deleted meanwhile, `read` is called again, because the next snapshot names the new file. Raises BadFile
+    for a file that stays missing or is damaged."""
     for _ in range(MAX_TRIES - 1):
         with suppress(FileNotFoundError, BadFile):
             return read()
@@ -122,7 +123,7 @@ def _page(events: EventLedger, question: EventQuestion) -> EventPage:
         more = not newest and len(hits) > question.limit
         chosen = hits[-question.limit :] if newest else hits[: question.limit]
         shown = _shown(engine, events, chosen)
-    # Without more, everything until this commit was read, also what did not match.
+    # If there is no more, everything up to this commit was read, including events that did not match.
     cursor = _cursor(chosen[-1].place if more else _Place(end, _FIRST, "", ""))
     until = min(snapshot.sealed.values(), default=None)
     return EventPage(events=shown, cursor=cursor, until=until, more=more, kept_from=snapshot.kept_from)
@@ -132,7 +133,7 @@ def _page(events: EventLedger, question: EventQuestion) -> EventPage:
 
 
 class _Search:
-    """The matching events next after a place, one more than the limit; with `newest` the last ones."""
+    """Finds the matching events after a position, one more than the limit, or with `newest` the last ones."""
 
     def __init__(
         self,
@@ -147,7 +148,7 @@ class _Search:
         self.wanted = question.limit if newest else question.limit + 1
 
     def hits(self, files: Sequence[EventFile]) -> list[_Hit]:
-        """In order. Files that cannot have any of them are not read."""
+        """The matching events in order. Files that cannot contain any of them are not read."""
         ranges = self._ranges([file for file in files if _may_match(file, self.question)])
         if self.after is not None:
             ranges = [one for one in ranges if one[1] >= self.after.commit]
@@ -165,7 +166,8 @@ class _Search:
         return high < found[0].place.commit if self.newest else low > found[-1].place.commit
 
     def _ranges(self, files: Sequence[EventFile]) -> list[tuple[int, int, EventFile]]:
-        """The first and the last place in each file. Files of older versions have those of their commit."""
+        """The first and last position in each file. For files of older versions, these are the bounds of their
+        commit."""
         if not files:
             return []
         paths = {sql_path(self.events, file): file for file in files}
@@ -183,9 +185,9 @@ class _Search:
         return [(*known.get(path, (0, ((file.added + 1) << COMMIT_BITS) - 1)), file) for path, file in paths.items()]
 
     def _of_file(self, file: EventFile) -> list[_Hit]:
-        """The matching events of one file, at most as many as are wanted."""
+        """The matching events of one file, up to the wanted number."""
         conditions, values = self._conditions()
-        # A row without values first: files of older versions have no commits.
+        # An empty row goes first, because files of older versions have no commits.
         rows = (
             f"SELECT CAST(NULL AS BIGINT) AS {COMMIT_COLUMN} WHERE false UNION ALL BY NAME "
             f"SELECT * FROM read_parquet({sql_path(self.events, file)})"
@@ -213,15 +215,15 @@ class _Search:
         ]
         given = [(sql, value) for sql, value in asked if value is not None]
         conditions, values = ["true", *(sql for sql, _ in given)], [value for _, value in given]
-        if self.after is not None:  # In SQL, so that the limit counts only what is after the place.
+        if self.after is not None:  # In SQL, so that the limit counts only events after the position.
             conditions += ["place >= ?", '(place, received, "key", id) > (?, ?, ?, ?)']
             values += [self.after.commit, *self.after]
         return conditions, values
 
 
 def sql_path(events: EventLedger, file: EventFile) -> str:
-    """The path of a file in SQL. Raises BadFile for one that was merged with others and deleted, or is damaged so that
-    its size is another."""
+    """The path of a file in SQL. Raises BadFile if the file was merged and deleted, or if its size shows that it is
+    damaged."""
     path = events.local_path(file)
     try:
         size = path.stat().st_size
@@ -237,7 +239,7 @@ def _may_match(file: EventFile, question: EventQuestion) -> bool:
         return False
     if question.events is not None and file.event not in question.events:
         return False
-    # Days are those of the book's zone: an event of a day may be a day away from it in UTC.
+    # Days are in the book's zone, so the day of an event may differ by one from its day in UTC.
     low = stamp_of(question.start)[:10] if question.start else ""
     high = stamp_of(question.end)[:10] if question.end else "9999-12-31"
     if question.first is not None:
@@ -270,7 +272,7 @@ def _shown(engine: DuckDBPyConnection, events: EventLedger, hits: Sequence[_Hit]
 
 
 def shown_event(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """An event as JSON: the fields it was sent with, and when, by whom and for which day it was stored."""
+    """An event as JSON: the fields that were sent, with its receipt, its key and its day."""
     rest = json.loads(row["rest"]) if row.get("rest") else {}
     own = {
         column.removeprefix(PROPERTY_PREFIX): _plain(value)
@@ -310,7 +312,8 @@ def _cursor(place: _Place) -> str:
 
 
 def _read_cursor(text: str, highest: int) -> _Place:
-    """The place of a cursor. Raises QueryError for one of another book, or of commits that a restored book lacks."""
+    """The position in a cursor. Raises QueryError for a cursor of another book, or of commits that a restored book
+    lacks."""
     try:
         commit, received, key, id_ = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         at = datetime.fromisoformat(received)

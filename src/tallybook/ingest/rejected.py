@@ -1,4 +1,4 @@
-"""Rejected events, read with the bytes that were sent."""
+"""Reads rejected events with the bytes that were sent."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tallybook.ingest.unpacking import unpack
 from tallybook.storage import REJECTED, EventFile, EventLedger, connect, identifier, literal
 
 MAX_SHOWN_BODY = 20_000
-"""Characters of a rejected event that are shown. All of it is kept."""
+"""Maximum number of characters shown of a rejected event. The whole event is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedQuestion:
-    """Which rejected events. The newest come first."""
+    """Which rejected events to read, newest first."""
 
     key: str | None = None
     code: str | None = None
     start: datetime | None = None
-    """Received then or later."""
+    """Only events received at or after this instant."""
     end: datetime | None = None
-    """Received before then."""
+    """Only events received before this instant."""
     cursor: str | None = None
     limit: int = DEFAULT_PAGE
 
@@ -46,14 +46,14 @@ class RejectedQuestion:
 class RejectedPage:
     rejected: list[dict[str, Any]]
     cursor: str | None
-    """For the next page; None after the last."""
+    """The cursor of the next page, or None after the last page."""
 
     def as_json(self) -> dict[str, Any]:
         return {"rejected": self.rejected, "cursor": self.cursor}
 
 
 class _Entry(NamedTuple):
-    """A rejection, in the order in which they are shown: by receipt, then by the request's bytes."""
+    """A rejection. Rejections are ordered by receipt, then by the bytes of the request."""
 
     at: datetime
     digest: str
@@ -70,7 +70,7 @@ class _Entry(NamedTuple):
 
 
 def read_rejected(events: EventLedger, question: RejectedQuestion) -> RejectedPage:
-    """Rejected events with code, field, reason and body, the newest first. Raises QueryError for a bad cursor."""
+    """Rejected events with code, field, reason and body, newest first. Raises QueryError for an invalid cursor."""
     if not 1 <= question.limit <= MAX_PAGE:
         raise QueryError(f"limit is {question.limit}; from 1 to {MAX_PAGE:,}", hint=f"limit={DEFAULT_PAGE}")
     before = _read_cursor(question.cursor) if question.cursor else None
@@ -97,8 +97,8 @@ def _files(events: EventLedger) -> list[EventFile]:
 def rejected_rows(
     events: EventLedger, file: EventFile, condition: str = "true", *, newest_first: bool = False
 ) -> Iterator[tuple[LogRow, list[dict[str, Any]]]]:
-    """The requests of a file by their receipt, each with its rejections. `condition` is SQL over `at` and `key`. Raises
-    OSError or BadFile for a file that was replaced meanwhile."""
+    """The requests of a file in the order of receipt, each with its rejections. `condition` is SQL over `at` and `key`.
+    Raises OSError or BadFile if the file was replaced meanwhile."""
     columns = ("at", "key", "protocol", "path", "headers", "body", "rejected")
     order = '"at" DESC' if newest_first else '"at"'
     asked = f"SELECT {', '.join(map(identifier, columns))} FROM read_parquet({sql_path(events, file)})"
@@ -135,11 +135,11 @@ def instant_sql(at: datetime) -> str:
 def _newest(
     events: EventLedger, file: EventFile, question: RejectedQuestion, before: tuple[datetime, str, int] | None
 ) -> list[_Entry]:
-    """The newest entries of a file before a place, at least one more than the limit where there are so many."""
+    """The newest entries of a file before a position. At least one more than the limit, if there are that many."""
     found: list[_Entry] = []
     condition = condition_of(question) + (f' AND "at" <= {instant_sql(before[0])}' if before else "")
     for row, rejected in rejected_rows(events, file, condition, newest_first=True):
-        # Others of the same instant may come before it.
+        # Other requests of the same instant may come before this one.
         if len(found) > question.limit and row.received < found[question.limit].at:
             break
         digest = hashlib.sha256(row.body).hexdigest()[:16]
@@ -167,7 +167,7 @@ def _shown(entry: _Entry) -> dict[str, Any]:
 
 
 def _text_of(row: LogRow, index: int) -> str:
-    """The text of one event of a request as it was sent; of the whole request where it cannot be found in it."""
+    """The text of one event of a request as it was sent. If it cannot be located, the text of the whole request."""
     body = unpack(row.body, json.loads(row.headers).get("encoding", ""))
     if isinstance(body, RequestError):
         return row.body.decode(errors="replace")

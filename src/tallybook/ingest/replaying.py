@@ -1,6 +1,6 @@
-"""Rejected events, decoded again once the reason is gone: in slices by their receipt, each one commit.
+"""Decodes rejected events again once the reason is gone, in slices by receipt with one commit each.
 
-A slice is small, so that a compactor that commits at the same time makes little be done again."""
+Slices are small, so that a concurrent commit of a compactor repeats little work."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from tallybook.storage import REJECTED, Conflict, EventFile, EventsSnapshot, con
 
 MAX_SLICE_ROWS = 500
 MAX_SLICE_BYTES = 4_000_000
-"""Of the bodies of a slice, except that requests of one instant are in one slice."""
+"""Maximum size of the bodies in a slice. Requests of one instant are always in one slice."""
 MAX_TRIES = 20
-"""For one slice."""
+"""Maximum number of attempts for one slice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """What became of rejected events: now stored, stored before under the same id, and still rejected."""
+    """The result of a replay: events stored now, events stored before under the same id, and events still rejected."""
 
     stored: int = 0
     duplicates: int = 0
     rejected: int = 0
     cursor: str | None = None
-    """Where to go on, when the time was over; None at the end."""
+    """The cursor to continue from if time ran out. None at the end."""
 
     def as_json(self) -> dict[str, Any]:
         found = {"stored": self.stored, "duplicates": self.duplicates, "rejected": self.rejected}
@@ -49,10 +49,11 @@ class Replayed:
 def replay_rejected(
     compactor: Compactor, question: RejectedQuestion | None = None, *, seconds: float | None = None
 ) -> Replayed:
-    """Decode rejected events again, the oldest first. What is good now is stored once, with its receipt and the name of
-    its key; what is still bad stays. `limit` of the question is not used. After `seconds` it ends with a cursor.
+    """Decode rejected events again, oldest first. Events that are valid now are stored once, with their receipt and the
+    name of their key. The others stay rejected. The question's `limit` is not used. After `seconds`, the replay ends
+    with a cursor.
 
-    Raises QueryError for a cursor that is not valid, and where others commit again and again."""
+    Raises QueryError for an invalid cursor, and if other processes keep committing."""
     question, began = question or RejectedQuestion(), time.monotonic()
     after = _read_cursor(question.cursor) if question.cursor else None
     newest = [one.received_last for one in compactor.events.snapshot().files if one.event == REJECTED]
@@ -79,7 +80,8 @@ def _read_cursor(text: str) -> datetime:
 def _replayed_slice(
     compactor: Compactor, question: RejectedQuestion, after: datetime | None, until: datetime
 ) -> tuple[Replayed, datetime | None]:
-    """What became of the next events after an instant, and the last receipt of them; None after the last."""
+    """Replay the next events after an instant. Returns the result and their last receipt, or None after the last
+    events."""
     for _ in range(MAX_TRIES):
         known = compactor.events.snapshot()
         try:
@@ -87,7 +89,7 @@ def _replayed_slice(
         except Conflict:
             continue
         except (BookError, OSError):
-            # Files that somebody replaced meanwhile are gone.
+            # Files that another process replaced meanwhile are gone.
             if compactor.events.number() == known.number:
                 raise
     raise QueryError("the events change too quickly to be replayed", hint="try again")
@@ -115,7 +117,8 @@ class _ReplaySlice:
     still: int = 0
 
     def run(self) -> tuple[Replayed, datetime | None]:
-        """See `_replayed_slice`. Raises Conflict, and OSError or BadFile for files that were replaced."""
+        """Replay the slice; see `_replayed_slice`. Raises Conflict, and OSError or BadFile for files that were
+        replaced."""
         files = [one for one in self.known.files if one.event == REJECTED and self._may_have(one)]
         last = self._last(files) if files else None
         if last is None:
@@ -144,7 +147,7 @@ class _ReplaySlice:
         return " AND ".join(parts if self.after is None else [*parts, f'"at" > {instant_sql(self.after)}'])
 
     def _last(self, files: Sequence[EventFile]) -> datetime | None:
-        """The receipt of the last request of the slice; None where nothing is left."""
+        """The receipt of the last request of the slice, or None if nothing is left."""
         paths = ", ".join(sql_path(self.compactor.events, file) for file in files)
         asked = (
             f'SELECT "at", octet_length(body) FROM read_parquet([{paths}]) WHERE {self._later} '
@@ -161,7 +164,7 @@ class _ReplaySlice:
         return last
 
     def _decoded(self, file: EventFile, chosen: str) -> tuple[list[tuple[LogRow, Sequence[Rejection]]], bool]:
-        """(what stays rejected of the chosen requests of a file, whether something is good now)."""
+        """The part of a file's chosen requests that stays rejected, and whether any event is valid now."""
         stays: list[tuple[LogRow, Sequence[Rejection]]] = []
         before = len(self.good), len(self.said.messages)
         for row, rejected in rejected_rows(self.compactor.events, file, chosen):
@@ -171,12 +174,12 @@ class _ReplaySlice:
         return stays, before != (len(self.good), len(self.said.messages))
 
     def _decode(self, row: LogRow, rejected: Sequence[Rejection]) -> Sequence[Rejection]:
-        """Decode a request again. What stays rejected of it."""
+        """Decode a request again. Returns the rejections that remain."""
         code = self.question.code
         asked = [one for one in rejected if code is None or one.code == code]
         if not asked:
             return rejected
-        # Judged by the clock and the key of now: a time may be no longer ahead, a key may be allowed more.
+        # Judged by the current clock and key: a time may no longer be in the future, and a key may be allowed more.
         headers = {**json.loads(row.headers), **self.bounds.get(row.key, {})}
         judged = replace(row, headers=json.dumps(headers))
         found = _of_indexes(decode_row(judged, self.compactor.rules, now=self.compactor.clock()), asked)
@@ -187,7 +190,7 @@ class _ReplaySlice:
         return [*(one for one in rejected if one not in asked), *found.rejected]
 
     def _publish(self, files: Sequence[EventFile], left: list[tuple[LogRow, Sequence[Rejection]]], chosen: str) -> int:
-        """Commit what is good, in the place of the files it was in. How many events are stored."""
+        """Commit the valid events, and replace the files that they came from. Returns how many events are stored."""
         compactor = self.compactor
         new = compactor.new(self.known, self.good, self.said)
         change = compactor.change(self.known, new, left)
@@ -197,7 +200,7 @@ class _ReplaySlice:
         return len(new.stored)
 
     def _others(self, files: Sequence[EventFile], chosen: str) -> list[EventFile]:
-        """A file with the requests that were not chosen; none where all were."""
+        """A file with the requests that were not chosen, or no file if all were chosen."""
         events = self.compactor.events
         paths = ", ".join(sql_path(events, file) for file in files)
         rows = (
@@ -210,7 +213,7 @@ class _ReplaySlice:
 
 
 def _of_indexes(found: DecodedEvents, asked: Sequence[Rejection]) -> DecodedEvents:
-    """What was found for the events that were rejected; the rejection of before where nothing was."""
+    """The result for the events that were rejected before. If an event has none, its earlier rejection is kept."""
     if found.error is not None:
         return DecodedEvents(rejected=asked)
     indexes = {one.index for one in asked}

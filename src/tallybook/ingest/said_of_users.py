@@ -1,4 +1,5 @@
-"""What the log says about users and accounts: applied in the transaction that consumes it, so that it counts once."""
+"""Changes of users and accounts found in the log. They are applied in the transaction that consumes the log, so each
+counts once."""
 
 from __future__ import annotations
 
@@ -25,30 +26,30 @@ from tallybook.storage import (
 )
 
 MESSAGE = "message\0"
-"""Before the id of a message that says something about a user: an event may have the same id."""
+"""Prefix for the ids of messages about a user, because an event may have the same id."""
 
 
 @dataclass
 class _Message:
-    """What one message of a request says."""
+    """The changes in one message of a request."""
 
     key: str
     received: datetime
     hash: bytes | None
-    """Of its id; None without one."""
+    """The hash of its id, or None without one."""
     changes: list[EntityChange] = field(default_factory=list)
     links: list[IdentityLink] = field(default_factory=list)
 
 
 @dataclass
 class SaidOfUsers:
-    """What the rows of one commit say, in their order."""
+    """The changes in the rows of one commit, in order."""
 
     messages: list[_Message] = field(default_factory=list)
 
     def add(self, row: LogRow, received: datetime, decoded: DecodedEvents, *, again: bool = False) -> None:
-        """Add what a row of the log says. `again`: a part of its messages may have been applied before; changes know by
-        themselves which those are."""
+        """Add the changes in a row of the log. `again`: some of its messages may have been applied before; the changes
+        themselves detect which."""
         by_index: dict[int, _Message] = {}
 
         def message(index: int, id_: str | None) -> _Message:
@@ -64,7 +65,7 @@ class SaidOfUsers:
         self.messages += [by_index[index] for index in sorted(by_index)]
 
     def ids(self) -> dict[bytes, datetime]:
-        """The ids of messages, and when each was first received."""
+        """The ids of the messages, each with its first receipt."""
         found: dict[bytes, datetime] = {}
         for one in self.messages:
             if one.hash is not None:
@@ -72,7 +73,7 @@ class SaidOfUsers:
         return found
 
     def without(self, seen: Iterable[bytes]) -> SaidOfUsers:
-        """Without messages that were applied before, each id once."""
+        """The changes without messages that were applied before, with each id once."""
         done, left = set(seen), []
         for one in self.messages:
             if one.hash is None or one.hash not in done:
@@ -93,8 +94,8 @@ class SaidOfUsers:
         linked_days: Iterable[tuple[str, date]],
         history: EntityHistory,
     ) -> None:
-        """Change users, accounts and links in the transaction of a commit of events. `linked_days`: (event, day) of the
-        events whose users the links change."""
+        """Change users, accounts and links in the transaction of an event commit. `linked_days`: the (event, day) pairs
+        whose users the links change."""
         made = apply_links(db, NewLinks(links=self.links, days=linked_days), number=number)
         merge_linked(db, made, history=history, now=now)
         for kind in ENTITY_KINDS:
@@ -110,8 +111,8 @@ class SaidOfUsers:
 def days_of_users(
     events: EventLedger, files: Sequence[EventFile], links: Sequence[IdentityLink]
 ) -> set[tuple[str, date]]:
-    """The (event, day) of stored events whose users get another id by some links. Raises OSError or BadFile for a file
-    that somebody replaced."""
+    """The (event, day) pairs of stored events whose users get another id by the given links. Raises OSError or BadFile
+    if another process replaced a file."""
     moved = IdentityLinks(events.ledger).moved_by(links) if links else set()
     by_path = {engine_path(events.local_path(file)): file for file in files if file.event != REJECTED}
     if not moved or not by_path:

@@ -1,4 +1,4 @@
-"""Senders of events for commands: into the log of this host, or over HTTP to a server."""
+"""Sends events for commands: into the log of this host, or over HTTP to a server."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from tallybook.storage import EventLedger
 
 EVENTS_PATH = "/v1/events"
 LOCAL_KEY = "local"
-"""The name of the key of events that a command appends to the log itself. Ids of events belong to it."""
+"""Name of the key for events that a command appends to the log itself. Their ids belong to it."""
 MAX_WAITING_BYTES = 32 * 1024 * 1024
-"""Events that are in the log and not compacted yet."""
+"""Maximum size of events in the log that are not compacted yet."""
 MAX_WAIT_SECONDS = 20.0
 PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentEvents:
-    """What became of a batch of events: how many are taken, and (index, code, field, reason) of the others."""
+    """The result for a batch of events: how many were accepted, and (index, code, field, reason) of the others."""
 
     stored: int
     rejected: Sequence[dict[str, Any]] = field(default_factory=tuple)
 
 
 class EventSender(Protocol):
-    """Takes batches of events. After `close`, or an exception from it, nothing more is sent."""
+    """Accepts batches of events. After `close`, or after an exception, nothing more may be sent."""
 
     def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
-        """The verdict on a batch, once the good events are on disk."""
+        """Send a batch. Returns the verdict once the accepted events are on disk."""
 
     def close(self) -> None:
-        """Return when all that was sent can be queried, as far as this process can see to it."""
+        """Return when everything sent can be queried, as far as this process can make sure."""
 
 
 class _Local(Compactor):
-    """A compactor for what a command sent. It does not vouch for the host: no server is running."""
+    """Compacts what a command sent. It does not vouch for the host, because no server is running."""
 
     def __init__(self, *given: Any, **settings: Any) -> None:
         super().__init__(*given, **settings)
         self.known: dict[tuple[datetime, bytes], DecodedEvents] = {}
-        """By (received, body): what was decoded before it went to the log."""
+        """By (received, body), the decoded events of rows that this process put into the log."""
 
     def decoded(self, row: LogRow) -> DecodedEvents:
         found = self.known.pop((row.received, row.body), None)
@@ -77,7 +77,7 @@ class LocalSender:
         self.clock, self.key, self.waiting = clock, key, 0
         self.logs = logs
         self.compactor = _Local(events, logs, zone=zone, clock=clock, settings=settings)
-        # What an earlier command was killed over is stored first, so that a repetition finds it.
+        # First store what a killed command left in the log, so that a repeated import finds it.
         self.compact()
         try:
             self.log = self.logs.new()
@@ -105,7 +105,7 @@ class LocalSender:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that it should be compacted."""
+        """Whether so much is waiting that it should be compacted."""
         return self.waiting > MAX_WAITING_BYTES
 
     def _row(self, events: Sequence[dict[str, Any]]) -> LogRow:
@@ -124,7 +124,7 @@ class LocalSender:
                     self.compactor.known.clear()
                     return
             except (sqlite3.OperationalError, FileNotFoundError) as error:
-                # The server's compactor dropped the log that we were about to read.
+                # The server's compactor dropped the log before it could be read.
                 if time.monotonic() > until:
                     raise BookError(f"cannot read the log of events: {error}", hint="tallybook doctor") from None
                 time.sleep(PAUSE_SECONDS)

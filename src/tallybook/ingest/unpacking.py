@@ -1,4 +1,4 @@
-"""Rows of the log as events: the body is unpacked with bounded memory, then decoded by its protocol."""
+"""Decodes rows of the log into events: unpacks the body with bounded memory, then decodes it by its protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BOUND_FIELDS = {"events": "event", "accounts": "account"}
 ENCODINGS = ("gzip", "deflate", "zstd")
 _CHUNK = 256 * 1024
 _ZSTD_PIECE = 128
-"""Unpacked at once. Four bytes may become 128 kB."""
+"""Number of bytes that are unpacked at a time. Four bytes may expand to 128 kB."""
 
 
 class _TooLarge(Exception):
@@ -38,8 +38,8 @@ class _TooLarge(Exception):
 
 
 def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES, *, now: datetime | None = None) -> DecodedEvents:
-    """The events of a row of the log that are within the rules; an error for a row that cannot be decoded. `now`: its
-    times are judged as of then, not as of its receipt."""
+    """The events of a row of the log that are within the rules, or an error if the row cannot be decoded. Times are
+    judged as of `now` if given, else as of the receipt."""
     if row.protocol not in PROTOCOLS:
         message = f"there is no protocol {row.protocol!r} any more"
         return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message))
@@ -58,14 +58,15 @@ def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES, *, now: datetime 
 
 
 def _without(found: DecodedEvents, rejected: Sequence[Rejection]) -> DecodedEvents:
-    """What was found without the events that are rejected."""
+    """The decoded events without those that are rejected."""
     gone = {one.index for one in rejected}
     good = [(index, event) for index, event in found.events if index not in gone]
     return with_events(found, good, [*found.rejected, *rejected]) if rejected else found
 
 
 def _decoded(protocol: str, request: EventRequest) -> DecodedEvents:
-    """What a protocol finds. One that raises must not stop the others: its request is kept as one that is not read."""
+    """The events that the protocol decodes. If a protocol raises, its request is kept as unreadable, so that other
+    requests are not blocked."""
     try:
         found: DecodedEvents = PROTOCOLS.adapter(protocol).decode(request)
     except Exception as error:  # noqa: BLE001  # of a package that we do not know; it is in the rejection
@@ -75,7 +76,7 @@ def _decoded(protocol: str, request: EventRequest) -> DecodedEvents:
 
 
 def _within(found: DecodedEvents, bounds: Mapping[str, Sequence[str]]) -> DecodedEvents:
-    """What was found, with a rejection for each event, user and account that the key may not send."""
+    """The decoded events, with a rejection for each event, user and account that the key may not send."""
     good, rejected = [], list(found.rejected)
     for index, event in found.events:
         wrong = next((name for name in bounds if _bound_value(event, name) not in bounds[name]), None)
@@ -97,7 +98,7 @@ def _within(found: DecodedEvents, bounds: Mapping[str, Sequence[str]]) -> Decode
 def with_events(
     found: DecodedEvents, good: Sequence[tuple[int, Event]], rejected: Sequence[Rejection]
 ) -> DecodedEvents:
-    """What was found, where fewer events are good."""
+    """The decoded events, limited to the valid ones."""
     left = {index for index, _ in (*good, *found.changes, *found.links)}
     return replace(
         found,
@@ -112,7 +113,7 @@ def _bound_value(event: Event, name: str) -> str | None:
 
 
 def unpack(body: bytes, encoding: str, limits: EventLimits = DEFAULT_RULES.limits) -> bytes | RequestError:
-    """The unpacked body; the error of one that cannot be unpacked, or is too large when it is."""
+    """The unpacked body. An error if it cannot be unpacked, or if it is too large when unpacked."""
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return body
@@ -121,7 +122,7 @@ def unpack(body: bytes, encoding: str, limits: EventLimits = DEFAULT_RULES.limit
         if name in ("gzip", "x-gzip"):
             return _inflated(body, 31, limit)
         if name == "deflate":
-            # Some clients send the bare stream, without the header of zlib.
+            # Some clients send the raw deflate stream, without the zlib header.
             return _inflated(body, 15 if body[:1] and body[0] & 0x0F == 8 else -15, limit)
         if name == "zstd":
             return _zstd(body, limit)
@@ -163,7 +164,7 @@ def _inflated(body: bytes, window: int, limit: int) -> bytes:
             if not piece and not rest and not stream.eof:
                 raise ValueError(f"it ends early (byte {len(body)})")
         rest = stream.unused_data
-        # What follows a gzip member is another one; anything else is not ours to skip.
+        # After a gzip member only another member may follow. Anything else must not be skipped.
         if rest and window != 31:
             raise ValueError(f"something follows its end (byte {start})")
     return bytes(found)

@@ -1,6 +1,6 @@
-"""Upkeep of the files of events: many small ones become one of their day, later one of their month.
+"""Upkeep of the files of events: merges many small files into one per day, and later one per month.
 
-What nobody reads any more is deleted."""
+Deletes files that are no longer read."""
 
 from __future__ import annotations
 
@@ -33,21 +33,22 @@ if TYPE_CHECKING:
     from tallybook.ingest.expiry import Expiry
 
 MIN_FILES = 24
-"""Small files of an event and day are merged when there are so many."""
+"""Minimum number of small files of an event and day that are merged."""
 MIN_PAST_FILES = 6
-"""Small files of a day or month that is over are merged when there are so many."""
+"""Minimum number of small files of a past day or month that are merged."""
 DAYS_APART = 40
-"""Events of so many last days are merged by day, older ones by month."""
+"""Number of last days whose events are merged by day. Older events are merged by month."""
 SMALL_BYTES = 16_000_000
 MAX_MERGED_BYTES = 32_000_000
 GRACE = timedelta(hours=1)
-"""A file that was merged is kept so long: a run may be reading it."""
+"""Time that a merged file is kept, because a run may still be reading it."""
 STRAY_SECONDS = 24 * 3600
-"""A file that no ledger names is deleted when it is older: a compaction may be writing it."""
+"""A file that no ledger names is deleted at this age. A younger one may belong to a compaction in progress."""
 
 
 class Upkeep:
-    """`step` does what is due. It may be interrupted at any point, and others may commit meanwhile."""
+    """Does the upkeep that is due with `step`. It may be interrupted at any point, and other processes may commit
+    meanwhile."""
 
     def __init__(
         self,
@@ -60,31 +61,32 @@ class Upkeep:
         self.events, self.clock, self.min_files, self.expiry = events, clock, min_files, expiry
 
     def step(self) -> int:
-        """Delete events that are too old, merge files, and delete files that were merged long ago and those that nobody
-        named. How many were merged."""
+        """Delete expired events, merge files, and delete old merged files and files that no ledger names. Returns the
+        number of merged files."""
         self._expire()
         merged = 0
         for chosen in self._chosen():
             try:
                 self._merge(chosen)
-            except Conflict:  # Somebody committed meanwhile; the new files are strays, and the next step tries again.
+            except Conflict:  # Another process committed. The new files are strays, and the next step tries again.
                 break
             merged += len(chosen)
         self._delete()
         return merged
 
     def delete_old(self) -> None:
-        """Delete events that are too old, and files that are no longer needed, without merging others."""
+        """Delete expired events and files that are no longer needed, without merging."""
         self._expire()
         self._delete()
 
     def _expire(self) -> None:
         if self.expiry is not None:
-            with suppress(Conflict):  # Somebody committed meanwhile; the next step tries again.
+            with suppress(Conflict):  # Another process committed. The next step tries again.
                 self.expiry.step()
 
     def _chosen(self) -> list[list[EventFile]]:
-        """The files to merge now: of an event those of one day, of a month that is over, or of many days."""
+        """The groups of files to merge now. Each group has files of one event: of one day, of a past month, or of many
+        days."""
         today = stamp_of(self.clock())[:10]
         groups: dict[tuple[str, str], list[EventFile]] = {}
         for file in self.events.snapshot().files:
@@ -94,7 +96,7 @@ class Upkeep:
         for (_, stretch), files in groups.items():
             is_past = bool(stretch) and stretch != today[: len(stretch)]
             if len(files) >= (min(MIN_PAST_FILES, self.min_files) if is_past else self.min_files):
-                # In the order of receipt: later commits come after earlier ones, as they were.
+                # In the order of receipt, so that later commits still come after earlier ones.
                 found.append(_up_to(sorted(files, key=lambda one: (one.received_first, one.path)), MAX_MERGED_BYTES))
         return [chosen for chosen in found if len(chosen) > 1]
 
@@ -113,12 +115,13 @@ class Upkeep:
         self.events.commit(known.number, change, now=self.clock())
 
     def _rewritten(self, engine: duckdb.DuckDBPyConnection, event: str, paths: Sequence[Path]) -> list[EventFile]:
-        """New files with the rows by time: one for each of the last days, and for each month before them."""
+        """Write the rows to new files, ordered by time: one file for each of the last days, and one for each earlier
+        month."""
         rows = f"read_parquet([{', '.join(map(engine_path, paths))}], union_by_name = true)"
         engine.execute(f"CREATE TEMP TABLE merged AS SELECT *, row_number() OVER () AS row_of_files FROM {rows}")
         names = {row[0] for row in engine.execute("DESCRIBE merged").fetchall()}
         keys = ["at"] if event == REJECTED else [k for k in ("time", "received", COMMIT_COLUMN) if k in names]
-        # Rows of one instant in the order of their commits and files; older files have no number of a commit.
+        # Rows of one instant keep the order of their commits and files. Older files have no commit numbers.
         order = ", ".join([*(f"{identifier(key)} NULLS FIRST" for key in keys), "row_of_files"])
         since = stamp_of(self.clock() - timedelta(days=DAYS_APART))[:10]
         day = "strftime(\"time\", '%Y-%m-%d')"
@@ -131,7 +134,7 @@ class Upkeep:
 
     def _delete(self) -> None:
         gone = self.events.droppable(self.clock() - GRACE)
-        # First out of the ledger: after a crash between the two they are strays.
+        # Removed from the ledger first: after a crash between the two steps, the files are strays.
         self.events.forget_files([file.path for file in gone])
         for one in gone:
             self.events.files.delete(one.stored)
@@ -139,11 +142,11 @@ class Upkeep:
 
     def _delete_strays(self) -> None:
         if not isinstance(self.events.files, FolderFiles):
-            return  # In a ledger, bytes come in the transaction that names them.
+            return  # In a ledger, the bytes are stored in the transaction that names them.
         folder = self.events.files.folder
         before = time.time() - STRAY_SECONDS
         every = (folder / EVENTS_FOLDER).glob("[!l]*/**/*.parquet")
-        # Files that were there before this ledger are those of another, perhaps, that is lost.
+        # Files that are older than this ledger may belong to a lost one.
         began = self.events.first_at()
         since = began.timestamp() if began else before
         old = [file for file in every if since <= file.stat().st_mtime < before]
@@ -157,7 +160,8 @@ class Upkeep:
 def file_of(
     events: EventLedger, engine: duckdb.DuckDBPyConnection, event: str, rows: str, order: str, now: datetime
 ) -> EventFile:
-    """A new file of an event with some rows (`FROM …`) of files, each with `row_of_files`, its place in them."""
+    """Write a new file of an event with rows (`FROM …`) of other files. `row_of_files` is the position of a row in
+    those files."""
     kind, time_, received = ("rejected", "at", "at") if event == REJECTED else ("files", "time", "received")
     select = f"SELECT * EXCLUDE (row_of_files) {rows} ORDER BY {order}"
     file = write_rows(events.files, engine, select, f"{kind}/{now:%Y-%m}")
@@ -178,7 +182,7 @@ def file_of(
 
 
 def _stretch(file: EventFile, month: str) -> str:
-    """The day of all rows of a file, or their month where it is over; empty for a file of several."""
+    """The day of all rows of a file, or their month if the month is over. Empty if the file has several."""
     if file.first[:7] == file.last[:7] != month:
         return file.first[:7]
     return file.first[:10] if file.first[:10] == file.last[:10] else ""

@@ -1,4 +1,4 @@
-"""What a wire protocol does unless it says otherwise: the key is in a header, and answers are Tallybook's own."""
+"""The defaults of a wire protocol: the key is in a header, and answers are in Tallybook's own format."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ OWN_PROTOCOL = "tallybook"
 
 
 class WireProtocol:
-    """A wire protocol. A subclass has `kind` and `decode`. Every method is pure and never raises for any bytes."""
+    """A wire protocol. A subclass defines `kind` and `decode`. All methods are pure, and no bytes make them raise."""
 
     kind: ClassVar[ProtocolKind]
 
     @classmethod
     def decode(cls, request: EventRequest) -> DecodedEvents:
-        """What a request says: events, users and accounts, and a rejection for each part that cannot be kept. The same
-        bytes give the same, whenever they are read."""
+        """Decode a request into events, users and accounts, with a rejection for each part that cannot be stored. The
+        same bytes give the same result whenever they are read."""
         raise NotImplementedError
 
     @staticmethod
     def plain(request: EventRequest) -> bytes:
-        """The body without what transport wrapped it in, such as a form or base64. It is what is logged."""
+        """The body without its transport wrapping, such as a form or base64. This is what is logged."""
         return request.body
 
     @staticmethod
     def is_own(request: EventRequest) -> bool:
-        """Whether a body is of this protocol, where another one has the same path."""
+        """Whether a body belongs to this protocol, if another protocol has the same path."""
         return True
 
     @staticmethod
     def key_of(request: EventRequest) -> str | None:
-        """The key in the body, where no header has it. It is taken out before the body is logged."""
+        """The key in the body, if no header has one. It is removed before the body is logged."""
         return None
 
     @staticmethod
     def answered(request: EventRequest, verdicts: Mapping[str, Any]) -> ProtocolAnswer:
-        """The answer to a request that was read: `verdicts` are those of Tallybook's own answer."""
+        """The answer to a request that was read. `verdicts` are those of Tallybook's own answer."""
         kept = sum(verdicts.get(name, 0) for name in ("stored", "duplicates", "changed", "linked"))
         return ProtocolAnswer(status=422 if verdicts["rejected"] and not kept else 200, body=verdicts)
 
@@ -52,5 +52,5 @@ class WireProtocol:
 
     @staticmethod
     def text_of(request: EventRequest, index: int) -> str | None:
-        """The text of one event of a request as it was sent; None where it cannot be found in it."""
+        """The text of one event of a request as it was sent, or None if it cannot be located."""
         return None

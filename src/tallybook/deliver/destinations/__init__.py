@@ -1,1 +1,1 @@
-"""Where results are written, one file or folder each."""
+"""The destinations of results, one file or folder each."""

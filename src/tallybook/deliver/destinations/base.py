@@ -1,7 +1,7 @@
 """The base classes of destinations, and the values that a delivery passes to its destination.
 
-A format that is written as a whole derives from `FileDestination` and has `kind` and `write`; deliveries, `export` and
-`query` follow. Other destinations derive from `Destination` and have `bring_up_to_date`."""
+A format that is written as a whole derives from `FileDestination` and defines `kind` and `write`; it then works for
+deliveries, `export` and `query`. Other destinations derive from `Destination` and define `bring_up_to_date`."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from tallybook.core import (
 from tallybook.deliver.destinations.registry import refuse_while_open, replacing
 
 LEFTOVER_SECONDS = 600.0
-"""A temporary file of this age belongs to a process that was killed."""
+"""A temporary file of this age was left by a process that was killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSettings:
-    """How a result is written. `options` has a value for every option of the kind."""
+    """Settings for writing a result. `options` has a value for every option of the kind."""
 
     created: datetime | None = None
-    """The title, for formats that have one."""
+    """The creation time to write, for formats that have one."""
     layout: str = "columns"
     options: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
@@ -45,14 +45,14 @@ class OutputSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryMode:
-    """How to deliver. `force`: also write what is up to date; `dry_run`: report changes and write nothing; `verify`:
-    read back what was delivered and report differences."""
+    """How to deliver. `force`: also write targets that are up to date. `dry_run`: report changes and write nothing.
+    `verify`: read back what was delivered and report differences."""
 
     force: bool = False
     dry_run: bool = False
     verify: bool = False
     since: date | None = None
-    """The first day to deliver, also of days before those that were delivered."""
+    """The first day to deliver. It may be earlier than the days delivered so far."""
 
     @property
     def writes(self) -> bool:
@@ -61,8 +61,9 @@ class DeliveryMode:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """The record of a destination that keeps periods that left the window. `result`: the answer from the first period
-    that it may lack; `since`: the first period of the window; `is_known`: it lacks nothing else."""
+    """The record of a destination that keeps periods after they leave the window. `result`: the answer from the first
+    period that the destination may lack. `since`: the first period of the window. `is_known`: the destination lacks
+    nothing else."""
 
     result: Result
     since: date
@@ -77,11 +78,11 @@ class DeliveryTask:
     options: Mapping[str, Any]
     """A value for every option of the kind."""
     answer: Callable[[], Result]
-    """Returns the answer to the declared question."""
+    """Returns the answer to the declared query."""
     record: Record | None
     """Set if the destination keeps periods."""
     previous: Callable[[], Result | None]
-    """Returns the answer that was delivered last, for the range of `record`; None if unknown."""
+    """Returns the answer that was delivered last, for the range of `record`, or None if unknown."""
     path: Path
     """The path, for a file."""
     book: str
@@ -89,11 +90,11 @@ class DeliveryTask:
     created: datetime
     mode: DeliveryMode
     variables: Mapping[str, str]
-    """The environment, with the credentials of services."""
+    """The environment variables, including credentials of services."""
     services: dict[str, Any]
-    """Open connections by address, shared by all deliveries of a run together with their rate limit."""
+    """Open connections by address. All deliveries of a run share them and their rate limit."""
     book_version: Callable[[], int] = lambda: 0
-    """Returns the version that the book has now; other processes may have written since the answer."""
+    """Returns the current version of the book. Other processes may have written since the answer was computed."""
 
     @property
     def result(self) -> Result:
@@ -114,56 +115,58 @@ class DeliveryOutcome:
 
 
 class Destination:
-    """Writes results to files, or to documents of a service. The class is called without arguments."""
+    """Writes results to files or to documents of a service. Created without arguments."""
 
     kind: ClassVar[DestinationKind]
 
     def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
-        """Problems of a delivery that concern several keys; `given` are the keys in the file."""
+        """Problems of a delivery that involve several keys. `given`: the keys in the file."""
         return ()
 
     def problems_in(self, delivery: Delivery, catalog: Catalog) -> Iterable[OptionProblem]:
-        """Problems of a delivery among the other declarations, whose metrics and entities are known."""
+        """Problems of a delivery together with the other declarations, such as unknown metrics or entities."""
         return ()
 
     def claims(self, delivery: Delivery) -> Iterable[tuple[str, str]]:
-        """(key, what it writes) of things that no second delivery may write."""
+        """(key, what it writes) for each thing that no second delivery may write."""
         return ()
 
     def completed(self, delivery: Delivery, catalog: Catalog) -> Delivery:
-        """The delivery with what follows from its options, such as dimensions that it needs."""
+        """The delivery with everything that follows from its options, such as dimensions that it needs."""
         return delivery
 
     def keeps_periods(self, delivery: Delivery) -> bool:
-        """Whether periods that left the window of `last` stay, so that a pause could leave holes."""
+        """Whether periods stay after they leave the window of `last`, so that a pause could leave holes."""
         return False
 
     def is_there(self, path: Path) -> bool:
-        """Whether the target of a delivery still exists, as far as that is known without calling a service."""
+        """Whether the target of a delivery still exists, as far as this is known without calling a service."""
         return True
 
     def bring_up_to_date(self, task: DeliveryTask) -> DeliveryOutcome:
-        """Update the target to the answer; safe to call again.
+        """Update the target to the answer. It is safe to call again.
 
-        Raises DestinationError. What was written until then is complete, and the next delivery continues."""
+        Raises DestinationError. Everything written until then is complete, and the next delivery continues from
+        there."""
         raise NotImplementedError
 
 
 class FileDestination(Destination):
-    """A destination that writes files. A subclass has `write`; one that edits existing files also has `content`."""
+    """A destination that writes files. A subclass defines `write`. If it edits existing files, it also defines
+    `content`."""
 
     def write(self, result: Result, file: BinaryIO, settings: OutputSettings) -> None:
         """Write a result to an open file.
 
-        The same result and settings give the same bytes, so it uses no clock. Every text stays text, null is not zero.
-        Raises DestinationError for values that do not fit."""
+        The same result and settings give the same bytes, so it uses no clock. Every text stays text, and a null is not
+        written as zero. Raises DestinationError for values that do not fit."""
         raise DestinationError(
             f"the destination {self.kind.name!r} has no method write(result, file, settings)",
             hint=f"write it in the class {type(self).__name__}: docs/extending.md",
         )
 
     def content(self, task: DeliveryTask, there: bytes | None) -> bytes | None:
-        """The new content of the file of a delivery, given its current content `there`; None if it is up to date."""
+        """The new content of a delivery's file, given its current content `there`. None if the file is up to date."""
         delivery, file = task.delivery, BytesIO()
         settings = OutputSettings(created=task.created, layout=delivery.layout, options=task.options, path=task.path)
         self.write(task.answer(), file, settings)
@@ -177,9 +180,9 @@ class FileDestination(Destination):
         created: datetime | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write a result to `path`. Readers see the old file or the new one, never a part.
+        """Write a result to `path`. Readers see the old file or the new one, never a partial one.
 
-        Raises DestinationError, and then `path` is unchanged."""
+        Raises DestinationError and then leaves `path` unchanged."""
         settings = OutputSettings(created=created, options=self.kind.with_defaults(options or {}), path=path)
         with replacing(path) as file:
             self.write(result, file, settings)
@@ -209,7 +212,7 @@ class FileDestination(Destination):
 
 
 def _seen(path: Path) -> tuple[int, int, int] | None:
-    """A value that identifies a state of a file; None without a file."""
+    """A value that identifies the state of a file. None if there is no file."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
-"""What becomes of an item whose values changed after it was planned: the one decision that all destinations share.
+"""Decides what to send for an item whose values changed after it was planned. All destinations share this decision.
 
-A receiver that has nothing gets the values. One that has other values gets a correction, which says what it had. What
-never arrived is replaced, or withdrawn."""
+A receiver that has nothing gets the values. A receiver that has other values gets a correction, which includes the old
+values. An item that never arrived is replaced or withdrawn."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tallybook.deliver.destinations.outbox import ChangedRow
 from tallybook.storage import OutboxItem, OutboxRow
 
 Values = TypeVar("Values")
-"""What an item says, as its destination keeps it. What is false says nothing."""
+"""The values of an item, as its destination represents them. A false value means that there is nothing to send."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedItem(ABC, Generic[Values]):
-    """An item of a row that changed. `old` and `new`: what it said at the last planning, and what it says now; `name`:
-    of the item, `others`: of its corrections where they have names of their own; `kind`: of its corrections."""
+    """An item of a row that changed. `old` and `new`: its values at the last planning and now. `name`: the name of the
+    item. `others`: the names of its corrections, if they differ. `kind`: the kind of its corrections."""
 
     name: str
     others: tuple[str, ...] = ()
@@ -29,31 +29,31 @@ class ChangedItem(ABC, Generic[Values]):
     new: Values
 
     is_repeated: ClassVar[bool] = False
-    """Whether an item that may have arrived is followed by another one under its name. Else its day waits for the
-    outcome."""
+    """Whether an item that may have arrived may be followed by another one under its name. Otherwise its day waits for
+    the outcome."""
 
     @abstractmethod
     def plain(self) -> OutboxItem:
-        """The item with what it says now, for a receiver that has nothing."""
+        """The item with the current values, for a receiver that has nothing."""
 
     @abstractmethod
     def corrected(self, had: Values) -> OutboxItem:
-        """The correction, or a report instead of one, for a receiver that has other values."""
+        """The correction for a receiver that has other values, or a report instead of a correction."""
 
     @abstractmethod
     def had_by(self, waiting: OutboxRow) -> Values:
-        """What the receiver has, by a correction that waits."""
+        """The values that the receiver has, according to a waiting correction."""
 
     def is_first(self, waiting: OutboxRow) -> bool:
-        """Whether an item that waits is no correction."""
+        """Whether a waiting item is not a correction."""
         return waiting.item == self.name
 
     def without_values(self, waiting: OutboxRow) -> OutboxItem:
-        """What becomes of an item that waits, is no correction, and has no values any more."""
+        """The item that replaces a waiting item, not a correction, whose values are gone."""
         return _withdrawn(waiting)
 
     def items(self, row: ChangedRow) -> Iterator[OutboxItem]:
-        """The items to plan, and those to withdraw."""
+        """The items to plan and the items to withdraw."""
         waiting = next((row.waiting[name] for name in (self.name, *self.others) if name in row.waiting), None)
         if waiting is not None and self.is_first(waiting):
             yield self.plain() if self.new else self.without_values(waiting)

@@ -1,4 +1,5 @@
-"""CSV files, as `Result.to_csv` writes them: a single quote before text that a spreadsheet would run as a formula."""
+"""CSV files in the format of `Result.to_csv`, with a single quote before text that a spreadsheet would run as a
+formula."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ SEPARATORS, DECIMALS = (",", ";", "\t"), (".", ",")
 
 
 class Csv(FileDestination):
-    """CSV in UTF-8 without a byte order mark, which most programs would read as part of the first column's name. For
-    spreadsheets there are workbooks."""
+    """CSV in UTF-8 without a byte order mark, because most programs would read the mark as part of the first column's
+    name. For spreadsheets, use workbooks."""
 
     kind = DestinationKind(
         name="csv",

@@ -1,4 +1,4 @@
-"""Digests: a board, or some metrics, by mail and chat at times of the week, with charts as pictures."""
+"""Digests: a board or some metrics, sent by mail and chat at fixed times of the week, with charts as pictures."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 12
 LATEST = timedelta(hours=12)
-"""A digest that could not be sent for so long is left out: the next one has newer numbers."""
+"""A digest that is late by more than this is skipped, because the next one has newer numbers."""
 
 
 class Digest(OutboxDestination):
-    """Mail and chat by Apprise. Mail has no ids: a digest whose outcome is not known may arrive twice."""
+    """Mail and chat through Apprise. Mail has no ids, so a digest with an unknown outcome may arrive twice."""
 
     kind = DestinationKind(
         name="digest",
@@ -107,7 +107,7 @@ class Digest(OutboxDestination):
     # -- planning ----------------------------------------------------------------------------------
 
     def completed(self, delivery: Delivery, catalog: Catalog) -> Delivery:
-        """The delivery without metrics of its own: they are asked for when it is sent."""
+        """The delivery without metrics of its own, because the metrics are queried when the digest is sent."""
         return msgspec.structs.replace(delivery, metrics=())
 
     def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
@@ -122,10 +122,10 @@ class Digest(OutboxDestination):
     def target(self, task: OutboxTask) -> Target:
         from tallybook.deliver.outgoing.addresses import Target
 
-        return Target("https://apprise.invalid")  # Apprise makes connections of its own
+        return Target("https://apprise.invalid")  # Apprise opens its own connections
 
     def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
-        """For a dry run: the text."""
+        """The text of the digest as a request, for a dry run."""
         from tallybook.deliver.outgoing.channel import OutgoingRequest
 
         text = "\n\n".join(one.text for one in _sections(task))
@@ -150,7 +150,8 @@ class Digest(OutboxDestination):
 
 
 def last_due(now: datetime, zone: str, at: str, weekdays: Sequence[int]) -> date | None:
-    """The day whose digest is due now: the last one whose time came within 12 hours; None without one."""
+    """The day of the digest that is due now: the last one whose time was within the past 12 hours. None if no digest is
+    due."""
     local = now.astimezone(ZoneInfo(zone))
     for day in (local.date(), local.date() - timedelta(days=1)):
         moment = datetime.combine(day, clock_time.fromisoformat(at), tzinfo=ZoneInfo(zone))
@@ -167,14 +168,14 @@ def _title(task: OutboxTask) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class DigestSection:
-    """A part of the text of a digest. `result`: the answer whose chart is attached."""
+    """A part of the text of a digest. `result`: the answer for the attached chart."""
 
     text: str
     result: Result | None = None
 
 
 def _sections(task: OutboxTask) -> list[DigestSection]:
-    """What a digest says of the metrics, or of each view of a board."""
+    """The sections of a digest: one for the metrics, or one for each view of a board."""
     declared = task.catalog.deliveries.get(task.delivery.name, task.delivery)
     board = _board(task)
     if board is not None:
@@ -194,7 +195,7 @@ def _declared_question(d: Delivery) -> Question:
 
 
 def _sections_of_view(task: OutboxTask, board: Board, view: BoardView) -> Iterator[DigestSection]:
-    """A section for each question of a view, and one for its formula."""
+    """A section for each query of a view, and one for its formula."""
     from tallybook.core import SERIES_LETTERS
     from tallybook.query import view_questions
 
@@ -204,7 +205,7 @@ def _sections_of_view(task: OutboxTask, board: Board, view: BoardView) -> Iterat
     for letter, question in zip(SERIES_LETTERS, questions, strict=False):
         title = name if len(questions) == 1 else f"{name}, {letter} {', '.join([*question.metrics, *question.where])}"
         if question.event is not None:
-            # Events are asked of the sources of a book, which a delivery does not open.
+            # Event questions are answered by a book's sources, which a delivery does not open.
             yield DigestSection(text=f"{title}: {question.event}\nUsage events are only on the page of the board.")
             continue
         results[letter] = _answer(task, question)
@@ -214,7 +215,7 @@ def _sections_of_view(task: OutboxTask, board: Board, view: BoardView) -> Iterat
 
 
 def _formula_text(formula: str, results: Mapping[str, Result], today: date) -> str:
-    """The values of a formula, a line for each period."""
+    """The values of a formula, one line per period."""
     from tallybook.core import parsed_formula
     from tallybook.query import formula_values
 
@@ -249,7 +250,7 @@ def _sent(service: Any, title: str, sections: Sequence[DigestSection]) -> SendVe
 
 
 def _pictures(folder: Path, sections: Sequence[DigestSection]) -> list[str]:
-    """Files of the charts; none without the package that draws them."""
+    """The files of the charts. Empty if the package that draws them is missing."""
     found = []
     for place, one in enumerate(sections, 1):
         if one.result is None:

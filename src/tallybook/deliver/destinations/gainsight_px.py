@@ -1,7 +1,7 @@
-"""Gainsight PX: values of days as custom events of users, and latest values as attributes of users and accounts.
+"""Gainsight PX: daily values as custom events of users, and latest values as attributes of users and accounts.
 
-PX has no batches, no key against repeats and no way to delete an event. An event whose outcome is unknown is looked up
-before it is sent again. docs/gainsight-px.md says what is sent, and how PX's own Sum and Average read it."""
+PX has no batches, no idempotency key and no way to delete an event. An event with an unknown outcome is looked up
+before it is sent again. docs/gainsight-px.md describes what is sent, and how PX's own Sum and Average read it."""
 
 from __future__ import annotations
 
@@ -200,13 +200,13 @@ class GainsightPx(OutboxDestination):
         return Target(task.options["api"], is_private_allowed=task.options["private"])
 
     def rate(self, task: OutboxTask) -> SharedRate:
-        """The limits of PX are of a subscription: all deliveries with one host and key share them."""
+        """The rate limit. PX limits a subscription, so all deliveries with the same host and key share it."""
         digest = hashlib.blake2b(task.options["key"].encode(), digest_size=6).hexdigest()
         per_second = min(task.options["rate"] or PX_RATE // 2, 10_000)
         return SharedRate(place=f"{self.target(task).shown} {digest}", per_second=per_second, per_day=PX_PER_DAY)
 
     def warnings(self, task: OutboxTask) -> list[str]:
-        """What the report of a delivery says beside its outcome."""
+        """Warnings for the report of a delivery, in addition to its outcome."""
         made = [row.answer for row in task.outbox.rows(task.delivery.name, (REFUSED_ITEM,), limit=1000)]
         found = [said for said in made if said.startswith(RESTATED_WORDS)]
         shown = [*found[:10], *([f"{len(found) - 10:,} more values were restated"] if len(found) > 10 else [])]

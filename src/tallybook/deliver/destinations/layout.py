@@ -1,6 +1,6 @@
 """The layouts of an answer as a table: a row for each metric, a column for each metric, or a column for each period.
 
-Plain values in, a `Grid` out. Workbooks, CSV and Parquet files write it in their own formats."""
+Takes plain values and returns a `Grid`, which workbooks, CSV and Parquet files write in their own formats."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ PERIOD, TEXT, NUMBER = "period", "text", "number"
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A column of a grid: `id` is its name for programs, `head` its heading.
+    """A column of a grid. `id` is its name for programs and `head` its heading.
 
-    `column` has the number format; None if each row has its own (layout long)."""
+    `column` has the number format, or is None if each row has its own (layout long)."""
 
     id: str
     head: str
@@ -43,12 +43,12 @@ class Line:
     complete: bool = True
     column: Column | None = None
     key: int = 1
-    """The number of first values that identify the row."""
+    """The number of leading values that identify the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A table with a head, in the order it is shown."""
+    """A table with headings, in the order shown."""
 
     fields: tuple[Field, ...]
     lines: tuple[Line, ...]
@@ -67,7 +67,7 @@ def arranged(result: Result, layout: str) -> Grid:
 
 
 def split_totals(result: Result) -> tuple[Result, Result | None]:
-    """The answer without its totals, and only the totals, so that no sum counts them twice."""
+    """The answer without its totals, and the totals as an answer of their own, so that no sum counts them twice."""
     import msgspec
 
     if not result.has_totals:
@@ -149,7 +149,7 @@ def _long(result: Result) -> Grid:
 
 
 def _unit(row: Row, column: Column) -> str | None:
-    """The unit of a value: that of its column, or the value of the dimension that names it."""
+    """The unit of a value: the unit of its column, or the value of the dimension that contains the unit."""
     found: str | None = row.get(column.unit_from) if column.unit_from else column.unit
     return found
 
@@ -164,7 +164,7 @@ def _across(result: Result) -> Grid:
     for column in result.metric_columns:
         for row in result.data:
             if row["period"] is None:
-                continue  # over all periods: it has no column
+                continue  # over all periods, so it has no column
             key = (column.name, *_key(row, result)[1:])
             whose[key] = column
             series.setdefault(key, [None] * len(periods))[at[row["period"]]] = row[column.name]
@@ -187,7 +187,7 @@ def _across(result: Result) -> Grid:
 
 
 def latest(result: Result) -> Grid:
-    """One line for each metric and series: its last known value and the period of that value."""
+    """One line for each metric and series, with its last known value and the period of that value."""
     grid = _long(result)
     keys = len(_keys(result)) - 1
     order = [*range(1, 1 + keys), 1 + keys, 0, *range(2 + keys, len(grid.fields))]
@@ -238,8 +238,8 @@ def _unlike(fields: tuple[Field, ...]) -> tuple[Field, ...]:
 
 
 def to_csv(grid: Grid, *, guard: bool = True, separator: str = ",", decimal: str = ".") -> str:
-    """The texts of a row, as in `Result.to_csv`. With `guard`, text that a spreadsheet would run has a single quote
-    before it."""
+    """The grid as CSV text, as in `Result.to_csv`. With `guard`, a text that a spreadsheet would run gets a single
+    quote in front."""
     from tallybook.core import csv_field, csv_text
 
     lines = [separator.join(csv_text(field.id, guard) for field in grid.fields)]
@@ -248,7 +248,8 @@ def to_csv(grid: Grid, *, guard: bool = True, separator: str = ",", decimal: str
 
 
 def to_arrow(grid: Grid) -> ArrowTable:
-    """The columns of a grid. The numbers of a column are exact if all of them are, otherwise floating point."""
+    """The columns of a grid. The numbers of a column are exact if all of them are; otherwise they are floating
+    point."""
     from tallybook.core import ArrowTable
 
     columns = [[line.values[i] for line in grid.lines] for i in range(len(grid.fields))]
@@ -258,7 +259,8 @@ def to_arrow(grid: Grid) -> ArrowTable:
 
 
 def _different(names: Sequence[str]) -> list[str]:
-    """Names that differ whatever their case: a dimension may be called `value`, as the column of the numbers."""
+    """Names that differ regardless of case. For example, a dimension may have the name `value`, like the column of the
+    numbers."""
     found: list[str] = []
     for name in names:
         taken = {other.casefold() for other in found}

@@ -1,4 +1,4 @@
-"""Mixpanel: events by `/import`, which says of each event of a request whether it was taken."""
+"""Mixpanel: events through `/import`, whose response lists the events that were not accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 class Mixpanel(EventService):
-    """`$insert_id` is the id of the item: Mixpanel takes each once. `key` is the token of the project."""
+    """Mixpanel. `$insert_id` is the id of the item, so Mixpanel accepts each event once. `key` is the token of the
+    project."""
 
     kind = event_kind("mixpanel", "Mixpanel", "https://api.mixpanel.com")
     path: ClassVar[str] = "/import?strict=1"
@@ -33,7 +34,8 @@ class Mixpanel(EventService):
         return [_event(row, task) for row in rows]
 
     def verdict(self, answer: HttpReply, rows: Sequence[OutboxRow], task: OutboxTask) -> SendVerdict:
-        """With strict=1 a request of which some events are wrong is 400, and the others are taken."""
+        """The verdict on a request. With strict=1, a request with some wrong events gets 400 and the other events are
+        accepted."""
         verdict = verdict_of(answer, task.clock())
         wrong = _wrong_events(answer) if answer.status == 400 else {}
         refused = {row.item: wrong[event_id(row)] for row in rows if event_id(row) in wrong}
@@ -55,7 +57,7 @@ def _event(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
 
 
 def _wrong_events(answer: HttpReply) -> dict[str, str]:
-    """{id: what is wrong} of the events that were not taken."""
+    """By id, the error of each event that was not accepted."""
     try:
         found = msgspec.json.decode(answer.body)
         return {one["$insert_id"]: f"{one.get('field')}: {one.get('message')}" for one in found["failed_records"]}

@@ -1,4 +1,4 @@
-"""Mail and chat through Apprise: a line of text for each item. For actions of rules, not for deliveries of metrics."""
+"""Mail and chat through Apprise: one line of text per item. For actions of rules, not for deliveries of metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEND_SECONDS = 60.0
 
 
 class Notification(OutboxDestination):
-    """Messages to an Apprise URL. What was sent shortly before a crash may arrive twice: mail has no ids."""
+    """Messages to an Apprise URL. A message sent shortly before a crash may arrive twice, because mail has no ids."""
 
     kind = DestinationKind(
         name="notification",
@@ -64,7 +64,7 @@ class Notification(OutboxDestination):
 
 
 def notified(service: Any, *, title: str, body: str, attach: Sequence[str] = ()) -> SendVerdict:
-    """Send by a service of Apprise, which has no time limit of its own for every service."""
+    """Send through a service of Apprise, with a time limit, because not every service has its own."""
     done: list[bool] = []
 
     def notify() -> None:

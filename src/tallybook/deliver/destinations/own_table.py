@@ -1,8 +1,8 @@
-"""Rows of an answer in a table of a database of your own, kept up to date in one transaction with a marker.
+"""Writes the rows of an answer to a table in your own database, in one transaction with a marker.
 
-The marker, a row of `tallybook_deliveries`, says which version of the book the table has. It is written in the same
-transaction as the rows, so a table has each version whole or not at all, also when the outcome of a commit is not
-known."""
+The marker, a row of `tallybook_deliveries`, names the version of the book in the table. Rows and marker are written
+in the same transaction. So a table has each version completely or not at all, even if the outcome of a commit is
+unknown."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ DRIVERS = {
 
 @dataclass(frozen=True)
 class OwnRow:
-    """A row as it is written: its key, a hash of its values, and the values by column."""
+    """A row to write: its key, a hash of its values, and the values by column."""
 
     key: str
     hash: str
@@ -56,7 +56,7 @@ class OwnRow:
 
 
 def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
-    """Bring the table up to date. Raises DestinationError; then nothing of it is written."""
+    """Update the table. Raises DestinationError; then nothing is written to it."""
     result, name = task.answer(), task.options["table"]
     rows = {row.key: row for row in rows_of(result)}
     with own_database(task.options["url"], task.path) as engine:
@@ -67,7 +67,7 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
         with engine.begin() as connection:
             _lock_marker(connection, marker, task.delivery.name)
             seen = _marked_version(connection, marker, task.delivery.name)
-            # A version that this book never had is of an earlier book.
+            # A version that this book never had belongs to an earlier book.
             if result.version < seen <= task.book_version():
                 return DeliveryOutcome(status=UP_TO_DATE, hint=f"the table has version {seen} of the book already")
             changed, gone = _difference(connection, table, rows)
@@ -82,7 +82,7 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
 
 
 def _would_write(connection: Connection, name: str, result: Result, rows: Mapping[str, OwnRow]) -> DeliveryOutcome:
-    """What a delivery would do. Nothing is made."""
+    """What a delivery would do. Creates nothing."""
     table, _ = _described(name, result)
     there = _columns_of(connection, name)
     changed, gone = (list(rows.values()), []) if there is None else _difference(connection, table, rows)
@@ -91,7 +91,7 @@ def _would_write(connection: Connection, name: str, result: Result, rows: Mappin
 
 
 def rows_of(result: Result) -> Iterator[OwnRow]:
-    """The rows of an answer. The key is made of the period and the dimensions; totals are left out."""
+    """The rows of an answer, with a key made of the period and the dimensions. Totals are left out."""
     names = [c.name for c in result.columns]
     dimensions = [c.name for c in result.dimension_columns]
     for row in result.data:
@@ -113,7 +113,7 @@ def _digest(value: Any) -> str:
 
 @contextmanager
 def own_database(address: str, folder: Path) -> Iterator[Engine]:
-    """A connection pool of one, closed at the end; errors of the database in our words."""
+    """An engine with a pool of one connection, closed at the end. Errors of the database become our own errors."""
     try:
         from sqlalchemy import create_engine, exc, make_url
         from sqlalchemy.pool import NullPool
@@ -147,14 +147,14 @@ _EXTRA = "pip install 'tallybook[postgresql]' or 'tallybook[mysql]'"
 
 
 def _words(error: Exception) -> str:
-    """The message of the database, without the statement and without values."""
+    """The message of the database, without the statement and its values."""
     original = getattr(error, "orig", None)
     return " ".join(str(original or error).split())[:300]
 
 
 def in_own_transaction(engine: Engine, make: Callable[[Connection], Made]) -> Made:
-    """What `make` makes, in a transaction of its own. Databases answer in many ways where another process makes one of
-    the tables at that moment, so it is tried again, and then that one is there."""
+    """The result of `make`, run in a transaction of its own. If another process creates one of the tables at the same
+    moment, databases fail in many ways. So it is tried again, and then finds that table."""
     from sqlalchemy import exc
 
     with engine.connect() as connection:
@@ -166,7 +166,7 @@ def in_own_transaction(engine: Engine, make: Callable[[Connection], Made]) -> Ma
 
 
 def _described(name: str, result: Result) -> tuple[Table, Table]:
-    """The table and the table of markers, as they should be."""
+    """The table and the table of markers, as declared."""
     from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table
 
     schema, _, bare = name.rpartition(".")
@@ -182,8 +182,8 @@ def _described(name: str, result: Result) -> tuple[Table, Table]:
 
 
 def _columns_of(connection: Connection, name: str) -> set[str] | None:
-    """The columns that the table has; None without a table. Raises DestinationRefused for a table of somebody
-    else."""
+    """The columns of the existing table, or None if there is no table. Raises DestinationRefused if the table belongs
+    to something else."""
     from sqlalchemy import inspect
 
     schema, _, bare = name.rpartition(".")
@@ -200,7 +200,7 @@ def _columns_of(connection: Connection, name: str) -> set[str] | None:
 
 
 def _made_tables(connection: Connection, name: str, result: Result) -> tuple[Table, Table]:
-    """The table and the table of markers. They are made where they are missing, and get new columns."""
+    """The table and the table of markers. Missing tables and columns are created."""
     from sqlalchemy import text
 
     table, marker = _described(name, result)
@@ -232,7 +232,7 @@ def _columns(result: Result) -> list[Column[Any]]:
 
 
 def _lock_marker(connection: Connection, marker: Table, delivery: str) -> None:
-    """Make the marker where it is missing, and keep others from writing until the transaction ends."""
+    """Create the marker if it is missing, and keep others from writing until the transaction ends."""
     from sqlalchemy import exc, select
 
     if connection.execute(select(marker.c.version).where(marker.c.delivery == delivery)).first() is None:
@@ -252,7 +252,7 @@ def _marked_version(connection: Connection, marker: Table, delivery: str) -> int
 
 
 def _difference(connection: Connection, table: Table, rows: Mapping[str, OwnRow]) -> tuple[list[OwnRow], list[str]]:
-    """(rows to write, keys of rows to delete)."""
+    """The rows to write, and the keys of the rows to delete."""
     from sqlalchemy import select
 
     there: dict[str, str] = dict(connection.execute(select(table.c[KEY], table.c[HASH])).tuples().all())
@@ -264,6 +264,6 @@ def _write(connection: Connection, table: Table, changed: Sequence[OwnRow], gone
         connection.execute(table.delete().where(table.c[KEY].in_(gone[start : start + AT_ONCE])))
     for start in range(0, len(changed), AT_ONCE):
         some = changed[start : start + AT_ONCE]
-        # Deleted and inserted in one transaction: an upsert that every database has.
+        # Deleting and inserting in one transaction is an upsert that works in every database.
         connection.execute(table.delete().where(table.c[KEY].in_([row.key for row in some])))
         connection.execute(table.insert(), [{KEY: row.key, HASH: row.hash, **row.values} for row in some])

@@ -9,7 +9,7 @@ from tallybook.deliver.destinations.base import FileDestination, OutputSettings
 
 
 class Parquet(FileDestination):
-    """What `Result.to_parquet` writes."""
+    """A Parquet file, written by `Result.to_parquet`."""
 
     kind = DestinationKind(name="parquet", noun="a Parquet file", endings=(".parquet",), layouts=LAYOUTS, is_text=False)
 

@@ -11,7 +11,7 @@ from tallybook.deliver.destinations.base import FileDestination, OutputSettings
 
 
 class Prometheus(FileDestination):
-    """Of each metric and series the value of its last complete period, and the day on which that ends."""
+    """For each metric and series, the value of its last complete period and the day on which that period ends."""
 
     kind = DestinationKind(name="prometheus", noun="a Prometheus file", endings=(".prom",), uses=(DELIVER,))
 
@@ -54,7 +54,7 @@ def _timestamp(day: date | None) -> int:
 
 
 def _labels(row: dict[str, Any], dimensions: list[str]) -> str:
-    """Labels of the dimensions. One that is null has no label."""
+    """The labels for the dimensions. A null dimension gets no label."""
     given = {name: str(row[name]) for name in dimensions if row[name] is not None}
     escaped = {k: v.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for k, v in given.items()}
     return "{" + ",".join(f'{key}="{value}"' for key, value in escaped.items()) + "}" if given else ""

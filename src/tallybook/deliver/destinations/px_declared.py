@@ -1,4 +1,4 @@
-"""What a delivery to Gainsight PX declares: readers of its keys, and what is wrong with them together."""
+"""Checks the declaration of a delivery to Gainsight PX: reads its keys, and finds problems among them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_span(value: object) -> int:
 
 
 def read_mapping(value: object) -> dict[str, str]:
-    """Names by names."""
+    """A table of names."""
     if not isinstance(value, Mapping) or not value:
         raise ValueError('names by names, such as { mrr = "mrr__c" }')
     for name, other in value.items():
@@ -67,15 +67,16 @@ def read_mapping(value: object) -> dict[str, str]:
 
 
 def template_dimensions(template: str) -> list[str]:
-    """The names in braces of a template."""
+    """The names in braces in a template."""
     return list(dict.fromkeys(_PLACE.findall(template)))
 
 
-# -- what a delivery asks -------------------------------------------------------------------------------------------
+# -- what a delivery queries ----------------------------------------------------------------------------------------
 
 
 def dimension_of(name: str, delivery: Delivery, catalog: Catalog) -> str | None:
-    """The dimension that a name of a template is: itself, or the one that has the ids of users or accounts."""
+    """The dimension for a name in a template: the dimension of that name, or the one with the ids of users or
+    accounts."""
     has = [set(catalog.queryable_dims(metric)) for metric in delivery.metrics if metric in catalog.metrics]
     settings = catalog.entities.get(KINDS.get(name, ""))
     candidates = [name, *(settings.dimension if settings else ()), *((f"{name}_id",) if name in KINDS else ())]
@@ -83,17 +84,17 @@ def dimension_of(name: str, delivery: Delivery, catalog: Catalog) -> str | None:
 
 
 def completed(delivery: Delivery, options: Mapping[str, Any], catalog: Catalog) -> Delivery:
-    """The delivery with the dimensions that its template names."""
+    """The delivery, extended by the dimensions in its template."""
     found = [dimension_of(name, delivery, catalog) for name in template_dimensions(options["identify"])]
     more = [one for one in found if one is not None and one not in delivery.by]
     return msgspec.structs.replace(delivery, by=(*delivery.by, *more)) if more else delivery
 
 
-# -- what is wrong --------------------------------------------------------------------------------------------------
+# -- problems -------------------------------------------------------------------------------------------------------
 
 
 def problems(delivery: Delivery, options: Mapping[str, Any], given: set[str]) -> Iterator[OptionProblem]:
-    """What is wrong with the keys together."""
+    """Problems of the keys in combination."""
     if not options["key"] and "key" not in given:
         yield OptionProblem(
             key="key", message="a delivery needs key", expected="a key of PX", paste='key = "${PX_API_KEY}"'
@@ -192,7 +193,7 @@ def _property_problems(delivery: Delivery, options: Mapping[str, Any]) -> Iterat
 
 
 def problems_in(delivery: Delivery, options: Mapping[str, Any], catalog: Catalog) -> Iterator[OptionProblem]:
-    """What is wrong with a delivery among the other declarations."""
+    """Problems of a delivery together with the other declarations."""
     if delivery.metrics and all(one in catalog.metrics for one in delivery.metrics):
         for name in template_dimensions(options["identify"]):
             if dimension_of(name, delivery, catalog) is None:
@@ -223,7 +224,7 @@ def problems_in(delivery: Delivery, options: Mapping[str, Any], catalog: Catalog
 
 
 def _unknown_dimension(name: str, delivery: Delivery, catalog: Catalog) -> OptionProblem:
-    """A name of a template that is no dimension of every metric."""
+    """The problem of a name in a template that is not a dimension of every metric."""
     lists: list[Sequence[str]] = [catalog.queryable_dims(metric) for metric in delivery.metrics]
     common = [one for one in lists[0] if all(one in dims for dims in lists)]
     lacking = next(
@@ -239,7 +240,7 @@ def _unknown_dimension(name: str, delivery: Delivery, catalog: Catalog) -> Optio
 
 
 def claims(delivery: Delivery, options: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """(key, what it writes): two deliveries that write the same are a mistake."""
+    """(key, what it writes). Two deliveries with the same pair are a mistake."""
     for theirs in options["attributes"].values():
         yield "attributes", f"{options['api']} {options['for']} attribute {theirs.casefold()}"
     for metric in delivery.metrics:

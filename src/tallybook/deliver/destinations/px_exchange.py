@@ -1,4 +1,4 @@
-"""Requests to Gainsight PX, and what their answers mean: the one place that knows how it refuses."""
+"""Sends requests to Gainsight PX and interprets its answers. Only this module knows how PX refuses."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ MAX_PAGES = 2_000
 MAX_PAGE_BYTES = 50_000_000
 SECOND_MS = 1_000
 MAX_TEXT = 1_024
-"""Characters of a text value. An older page of PX has this limit; no page has a larger one."""
+"""Maximum number of characters of a text value. The limit comes from an older page of PX; no page states a larger
+one."""
 PLAIN_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~@+")
 WORDS = {USERS: "user", ACCOUNTS: "account"}
 ID_FIELDS = {USERS: "identifyId", ACCOUNTS: "id"}
@@ -60,14 +61,15 @@ FILTER_SPECIAL = frozenset(";*?~")
 
 
 class PxPace:
-    """No more than so many requests begin within any second, whatever the scheduler does to threads."""
+    """Limits how many requests begin within any second, however the scheduler treats the threads."""
 
     def __init__(self) -> None:
         self._recent: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 
     def wait(self, place: str, per_second: float) -> None:
-        """Return when one more request may begin. A second is counted generously, for the way to the receiver."""
+        """Wait until one more request may begin. It keeps slightly more than a second, to allow for the time on the
+        network."""
         while True:
             with self._lock:
                 recent = self._recent.setdefault(place, deque())
@@ -95,7 +97,7 @@ class PxExchange:
     # -- the catalogue -------------------------------------------------------------------------------------------
 
     def check_catalogue(self) -> None:
-        """Read which attributes PX has. Raises DestinationRefused with everything that does not fit."""
+        """Read which attributes PX has. Raises DestinationRefused with all mismatches."""
         wanted: Mapping[str, str] = self.task.options["attributes"]
         if not wanted:
             return
@@ -117,7 +119,7 @@ class PxExchange:
     def send(self, rows: Sequence[OutboxRow]) -> SendVerdict:
         """Send an event, or the attributes of one user or account."""
         if rows[0].kind == RESTATEMENT:
-            # Somebody who sends it again has read it.
+            # Someone who sends it again has read it.
             is_read = rows[0].answer.startswith(RESTATED_WORDS)
             return SendVerdict(outcome=ARRIVED if is_read else REJECTED, said=restated_words(rows[0]))
         if rows[0].kind == ATTRIBUTE:
@@ -128,7 +130,7 @@ class PxExchange:
         return event_verdict(self._exchange(first_request(rows, self.task)), self.task)
 
     def _send_attributes(self, rows: Sequence[OutboxRow]) -> SendVerdict:
-        """Change a user or account; where PX does not have it, create it. Both may be done twice."""
+        """Change a user or account, or create it if PX does not have it. Both are safe to repeat."""
         try:
             reply = self._exchange(first_request(rows, self.task))
             if reply.status != 404:
@@ -146,7 +148,7 @@ class PxExchange:
         return self._attribute_verdict(reply)
 
     def _attribute_verdict(self, reply: HttpReply) -> SendVerdict:
-        """The last value wins, so an uncertain outcome is simply sent again."""
+        """The verdict on an attribute request. An uncertain outcome is sent again, because the last value wins."""
         verdict = verdict_of(reply, self.task.clock())
         if verdict.outcome != UNCERTAIN:
             return verdict
@@ -158,7 +160,7 @@ class PxExchange:
         return self.channel.exchange(request)
 
     def _reserve(self) -> None:
-        """Take one more request of the shared rate. Raises DestinationUnavailable when the day's limit is reached."""
+        """Reserve one more request of the shared rate. Raises DestinationUnavailable if the day's limit is reached."""
         rate = self.destination.rate(self.task)
         reserved = self.task.outbox.reserve(
             rate.place, 1, per_second=rate.per_second, per_day=rate.per_day, now=self.task.clock()
@@ -170,8 +172,8 @@ class PxExchange:
     # -- reading back --------------------------------------------------------------------------------------------
 
     def look_up(self, rows: Sequence[OutboxRow]) -> dict[str, str]:
-        """What became of items of unknown outcome. An event that is not found at first may need a moment to be
-        readable, and is looked for again before it counts as lost."""
+        """Find the state of items with an unknown outcome. PX may need a moment until an event can be read, so an event
+        that is not found at first is looked up again before it counts as lost."""
         found = {row.item: PLANNED for row in rows if row.kind in (ATTRIBUTE, RESTATEMENT)}
         events = [row for row in rows if row.item not in found]
         there = self._arrived(events)
@@ -200,7 +202,7 @@ class PxExchange:
         return there
 
     def _stored(self, name: str, user: str, at: int) -> list[dict[str, Any]]:
-        """Every event of a user and name at about an instant: all pages."""
+        """All events of a user and name at about an instant, from all pages."""
         terms = [
             f"{field}=={value}"
             for field, value in (("identifyId", user), ("eventName", name))
@@ -219,7 +221,7 @@ class PxExchange:
         raise DestinationUnavailable(f"PX has more than {PAGE * MAX_PAGES:,} events of one moment")
 
     def _read(self, path: str, query: Mapping[str, Any]) -> HttpReply:
-        """The answer to a GET, whole. Raises SignInError, DestinationRefused or DestinationUnavailable."""
+        """The complete answer to a GET. Raises SignInError, DestinationRefused or DestinationUnavailable."""
         self._reserve()
         before, self.channel.max_answer = self.channel.max_answer, MAX_PAGE_BYTES
         try:
@@ -241,8 +243,8 @@ class PxExchange:
 
 
 def event_verdict(reply: HttpReply, task: OutboxTask) -> SendVerdict:
-    """The verdict on an event. Whatever does not clearly say that it is refused leaves its outcome unknown: a gateway
-    may answer 429, 503 or a page with 403 after PX stored it, and a second event could not be taken back."""
+    """The verdict on an event. Unless PX clearly refuses it, its outcome is unknown: a gateway may answer 429, 503 or a
+    page with 403 after PX stored it, and a second event could not be taken back."""
     verdict = verdict_of(reply, task.clock())
     if verdict.outcome not in (TRY_LATER, UNCERTAIN):
         return verdict
@@ -259,7 +261,7 @@ def event_verdict(reply: HttpReply, task: OutboxTask) -> SendVerdict:
 
 
 def first_request(rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
-    """The request for some items that go together."""
+    """The request for a group of items."""
     if rows[0].kind == RESTATEMENT:
         return OutgoingRequest(method="ALERT", path="", body=restated_words(rows[0]).encode())
     if rows[0].kind != ATTRIBUTE:
@@ -282,7 +284,7 @@ def _creation(rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
 
 
 def _fields(rows: Sequence[OutboxRow], task: OutboxTask) -> dict[str, Any]:
-    """The fields of a user or account: PX's own by their names, others below customAttributes."""
+    """The fields of a user or account. PX's own fields keep their names; the others go below customAttributes."""
     known = task.shared.get("catalogue", {})
     fields: dict[str, Any] = {}
     for name, value in _sent_values(rows, task).items():
@@ -317,7 +319,7 @@ def _base(task: OutboxTask) -> str:
 
 
 def _misfit(ours: str, theirs: str, known: Mapping[str, Mapping[str, Any]], type_: str | None) -> str:
-    """Why an attribute cannot be sent; empty where it can."""
+    """The reason why an attribute cannot be sent; empty if it can."""
     found = known.get(theirs)
     if found is None:
         near = next((name for name in known if name.casefold() == theirs.casefold()), "")
@@ -330,7 +332,7 @@ def _misfit(ours: str, theirs: str, known: Mapping[str, Mapping[str, Any]], type
 
 
 def _unfit(row: OutboxRow, task: OutboxTask) -> str:
-    """Why PX would not take an event; empty where it would."""
+    """The reason why PX would not accept an event; empty if it would."""
     body = event_body(row, task)
     if not body["identifyId"]:
         properties = json.dumps(body["attributes"])[:200]
@@ -342,7 +344,8 @@ def _unfit(row: OutboxRow, task: OutboxTask) -> str:
 
 
 def _unfit_values(rows: Sequence[OutboxRow], task: OutboxTask) -> str:
-    """Why PX would not keep values of attributes: it drops those of another type silently. Empty where it would."""
+    """The reason why PX would not store values of attributes; empty if it would. PX silently drops values of another
+    type."""
     known = task.shared.get("catalogue", {})
     for name, value in _sent_values(rows, task).items():
         type_ = known.get(name, {}).get("type")
@@ -352,7 +355,7 @@ def _unfit_values(rows: Sequence[OutboxRow], task: OutboxTask) -> str:
 
 
 def _sent_values(rows: Sequence[OutboxRow], task: OutboxTask) -> dict[str, Any]:
-    """The values of attributes by their apiName: an instant that is a text, as PX takes instants."""
+    """The values of attributes by their apiName. An instant given as text is converted to the form that PX takes."""
     known = task.shared.get("catalogue", {})
     found = values_of(rows)
     for name, value in found.items():
@@ -370,7 +373,7 @@ def _has_type(value: Any, type_: str) -> bool:
 
 
 def _is_same(stored: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
-    """Whether an event that was read back is one that was sent: to the millisecond, with the same properties."""
+    """Whether an event that was read back is the one that was sent: same millisecond, same properties."""
     same = all(stored.get(name) == sent[name] for name in ("eventName", "identifyId", "date"))
     if not same or stored.get("accountId", sent.get("accountId")) != sent.get("accountId"):
         return False

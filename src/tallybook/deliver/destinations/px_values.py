@@ -1,4 +1,4 @@
-"""The items of a delivery to Gainsight PX: one event a day and series, and one attribute a user or account."""
+"""The items of a delivery to Gainsight PX: one event per day and series, and one attribute per user or account."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
 
 VALUE, CORRECTION, RESTATEMENT = "value", "corrected", RESTATED
-"""Kinds of items: an event of a day, an event that corrects one, a change that is reported and not sent."""
+"""Kinds of items: the event of a day, an event that corrects another, and a change that is only reported."""
 BEFORE = "_before"
 PX_NUMBER, PX_TEXT, PX_FLAG, PX_TIME = "NUMBER", "STRING", "BOOLEAN", "DATE_TIME"
 PX_TYPE_OF = {TEXT_VALUE: PX_TEXT, FLAG_VALUE: PX_FLAG, INSTANT_VALUE: PX_TIME}
@@ -42,7 +42,7 @@ PX_TYPE_OF = {TEXT_VALUE: PX_TEXT, FLAG_VALUE: PX_FLAG, INSTANT_VALUE: PX_TIME}
 
 
 def event_items(row: AnswerRow, task: OutboxTask) -> Iterator[OutboxItem]:
-    """The events of a row: one with all metrics, or one a metric. A value that is not known is not sent."""
+    """The events of a row: one with all metrics, or one per metric. Unknown values are not sent."""
     for event, metrics in _events(task):
         values = {metric: row.value(metric) for metric in metrics if row.value(metric) is not None}
         if values:
@@ -50,8 +50,8 @@ def event_items(row: AnswerRow, task: OutboxTask) -> Iterator[OutboxItem]:
 
 
 def changed_items(row: ChangedRow, task: OutboxTask) -> Iterator[OutboxItem]:
-    """The items of a row that changed after its events were sent: a correction, or a report of it. An event that did
-    not arrive gets its new content, or is withdrawn."""
+    """The items for a row that changed after its events were sent: a correction, or a report of the change. An event
+    that did not arrive gets its new content or is withdrawn."""
     source = row.new or row.old
     assert source is not None
     kind, (user, _) = CORRECTION if task.options["restated"] == EVENT else RESTATEMENT, _identity(source, task)
@@ -73,7 +73,7 @@ def changed_items(row: ChangedRow, task: OutboxTask) -> Iterator[OutboxItem]:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedPxEvent(ChangedItem[dict[str, str]]):
-    """An event of a row that changed, with the values that are known."""
+    """An event of a changed row, with its known values."""
 
     event: str
     metrics: tuple[str, ...]
@@ -94,14 +94,14 @@ class ChangedPxEvent(ChangedItem[dict[str, str]]):
 
 
 def _known(row: AnswerRow | None, metrics: Iterable[str]) -> dict[str, str]:
-    """The values of a row that are known."""
+    """The known values of a row."""
     names = row.names.metrics if row else ()
     found = {name: row.value(name) for name in metrics if name in names} if row else {}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _events(task: OutboxTask) -> list[tuple[str, tuple[str, ...]]]:
-    """(event, its metrics)."""
+    """(event, its metrics) for each event of a row."""
     if task.options["event"]:
         return [(task.options["event"], task.delivery.metrics)]
     return [(metric, (metric,)) for metric in task.delivery.metrics]
@@ -116,8 +116,8 @@ def _event_item(
     changed: Mapping[str, str | None],
     old: Mapping[str, str] | None = None,
 ) -> OutboxItem:
-    """An event of a day. Its time is fixed, so that it can be found again. `old`: all values that PX has, of a
-    correction or report."""
+    """The item for the event of a day. Its time is fixed, so that the event can be found again. `old`: all values that
+    PX has, for a correction or a report."""
     names: Mapping[str, str] = task.options["properties"]
     user, user_dims = _identity(row, task)
     properties: dict[str, Any] = {DAY_PROPERTY: row.period}
@@ -153,7 +153,7 @@ def milliseconds_of(day: date, task: OutboxTask) -> int:
 
 
 def _raw(number: str | None) -> Any:
-    """A number with all its digits; None for one that is not finite."""
+    """A number with all its digits, or None if it is not finite."""
     if number is None:
         return None
     try:
@@ -164,7 +164,7 @@ def _raw(number: str | None) -> Any:
 
 
 def _identity(row: AnswerRow, task: OutboxTask) -> tuple[str | None, set[str]]:
-    """(the user of an event, the dimensions that its template names); None where one of them is not known."""
+    """The user of an event, and the dimensions in the template. The user is None if one of the dimensions is null."""
     template = task.options["identify"]
     used: set[str] = set()
     for name in template_dimensions(template):
@@ -186,7 +186,7 @@ def _account(row: AnswerRow, task: OutboxTask) -> str | None:
 
 
 def attribute_items(task: OutboxTask) -> Iterator[OutboxItem]:
-    """The latest values of attributes. One that has no value, or is not known, is not sent."""
+    """The latest values of attributes. Attributes without a known value are not sent."""
     if task.service is None:
         return
     from tallybook.query import entities_of
@@ -210,7 +210,8 @@ def attribute_items(task: OutboxTask) -> Iterator[OutboxItem]:
 
 
 def attribute_state(task: OutboxTask) -> int:
-    """A number that changes with users and accounts, and with what of them is declared and sent."""
+    """A number that changes with users and accounts, and with the declarations and options that affect their
+    attributes."""
     if task.service is None:
         return 0
     from tallybook.query import entities_of
@@ -222,12 +223,12 @@ def attribute_state(task: OutboxTask) -> int:
 
 
 def milliseconds_of_instant(at: datetime) -> int:
-    """An instant, of UTC where it names no zone, in milliseconds since 1970."""
+    """An instant in milliseconds since 1970. Without a zone, it is in UTC."""
     return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def px_type(type_: str) -> str:
-    """The type that PX must have for an attribute of ours."""
+    """The type that PX must have for one of our attributes."""
     return PX_TYPE_OF.get(type_, PX_NUMBER)
 
 
@@ -244,14 +245,14 @@ def _as_sent(value: Any, type_: str) -> Any:
 
 
 def grouped(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
-    """The items that go together in one request: the attributes of one user or account."""
+    """The items, grouped by request: the attributes of one user or account go together."""
     attributes = sorted((row for row in rows if row.kind == ATTRIBUTE), key=lambda row: row.parts[3])
     of_entities = [list(some) for _, some in itertools.groupby(attributes, key=lambda row: row.parts[3])]
     return of_entities + [[row] for row in rows if row.kind != ATTRIBUTE]
 
 
 def attributes_beside(row: OutboxRow, task: OutboxTask) -> list[str]:
-    """The items of all attributes of the user or account that an item is of."""
+    """The items of all attributes of the user or account of an item."""
     if row.kind != ATTRIBUTE or is_of_rules(task.delivery):
         return []
     entity = row.parts[3]
@@ -259,11 +260,11 @@ def attributes_beside(row: OutboxRow, task: OutboxTask) -> list[str]:
 
 
 def event_body(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
-    """The custom event of an item, as PX takes it."""
+    """The custom event of an item, in the format of PX."""
     found = json.loads(row.body)
     properties = found["properties"]
     if row.kind == CORRECTION:
-        # Two corrections from one value to another are two events, which need different ids.
+        # Two corrections from one value to the same other value are two events, and need different ids.
         properties = {**properties, "correction": row.version}
     body = {
         "eventName": found["event"],
@@ -284,7 +285,7 @@ def _restated_words(body: Mapping[str, Any], changed: Mapping[str, tuple[str | N
 
 
 def restated_words(row: OutboxRow) -> str:
-    """The report that an item is."""
+    """The report in an item."""
     return str(json.loads(row.body)["said"])
 
 

@@ -1,4 +1,4 @@
-"""Where results are put. Each destination is one module and one line of
+"""The registry of destinations. Each destination is one module and one line of
 `tallybook.core.adapters.registry.DESTINATIONS`.
 
 Another package adds one with an entry point in the group `tallybook.destinations`: its name is the name of the kind,
@@ -31,9 +31,9 @@ LOCKS = ("~${}", ".~lock.{}#")
 
 
 def open_destination(name: str) -> Destination:
-    """The destination with a name: "xlsx", "csv", "google_sheets" or one of another package.
+    """The destination with a name, such as "xlsx", "csv", "google_sheets" or a name from another package.
 
-    Raises DestinationError for an unknown one, and for one whose package is not installed."""
+    Raises DestinationError for an unknown name, and if the package for the destination is not installed."""
     if name not in DESTINATIONS:
         unknown = _unknown(name, [kind.name for kind in destination_kinds(DELIVER)])
         raise DestinationError(unknown.message, hint=f"install the package that it comes with; {unknown.hint}")
@@ -47,7 +47,7 @@ def open_destination(name: str) -> Destination:
 def writer_for(path: Path, use: str = EXPORT) -> FileDestination:
     """The destination for the extension of a file: `metrics.xlsx` is a workbook.
 
-    Raises DestinationError for an extension that no destination with this `use` has."""
+    Raises DestinationError if no destination with this `use` has that extension."""
     found = kind_of_file(path, use)
     if found is None:
         endings = [ending.lstrip(".") for kind in destination_kinds(use) for ending in kind.endings]
@@ -62,7 +62,7 @@ def writer_for(path: Path, use: str = EXPORT) -> FileDestination:
 
 
 def kind_of_file(path: Path, use: str) -> DestinationKind | None:
-    """The destination with this use whose extension `path` has; the longest extension wins."""
+    """The destination with this use for the extension of `path`. The longest matching extension wins."""
     name = path.name.lower()
     fits = [(len(e), kind) for kind in destination_kinds(use) for e in kind.endings if name.endswith(e.lower())]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
@@ -78,7 +78,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that atomically replaces `path` when the block succeeds.
 
     On any error `path` is unchanged. An error of the operating system becomes a DestinationError."""
-    target = Path(os.path.realpath(path))  # through a link, to the file it names
+    target = Path(os.path.realpath(path))  # follows a link to the file that it names
     beside = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
     try:
         _refuse_what_cannot_be_replaced(target)
@@ -99,7 +99,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def refuse_while_open(path: Path) -> None:
     """Raise DestinationError while a spreadsheet program has the file open, because its next save would discard the
-    delivery. Excel and LibreOffice create a lock file beside it."""
+    delivery. Excel and LibreOffice create a lock file beside an open file."""
     real = Path(os.path.realpath(path))
     places = dict.fromkeys(place.with_name(name.format(place.name)) for place in (path, real) for name in LOCKS)
     for lock in places:
@@ -111,7 +111,7 @@ def refuse_while_open(path: Path) -> None:
 
 
 def _who(lock: Path) -> str:
-    """The user who has the file open, from the lock file of LibreOffice."""
+    """The user who has the file open, read from the lock file of LibreOffice."""
     with suppress(OSError, UnicodeDecodeError):
         names = [part for part in lock.read_text(encoding="utf-8").split(",") if part.strip("\0 ;")]
         if lock.name.startswith(".~lock") and names:
@@ -122,13 +122,13 @@ def _who(lock: Path) -> str:
 def _refuse_what_cannot_be_replaced(target: Path) -> None:
     if target.is_dir():
         raise IsADirectoryError
-    # A rename needs no right to write to the file it replaces; who took that right away meant it.
+    # A rename needs no permission to write to the replaced file. A file made read-only was made so on purpose.
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync the folder, so that the rename survives a power cut; not on Windows, where folders cannot be opened."""
+    """Sync the folder, so that the rename survives a power failure. Not on Windows, where folders cannot be opened."""
     with suppress(PermissionError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,6 +1,6 @@
 """REST hooks: programs such as Zapier, Make and n8n subscribe to a delivery over HTTP, and each gets its own webhooks.
 
-A subscription is a delivery of its own to a webhook, with its own outbox and its own waits."""
+A subscription is a delivery of its own to a webhook, with its own outbox and its own retries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_SUBSCRIPTIONS = 1000
 
 
 class RestHooks(Destination):
-    """The declaration of rows to which others can subscribe. It sends nothing itself."""
+    """A declaration of rows to which programs can subscribe. It sends nothing itself."""
 
     kind = DestinationKind(
         name=NAME,
@@ -70,7 +70,7 @@ class RestHooks(Destination):
 
 
 def hook_deliveries(declared: Iterable[Delivery], ledger: Ledger) -> dict[str, Delivery]:
-    """The deliveries of subscriptions, by name. Those whose receiver answered 410 are ended."""
+    """The deliveries of subscriptions, by name. A subscription whose receiver answered 410 is ended."""
     hooks = {d.name: d for d in declared if d.to == NAME}
     if not hooks:
         return {}
@@ -85,7 +85,7 @@ def hook_deliveries(declared: Iterable[Delivery], ledger: Ledger) -> dict[str, D
 
 
 def _delivery_of(declared: Delivery, subscription: HookSubscription, name: str) -> Delivery:
-    """A subscription as a delivery: it begins with the day before it was made."""
+    """A subscription as a delivery. It begins with the day before the subscription was created."""
     first = date.fromisoformat(subscription.created[:10]) - timedelta(days=1)
     options = {
         "url": subscription.target,
@@ -96,7 +96,7 @@ def _delivery_of(declared: Delivery, subscription: HookSubscription, name: str) 
 
 
 def sample_messages(context: DeliveryContext, name: str) -> list[dict[str, Any]]:
-    """The last messages that a subscription would have got, the newest first."""
+    """The last messages that a subscription would have received, newest first."""
     from tallybook.deliver.destinations.webhook import Webhook
     from tallybook.deliver.outbox_rounds import outbox_task
 
@@ -114,7 +114,7 @@ def sample_messages(context: DeliveryContext, name: str) -> list[dict[str, Any]]
 
 
 def known_hooks(context: DeliveryContext, name: str) -> Delivery:
-    """The delivery with this name that can be subscribed to. Raises QueryError."""
+    """The delivery with this name that programs can subscribe to. Raises QueryError."""
     hooks = {d.name: d for d in context.catalog.deliveries.values() if d.to == NAME and d.options.get("hooks", True)}
     if name not in hooks:
         listed = ", ".join(hooks) or "none"
@@ -123,11 +123,11 @@ def known_hooks(context: DeliveryContext, name: str) -> Delivery:
 
 
 def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: str) -> HookSubscription:
-    """Subscribe to a delivery. Raises QueryError for a target that nothing may be sent to."""
+    """Subscribe to a delivery. Raises QueryError if requests to the target are not allowed."""
     declared = known_hooks(context, name)
     why = wrong_receiver(target)
     if not why and is_loopback(Target(target).host) and not declared.options.get("private"):
-        why = "is on this machine"  # a subscriber is somebody else, who must not reach what listens here
+        why = "is on this machine"  # a subscriber is a third party, who must not reach services on this machine
     if why:
         raise QueryError(f"the target {why}", hint="https://…", field="target")
     ledger = HookLedger(context.ledger)  # type: ignore[arg-type]
@@ -137,10 +137,10 @@ def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: s
 
 
 def unsubscribe(context: DeliveryContext, id_: str) -> bool:
-    """End a subscription. False without one."""
+    """End a subscription. Returns False if it does not exist."""
     return HookLedger(context.ledger).end(id_, "unsubscribed", now=context.clock())  # type: ignore[arg-type]
 
 
 def subscriptions(context: DeliveryContext) -> list[HookSubscription]:
-    """The subscriptions that are not over."""
+    """The active subscriptions."""
     return HookLedger(context.ledger).current()  # type: ignore[arg-type]

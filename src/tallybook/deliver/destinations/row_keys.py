@@ -1,9 +1,9 @@
-"""Matches rows of a table with lines of a grid, also after people edited the key cells. Pure.
+"""Matches rows of a table with lines of a grid, even after people edited the key cells. Pure.
 
-A row is found by its key, the cells of its period and dimensions: first by their exact form, then, for keys without a
-row, by their meaning: a day as a text, with a time or computed; a name in another case or with blanks around it. If
-two keys share a meaning, the one that is written more alike is taken: `pro ` is `pro`, not `Pro`. If both are written
-as much alike, or another row has the key exactly, nothing matches: such rows are reported, not guessed."""
+A row is found by its key, which is the cells of its period and dimensions. Exact keys are matched first. Keys without a
+row are then matched by meaning: a day may be a text, have a time or be computed, and a name may have another case or
+blanks around it. If two keys share a meaning, the one that is written more alike is taken: `pro ` is `pro`, not `Pro`.
+If both are equally alike, or another row has the key exactly, nothing matches. Such rows are reported, not guessed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Formula(str):
 
 
 def key_text(text: str) -> str:
-    """The key of a text, unique for each text: the empty text has a name, and a text with that name gets brackets."""
+    """The key of a text, unique for each text. The empty text has a name, and a text equal to that name gets
+    brackets."""
     inner = text.lstrip("(").rstrip(")")
     taken = inner == EMPTY_TEXT[1:-1] and text.startswith("(") and text.endswith(")")
     return EMPTY_TEXT if text == "" else f"({text})" if taken else text
@@ -80,12 +81,12 @@ class KeyReader:
         )
 
     def meanings(self, cells: Key) -> Iterator[Key]:
-        """Keys in their folded form, the likeliest first."""
+        """Keys in their folded form, most likely first."""
         return product(*(self._of_cell(kind, cell) for kind, cell in zip(self.kinds, cells, strict=True)))
 
     @cached_property
     def folded(self) -> Mapping[Key, list[Key]]:
-        """The wanted keys by their folded form: several, where they differ only in case or blanks."""
+        """The wanted keys by their folded form. There are several keys if they differ only in case or blanks."""
         found: dict[Key, list[Key]] = {}
         for key in self.wanted:
             found.setdefault(next(self.meanings(key)), []).append(key)
@@ -107,7 +108,7 @@ class KeyReader:
         return [self._start(float((day - self.day_0).days)) for day in days] or [fold(value)]
 
     def days(self, value: Cell) -> list[date]:
-        """The possible days of a period cell; empty if it is no day."""
+        """The possible days of a period cell. Empty if the cell is not a day."""
         if isinstance(value, str):
             start = self.calendar.start_named(value, self.scope)
             return [start] if start else days_of(value, month_first=self.month_first, scope=self.scope)
@@ -127,7 +128,7 @@ class KeyReader:
         return start if serial <= (end - self.day_0).days else serial
 
     def _texts(self, value: Cell) -> list[Cell]:
-        if value is None or fold(value) == "":  # blanks are nothing to see, so nothing was written there
+        if value is None or fold(value) == "":  # a blank cell looks empty, so it counts as empty
             return [None, fold(EMPTY_TEXT)]
         found = [fold(value)]
         if isinstance(value, float) and value.is_integer() and 0 <= value < 2_958_466:
@@ -136,7 +137,7 @@ class KeyReader:
 
 
 def fold(value: Cell) -> Cell:
-    """A text without differences in case, width, blanks and leading zeros; other values as such a text."""
+    """A text without differences in case, width, blanks and leading zeros. Other values become such a text."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -154,7 +155,7 @@ class Matched:
     rows: dict[Key, int] = field(default_factory=dict)
     """Rows of wanted keys."""
     edited: dict[int, Key] = field(default_factory=dict)
-    """Rows of wanted keys that were found by their meaning, and are written differently."""
+    """Rows that match a wanted key by meaning but are written differently."""
     twice: list[int] = field(default_factory=list)
     """Rows with the key of another row, in this form or another."""
     others: dict[int, Key] = field(default_factory=dict)
@@ -165,7 +166,7 @@ def match(rows: Mapping[int, Key], reader: KeyReader) -> Matched:
     """The row of each wanted key, if there is one."""
     found, wanted = Matched(), set(reader.wanted)
     for row, cells in rows.items():
-        # True equals 1.0 and a formula equals its text, but neither is the value.
+        # True equals 1.0 and a formula equals its text, but neither is the value itself.
         exact = cells in wanted and not any(isinstance(cell, bool | Formula) for cell in cells)
         if exact and cells not in found.rows:
             found.rows[cells] = row
@@ -192,13 +193,14 @@ def _meant(cells: Key, reader: KeyReader) -> list[Key]:
 
 
 def _closest(cells: Key, keys: list[Key]) -> list[Key]:
-    """Of keys with one meaning those of which most cells are written as the cells of a row are."""
+    """Among keys with the same meaning, those with the most cells written like the cells of the row."""
     grades = [sum(map(_likeness, cells, key)) for key in keys]
     return [key for key, grade in zip(keys, grades, strict=True) if grade == max(grades)]
 
 
 def _likeness(cell: Cell, wanted: Cell) -> int:
-    """How alike two cells of one meaning are written: 2 is the same, 1 differs in blanks and width, 0 also in case."""
+    """How alike two cells with the same meaning are written: 2 is identical, 1 differs in blanks or width, 0 also
+    differs in case."""
     value = cell.shows if isinstance(cell, Formula) else cell
     if value == wanted and type(value) is type(wanted):
         return 2

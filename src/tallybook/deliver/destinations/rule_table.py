@@ -1,7 +1,7 @@
-"""Rows of a table for the entities that rules fire for: one row for each rule and entity, in a database of your own.
+"""A table in your own database with a row for each rule and entity that the rule fires for.
 
-A batch of rows is one transaction. A row is only replaced by a newer one, so a batch that is sent twice, or late,
-changes nothing."""
+A batch of rows is one transaction. A row is replaced only by a newer one, so a batch that is sent twice or late changes
+nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500
 ID, OWN = "tallybook_id", "tallybook_rule"
-"""The key, made of the rule and the entity, because databases compare texts in ways of their own; and the rule."""
+"""The column of the key and the column of the rule. The key is a hash of rule and entity, because databases compare
+texts differently."""
 
 
 class RuleTable(OutboxDestination):
@@ -51,13 +52,13 @@ class RuleTable(OutboxDestination):
     def target(self, task: OutboxTask) -> Target:
         from tallybook.deliver.outgoing.addresses import Target
 
-        return Target("https://database.invalid")  # rows go through a driver
+        return Target("https://database.invalid")  # rows are sent through a database driver
 
     def groups(self, rows: Sequence[OutboxRow], task: OutboxTask) -> list[Sequence[OutboxRow]]:
         return [rows] if rows else []
 
     def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
-        """What a dry run shows."""
+        """The rows as a request, for a dry run."""
         return OutgoingRequest(method="ROWS", path="", body=json.dumps([json.loads(row.body) for row in rows]).encode())
 
     def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
@@ -71,14 +72,14 @@ class RuleTable(OutboxDestination):
 
 
 def _table_in(engine: Engine, name: str) -> Table:
-    """The table, which is made where it is missing."""
+    """The table, created if it is missing."""
     from tallybook.deliver.destinations.own_table import in_own_transaction
 
     return in_own_transaction(engine, lambda connection: _made_table(connection, name))
 
 
 def _made_table(connection: Connection, name: str) -> Table:
-    """The table, which is made where it is missing. Raises DestinationRefused for a table of somebody else."""
+    """The table, created if it is missing. Raises DestinationRefused if the table belongs to something else."""
     from sqlalchemy import BigInteger, Column, Date, DateTime, MetaData, String, Table, Text, inspect
 
     schema, _, bare = name.rpartition(".")
@@ -108,7 +109,7 @@ def _made_table(connection: Connection, name: str) -> Table:
 
 
 def _write(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Replace and delete rows that are not newer."""
+    """Replace and delete rows, except where the stored row is newer."""
     newest = _newest(connection, table, [_id(row) for row in rows])
     due = {_id(row): row for row in rows if row["number"] >= newest.get(_id(row), 0)}
     ids = list(due)
@@ -120,7 +121,7 @@ def _write(connection: Connection, table: Table, rows: Sequence[dict[str, Any]])
 
 
 def _newest(connection: Connection, table: Table, ids: Sequence[str]) -> dict[str, int]:
-    """The numbers of the rows that are there, locked where the database can."""
+    """The numbers of the existing rows, locked if the database can lock them."""
     from sqlalchemy import select
 
     found: dict[str, int] = {}

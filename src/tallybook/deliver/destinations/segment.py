@@ -1,4 +1,4 @@
-"""Segment, and services that speak its protocol: events by `/v1/batch`."""
+"""Segment, and services with the same protocol: events through `/v1/batch`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Segment(EventService):
-    """`messageId` is the id of the item: Segment takes each once."""
+    """Segment. `messageId` is the id of the item, so Segment accepts each event once."""
 
     kind = event_kind("segment", "Segment", "https://api.segment.io")
     path: ClassVar[str] = "/v1/batch"

@@ -1,6 +1,7 @@
-"""Metrics as events of services that take events: one for each day and series, with the identity that a template names.
+"""Sends metrics as events to services that take events: one event per day and series, with the identity from a
+template.
 
-The id of an event is made of its item and its content, so a service that knows ids takes each once."""
+The id of an event is made from its item and its content, so a service that checks ids accepts each event once."""
 
 from __future__ import annotations
 
@@ -102,13 +103,13 @@ def _sending_options() -> tuple[Option, ...]:
 
 
 class EventService(OutboxDestination):
-    """A service that takes events with ids of ours. `content` makes the JSON of a request of several."""
+    """A service that takes events with our ids. `content` builds the JSON of a request with several events."""
 
     is_additive: ClassVar[bool] = True
     path: ClassVar[str]
-    """Where the service takes events."""
+    """The path to which events are sent."""
     batch: ClassVar[int] = 100
-    """Events of a request."""
+    """Maximum number of events in a request."""
 
     def content(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Any:
         raise NotImplementedError
@@ -170,13 +171,13 @@ class EventService(OutboxDestination):
 
     def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
         if _is_note(rows[0]):
-            return SendVerdict(outcome=ARRIVED, said="read")  # whoever replays a report of a day has read it
+            return SendVerdict(outcome=ARRIVED, said="read")  # someone who replays the report of a day has read it
         return super().send(rows, task, channel)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedServiceEvent(ChangedItem[dict[str, str]]):
-    """An event of a row that changed, with the values that are known."""
+    """An event of a changed row, with its known values."""
 
     row: AnswerRow
     task: OutboxTask
@@ -192,18 +193,18 @@ class ChangedServiceEvent(ChangedItem[dict[str, str]]):
 
 
 def _is_note(row: OutboxRow) -> bool:
-    """Whether an item is no event but a report of a whole day."""
+    """Whether an item is a report about a whole day instead of an event."""
     return row.kind == RESTATED and row.parts[1] == ""
 
 
 def _values(row: AnswerRow | None) -> dict[str, str]:
-    """The values of a row that are known."""
+    """The known values of a row."""
     found = zip(row.names.metrics, row.values, strict=True) if row else ()
     return {name: value for name, value in found if value is not None}
 
 
 def _previous_of(row: OutboxRow) -> dict[str, str]:
-    """The values that the receiver has, by a correction that did not arrive."""
+    """The values that the receiver has, according to a correction that did not arrive."""
     found = msgspec.json.decode(row.body, type=dict[str, msgspec.Raw])["previous"]
     return {
         name: bytes(value).decode() for name, value in msgspec.json.decode(found, type=dict[str, msgspec.Raw]).items()
@@ -213,7 +214,7 @@ def _previous_of(row: OutboxRow) -> dict[str, str]:
 def _correction(
     kind: str, row: AnswerRow, old: Mapping[str, str], new: Mapping[str, str], task: OutboxTask
 ) -> OutboxItem:
-    """The event that corrects a value, or the report of it."""
+    """The event that corrects a value, or the report about the change."""
     names = [name for name in row.names.metrics if name in old or name in new]
     said = "changed after it was sent: " + ", ".join(
         f"{name} {old.get(name, 'nothing')} → {new.get(name, 'nothing')}" for name in names
@@ -231,19 +232,19 @@ def _raw(number: str | None) -> msgspec.Raw | None:
 
 
 def event_body(row: AnswerRow, task: OutboxTask) -> dict[str, Any]:
-    """The content of an event: who, the dimensions and the values that are known."""
+    """The content of an event: the identity, the dimensions and the known values."""
     dimensions = dict(zip(row.names.dimensions, row.dimensions, strict=True))
     values = {name: _raw(value) for name, value in _values(row).items()}
     return {"who": identity(task.options["identify"], dimensions), "dimensions": dimensions, "values": values}
 
 
 def identity(template: str, dimensions: Mapping[str, str | None]) -> str:
-    """The id that a template names."""
+    """The id built from a template."""
     return _NAME.sub(lambda found: dimensions.get(found[1]) or "", template)
 
 
 def identity_problems(template: str, delivery: Delivery) -> Iterable[OptionProblem]:
-    """Names in an identity that are no dimensions of the delivery."""
+    """Problems of names in an identity that are not dimensions of the delivery."""
     for name in _NAME.findall(template):
         if name not in delivery.by:
             by = ", ".join(f'"{one}"' for one in [*delivery.by, name])
@@ -256,7 +257,7 @@ def identity_problems(template: str, delivery: Delivery) -> Iterable[OptionProbl
 
 
 def required_options(options: Mapping[str, Any], noun: str) -> Iterable[OptionProblem]:
-    """Options that have to be given."""
+    """Problems of missing required options."""
     for key, paste in (
         ("event", 'event = "dailyApiCalls"'),
         ("identify", 'identify = "{user}"'),
@@ -273,32 +274,32 @@ def moment_of(row: OutboxRow, task: OutboxTask) -> datetime:
 
 
 def event_name(row: OutboxRow, task: OutboxTask) -> str:
-    """The name of an event; of a correction, with `.corrected` after it."""
+    """The name of an event. A correction has `.corrected` after it."""
     name: str = task.options["event"]
     return name if row.kind == EVENT else f"{name}.corrected"
 
 
 def event_id(row: OutboxRow) -> str:
-    """The id of an event with its content, 32 letters and digits. Two corrections with the same content are two
+    """The id of an event with its content: 32 letters and digits. Two corrections with the same content are two
     events."""
     version = "" if row.kind == EVENT else f"\0{row.version}"
     return hash_of_body(f"{row.delivery}\0{row.item}{version}") + row.hash
 
 
 def properties_of(row: OutboxRow) -> dict[str, Any]:
-    """The properties of an event: dimensions and values, and the values before a correction."""
+    """The properties of an event: dimensions and values, and for a correction the previous values."""
     body = msgspec.json.decode(row.body)
     previous = {f"previous_{name}": value for name, value in (body.get("previous") or {}).items()}
     return {**body["dimensions"], **body["values"], **previous}
 
 
 def who_of(row: OutboxRow) -> str:
-    """The id that an event belongs to."""
+    """The id of the user or account that the event belongs to."""
     return str(msgspec.json.decode(row.body)["who"])
 
 
 def basic(user: str, password: str = "") -> dict[str, str]:
-    """The header of a user and a password."""
+    """The Authorization header for a user and a password."""
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 

@@ -1,8 +1,9 @@
-"""What becomes of the rows and cells of a tab."""
+"""The modes of a delivery to a tab: what happens to its rows and cells."""
 
 HISTORY, LATEST, MIRROR = "history", "latest", "mirror"
 SHEET_MODES = (HISTORY, LATEST, MIRROR)
-"""history: rows that are no longer asked for stay; mirror: the tab is the answer; latest: one row for each metric."""
+"""history: rows that are no longer queried stay. mirror: the tab has exactly the answer. latest: one row for each
+metric."""
 RESTORE, KEEP = "restore", "keep"
 BY_HAND = (RESTORE, KEEP)
-"""What becomes of our cells that people wrote into: they get our number again, or stay as they are."""
+"""What happens to a cell of ours that a person edited: restore writes our value again, keep leaves the edit."""

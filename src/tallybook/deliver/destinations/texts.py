@@ -1,4 +1,4 @@
-"""The formats of `tallybook query` that are texts: a table for people, JSON and Markdown."""
+"""The text formats of `tallybook query`: a table for people, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXACT = Option(name="exact", read=read_flag, example="true", default=False, help
 
 
 class Table(FileDestination):
-    """All rows, as wide as they are; as a delivery, a table in a database of your own."""
+    """All rows in full width. As a delivery, a table in your own database."""
 
     kind = DestinationKind(
         name="table",
@@ -69,7 +69,7 @@ class Json(FileDestination):
 
 
 class Ndjson(FileDestination):
-    """A JSON object for each row, one on each line."""
+    """A JSON object per row, one per line."""
 
     kind = DestinationKind(name="ndjson", noun="an NDJSON file", endings=(".ndjson",), uses=(QUERY,), options=(EXACT,))
 

@@ -1,7 +1,8 @@
-"""The days that a text typed by a person can mean: "2026-01-03", "03.01.2026", "1/3/2026 14:00", "3 Jan 2026". Pure.
+"""Finds the days that a text typed by a person can mean: "2026-01-03", "03.01.2026", "1/3/2026 14:00", "3 Jan 2026".
+Pure.
 
-Spreadsheets keep what they do not recognize as text, and each locale recognizes other forms; a text that was pasted or
-imported has the form of wherever it came from."""
+Spreadsheets keep dates that they do not recognize as text, and each locale recognizes other forms. A text that was
+pasted or imported has the form of its origin."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ _MONTHS = {
     "dez": 12,
     "dic": 12,
 }
-"""How the names of months begin, without accents, in the languages of western Europe."""
+"""The first letters of month names, without accents, in the languages of western Europe."""
 _OTHER_WORDS = {"st", "nd", "rd", "th", "de", "of", "the"} | set("年月日년월일")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(
@@ -57,10 +58,10 @@ _TIME = re.compile(
 
 
 def days_of(text: str, *, month_first: bool, scope: str = "day") -> list[date]:
-    """The days that a text can mean, the likeliest first; none where it is no date. Periods mean their first day.
+    """The days that a text can mean, most likely first. Empty if it is not a date. A period means its first day.
 
-    `month_first` decides about "1/3/2026", and the other order comes second: the rows at hand may rule the first
-    out."""
+    `month_first` decides how "1/3/2026" is read. The other order comes second, because the rows may rule out the
+    first."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     plain = unicodedata.normalize("NFC", plain)
     plain = _TIME.sub("", plain.strip().lstrip("'").strip()).casefold()
@@ -92,7 +93,7 @@ def _of_one_number(digits: str, scope: str) -> list[tuple[int, int, int]]:
 
 
 def _of_a_part(word: str, digits: list[str]) -> list[tuple[int, int, int]]:
-    """A quarter or an ISO week: "Q1 2026", "2026-W03"."""
+    """The first day of a quarter or an ISO week: "Q1 2026", "2026-W03"."""
     number, year = sorted(digits, key=len)
     if len(year) != 4:
         return []

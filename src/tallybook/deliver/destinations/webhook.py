@@ -1,7 +1,7 @@
-"""Webhooks: each value, some values together or the whole answer is sent as JSON to an address of somebody else.
+"""Webhooks: send each value, several values together, or the whole answer as JSON to an external address.
 
-Requests are signed by the Standard Webhooks specification. Each arrives at least once, and has the same id whenever it
-is sent again."""
+Requests are signed by the Standard Webhooks specification. Each message arrives at least once and always has the same
+id."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _QUOTE = re.compile(r'(?<!\\)"')
 
 
 class Webhook(OutboxDestination):
-    """Requests to an address of your own, or of somebody else."""
+    """Sends requests to your own address or to a third party's."""
 
     kind = DestinationKind(
         name="webhook",
@@ -141,7 +141,7 @@ class Webhook(OutboxDestination):
             yield from ChangedValue(name=name, kind=VALUE, old=old, new=new, row=source, metric=metric).items(row)
 
     def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
-        """The whole answer, where that is asked for: sent again when it is another one."""
+        """The whole answer, if the delivery asks for it. It is sent again when it has changed."""
         if task.options["each"] != RESULT or task.service is None or not task.delivery.metrics:
             return
         from tallybook.query import Question, check_question
@@ -152,7 +152,7 @@ class Webhook(OutboxDestination):
         )
         result = task.service.stored(check_question(task.catalog, asked, today=task.today))
         content = msgspec.json.decode(result.to_json(), type=dict[str, msgspec.Raw])
-        content.pop("explain", None)  # it names the version of the book
+        content.pop("explain", None)  # it contains the version of the book
         yield OutboxItem(item_key(ATTRIBUTE, RESULT, ""), "", _encoded(content).decode())
 
     # -- sending -----------------------------------------------------------------------------------
@@ -185,14 +185,14 @@ class Webhook(OutboxDestination):
 
 
 def message_id(row: OutboxRow) -> str:
-    """The id of an item with its content: the same whenever it is sent. A value that returns to what it was before is
-    another message."""
+    """The id of an item with its content, the same for every attempt. A value that returns to an earlier value is a new
+    message."""
     text = f"{row.delivery}\0{row.item}\0{row.hash}" + (f"\0{row.version}" if _may_repeat(row) else "")
     return "msg_" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _may_repeat(row: OutboxRow) -> bool:
-    """Whether an item may have the content of one that was sent before: a correction, or a whole answer."""
+    """Whether an item may have the same content as an earlier one: a correction or a whole answer."""
     return row.kind == ATTRIBUTE or (row.kind == VALUE and "previous" in _fields(row))
 
 
@@ -206,7 +206,7 @@ def _digits(number: msgspec.Raw) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedValue(ChangedItem[str | None]):
-    """One value of a row that changed. Its corrections have its own name."""
+    """One value of a changed row. Its corrections have its own name."""
 
     row: AnswerRow
     metric: str
@@ -232,7 +232,7 @@ class ChangedValue(ChangedItem[str | None]):
 
 @dataclass(frozen=True)
 class Previous:
-    """The value that the receiver has; None where the last message to it had none."""
+    """The value that the receiver has, or None if the last message to it had none."""
 
     value: str | None
 
@@ -242,7 +242,7 @@ def _name(row: AnswerRow, metric: str) -> str:
 
 
 def _item(row: AnswerRow, metric: str, value: str | None, previous: Previous | None = None) -> OutboxItem:
-    """An item of one value. `previous`: what the receiver has, of a correction."""
+    """The item of one value. `previous`: for a correction, what the receiver has."""
     names = row.names.dimensions
     body: dict[str, Any] = {
         "metric": metric,
@@ -282,11 +282,11 @@ def _message(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
 
 
 class _Exact(str):
-    """A number with its digits as they were written."""
+    """A number with its digits exactly as written."""
 
 
 def _raw(value: Any) -> Any:
-    """The value with its numbers as they were written."""
+    """The value, with its numbers written digit by digit as they were."""
     match value:
         case _Exact():
             return msgspec.Raw(value.encode())
@@ -312,12 +312,12 @@ def _body(row: OutboxRow, task: OutboxTask) -> bytes:
 
 
 def template_names(template: str) -> list[str]:
-    """The names in braces of a template."""
+    """The names in braces in a template."""
     return [found[1] for found in _PLACE.finditer(template)]
 
 
 def filled_template(template: str, values: Mapping[str, Any]) -> str:
-    """The template with its values: inside quotes as part of the text, elsewhere as JSON."""
+    """The template filled with values: inside quotes as part of the text, elsewhere as JSON."""
     parts, place, is_quoted = [], 0, False
     for found in _PLACE.finditer(template):
         between = template[place : found.start()]

@@ -1,1 +1,1 @@
-"""The one sender of requests to servers of other people: addresses, time limits, classes of failure, signing."""
+"""The only sender of requests to external servers: addresses, time limits, classes of failure, and signing."""

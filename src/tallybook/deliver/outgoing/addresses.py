@@ -1,5 +1,5 @@
-"""Which addresses may be called. A name is looked up once, each of its addresses is checked, and the connection goes to
-an address that was checked: a name that changes between the check and the call gains nothing."""
+"""Decides which addresses may be called. A name is looked up once, each of its addresses is checked, and the connection
+goes to a checked address. So a name that changes between the check and the call has no effect."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tallybook.core import DestinationRefused, DestinationUnavailable, is_loopba
 
 LOOKUP_SECONDS = 10.0
 REMEMBERED_SECONDS = 60.0
-"""A looked-up name is looked up again after this time."""
+"""Seconds after which a name is looked up again."""
 PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
 class Target:
-    """A URL that requests go to. `is_private_allowed`: it may be an address inside a private network."""
+    """A URL for requests. `is_private_allowed`: it may be an address inside a private network."""
 
     url: str
     is_private_allowed: bool = False
@@ -43,13 +43,13 @@ class Target:
 
     @property
     def shown(self) -> str:
-        """The target in messages: its host, because the rest may be a secret."""
+        """The target for messages: only its host, because the rest may be a secret."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.split.port is None else f"{host}:{self.port}"
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public network."""
+    """Whether an IP address belongs to the public network."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -62,15 +62,15 @@ def is_public(address: str) -> bool:
 
 @dataclass
 class Resolver:
-    """Looks names up, with a time limit, and remembers the addresses for a minute."""
+    """Looks up names with a time limit, and caches the addresses for a minute."""
 
     known: dict[tuple[str, int], tuple[float, list[str]]] = field(default_factory=dict)
 
     def addresses(self, target: Target) -> list[str]:
         """The IP addresses that a request to a target may go to.
 
-        Raises DestinationUnavailable when the name cannot be looked up, DestinationRefused when one of its addresses
-        is private and that is not declared."""
+        Raises DestinationUnavailable if the name cannot be looked up, and DestinationRefused if one of its addresses is
+        private and this is not declared."""
         key = (target.host, target.port)
         until, found = self.known.get(key, (0.0, []))
         if time.monotonic() >= until:

@@ -1,4 +1,4 @@
-"""Limits for Apprise. Its services read a response to its end. They follow redirects, and send custom headers along."""
+"""Limits for Apprise. Its services read a response to the end, follow redirects, and send custom headers along."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _lock = threading.Lock()
 
 @contextmanager
 def bounded_answers() -> Iterator[None]:
-    """Context in which `requests` reads at most MAX_ANSWER_BYTES of an answer in this thread and follows no redirect,
-    which would turn a message into an empty GET."""
+    """A context in which `requests` reads at most MAX_ANSWER_BYTES of an answer in this thread. It follows no redirect,
+    because a redirect would turn a message into an empty GET."""
     _install()
     _here.bounded = True
     try:

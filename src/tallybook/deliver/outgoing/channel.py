@@ -1,5 +1,5 @@
-"""Requests over a connection that stays open. No redirect is followed: its target was not checked, and a message would
-turn into an empty GET."""
+"""Sends requests over a connection that stays open. Redirects are not followed: their target was not checked, and a
+message would turn into an empty GET."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tallybook.deliver.outgoing.failures import HttpReply
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 MAX_ANSWER_BYTES = 64 * 1024
-"""The part of an answer that is kept; one that is longer closes the connection."""
+"""Maximum size of the part of an answer that is kept. A longer answer closes the connection."""
 AGENT = "tallybook"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingRequest:
-    """A request. `path` begins with a slash and has the query; a body is text or bytes of `content_type`."""
+    """A request. `path` begins with a slash and includes the query. The body is text or bytes of `content_type`."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class OutgoingRequest:
 
 
 class _Plain(HTTPConnection):
-    """A connection to an address that was checked, or to a proxy."""
+    """A connection to a checked address, or to a proxy."""
 
     address: tuple[str, int]
 
@@ -49,7 +49,7 @@ class _Plain(HTTPConnection):
 
 
 class _Secure(HTTPSConnection):
-    """The same with TLS: the certificate must be of the name in the URL."""
+    """A connection with TLS. The certificate must match the name in the URL."""
 
     address: tuple[str, int]
     is_tunnel: bool = False
@@ -68,12 +68,13 @@ class _Secure(HTTPSConnection):
 
 CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "x-aptrinsic-api-key"})
 MIN_CREDENTIAL = 8
-"""Characters: shorter words, such as Basic, are no credentials."""
+"""Minimum length of a credential. Shorter words, such as Basic, do not count as credentials."""
 
 
 @dataclass
 class Channel:
-    """A connection to one target, for one thread. It is opened by the first request, and again after a failure."""
+    """A connection to one target, for one thread. The first request opens it, and so does the first request after a
+    failure."""
 
     target: Target
     resolver: Resolver
@@ -88,10 +89,10 @@ class Channel:
             self._connection = None
 
     def exchange(self, request: OutgoingRequest) -> HttpReply:
-        """The answer to a request, at most `seconds` later.
+        """The answer to a request, within `seconds`.
 
-        Raises DestinationUnavailable when nothing was sent, OutcomeUnknown when something was and no complete answer
-        came, DestinationRefused for an address that may not be called."""
+        Raises DestinationUnavailable if nothing was sent, OutcomeUnknown if something was sent and no complete answer
+        came, and DestinationRefused for an address that may not be called."""
         began, self._is_late = time.monotonic(), False
         with DEADLINES.limit(self.seconds, self._stop):
             connection = self._connected()
@@ -100,7 +101,7 @@ class Channel:
                 answer = self._exchanged(connection, request, began)
             except (OSError, HTTPException, ValueError) as error:
                 self.close()
-                # The time of one read and that of the whole exchange can end together.
+                # The time limit of one read and that of the whole exchange can end at the same moment.
                 if not self._is_late and not isinstance(error, TimeoutError):
                     raise OutcomeUnknown(f"{self.target.shown} gave no complete answer ({_words(error)})") from None
                 answer = None
@@ -135,7 +136,8 @@ class Channel:
         return HttpReply(status=status, headers=found, body=answer, seconds=seconds, reason=reason)
 
     def _connected(self) -> HTTPConnection:
-        """The open connection, or a new one: another end that was closed meanwhile is noticed here, before sending."""
+        """The open connection, or a new one. A connection that the other end closed is detected here, before
+        sending."""
         if self._connection is not None and not _is_closed(self._connection.sock):
             return self._connection
         self.close()
@@ -160,16 +162,16 @@ class Channel:
         raise DestinationUnavailable(f"{self.target.shown} cannot be reached: {failed}")
 
     def _addresses(self) -> list[tuple[str, int]]:
-        """The addresses to connect to: those of the target that were checked, or that of the proxy."""
+        """The addresses to connect to: the checked addresses of the target, or the address of the proxy."""
         proxy = self._proxy()
         if proxy is None:
             return [(address, self.target.port) for address in self.resolver.addresses(self.target)]
-        with suppress(DestinationUnavailable):  # behind a proxy, names of outside may be unknown here
+        with suppress(DestinationUnavailable):  # behind a proxy, public names may not resolve here
             self.resolver.addresses(self.target)
         return [proxy]
 
     def _proxy(self) -> tuple[str, int] | None:
-        """The proxy of the environment for this target, HTTPS_PROXY or HTTP_PROXY; None without one."""
+        """The proxy for this target from HTTPS_PROXY or HTTP_PROXY, or None."""
         if is_loopback(self.target.host):
             return None
         url = getproxies().get(self.target.split.scheme.lower(), "")
@@ -179,7 +181,7 @@ class Channel:
         return (where.hostname or "", where.port or 8080)
 
     def _stop(self) -> None:
-        """End what takes too long, from another thread."""
+        """End an exchange that takes too long. Called from another thread."""
         self._is_late = True
         held = self._connection.sock if self._connection is not None else None
         if held is not None:
@@ -190,8 +192,8 @@ class Channel:
 
 
 def _without_credentials(answer: bytes, headers: Mapping[str, str]) -> bytes:
-    """The answer of a receiver that fails, without the credentials of its request: some repeat them, and what they
-    said is shown and kept."""
+    """The answer of a failing receiver, without the credentials of its request. Some receivers repeat them, and answers
+    are shown and stored."""
     for name, value in headers.items():
         if name.lower() in CREDENTIAL_HEADERS:
             for part in value.split():
@@ -214,7 +216,7 @@ def _open_tunnel(plain: socket.socket, host: str, port: int) -> None:
 
 
 def _is_closed(held: socket.socket | None) -> bool:
-    """Whether the other end closed a connection, or sent something that nobody asked for."""
+    """Whether the other end closed a connection, or sent something unexpected."""
     if held is None:
         return True
     try:

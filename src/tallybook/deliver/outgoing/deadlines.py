@@ -1,5 +1,5 @@
-"""Time limits of whole exchanges. The time limit of a socket is for each step, so a server that sends a byte from time
-to time would never reach it: here one thread ends what takes too long."""
+"""Time limits for whole exchanges. A socket's time limit applies to each step, so a server that sends a byte now and
+then would never reach it. Here, one thread ends every exchange that takes too long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IDLE_SECONDS = 5.0
 
 
 class Deadlines:
-    """Calls `stop` of each exchange that takes too long. Usable from several threads and in children of a fork."""
+    """Calls `stop` of each exchange that takes too long. Usable from several threads and in forked children."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -24,7 +24,7 @@ class Deadlines:
 
     @contextmanager
     def limit(self, seconds: float, stop: Callable[[], None]) -> Iterator[None]:
-        """Run the block; `stop` is called when it takes longer than so many seconds."""
+        """Run the block, and call `stop` if it takes longer than `seconds`."""
         entry = self._add(time.monotonic() + seconds, stop)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Classes of failure: what an answer, or its absence, means for the items of a request."""
+"""Classes of failure: what an answer, or the lack of one, means for the items of a request."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from datetime import UTC, datetime
 from tallybook.core import DestinationUnavailable, OutcomeUnknown
 
 ARRIVED, REJECTED, STOPPED, TRY_LATER, UNCERTAIN = "arrived", "rejected", "stopped", "try later", "uncertain"
-"""Verdicts: the receiver has it; it will never take this; it takes nothing more from us; it took nothing now; nobody
-knows whether it took it."""
+"""Verdicts: the receiver has it; it will never accept this; it accepts nothing more from us; it accepted nothing now;
+it is unknown whether it accepted it."""
 REJECTING = frozenset((400, 405, 406, 411, 413, 414, 415, 422))
 STOPPING = frozenset((401, 402, 407, 410))
 UNCERTAIN_CODES = frozenset((500, 502, 504, 520, 522, 524))
-"""Servers and proxies answer so after a request that may have been carried out."""
+"""Status codes that servers and proxies may send after a request that was carried out."""
 MAX_RETRY_AFTER = 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpReply:
-    """A complete answer. Header names are in lower case; `body` is its beginning."""
+    """A complete answer. Header names are in lower case. `body` may be only the beginning of the body."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -32,13 +32,13 @@ class HttpReply:
 
     @property
     def is_html(self) -> bool:
-        """Whether it is a page for people, as firewalls and proxies send."""
+        """Whether it is a page for people, such as firewalls and proxies send."""
         kind = self.headers.get("content-type", "").lower()
         return "html" in kind or self.body.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
 
     @property
     def words(self) -> str:
-        """The beginning of its body on one line, for messages; empty of a page for people."""
+        """The beginning of the body on one line, for messages. Empty for a page for people."""
         if self.is_html:
             return ""
         text = self.body[:300].decode("utf-8", "replace")
@@ -47,8 +47,8 @@ class HttpReply:
 
 @dataclass(frozen=True, kw_only=True)
 class SendVerdict:
-    """What became of a request. `said`: why, for people; `retry_after`: seconds that the receiver asks for; `refused`:
-    items of a request that arrived which the receiver did not take, each with the reason."""
+    """The outcome of a request. `said`: the reason, for people. `retry_after`: seconds that the receiver asks to wait.
+    `refused`: items that the receiver did not accept from a request that arrived, each with the reason."""
 
     outcome: str
     said: str = ""
@@ -59,7 +59,7 @@ class SendVerdict:
 
 
 def verdict_of(answer: HttpReply, now: datetime) -> SendVerdict:
-    """The verdict on an answer, by its status, for receivers that follow HTTP."""
+    """The verdict on an answer by its status, for receivers that follow HTTP."""
     said = f"{answer.status}{f': {answer.words}' if answer.words else ''}"
     return SendVerdict(
         outcome=_outcome(answer),
@@ -88,7 +88,7 @@ def verdict_without_answer(error: DestinationUnavailable) -> SendVerdict:
 
 
 def retry_after_of(answer: HttpReply, now: datetime) -> float | None:
-    """The seconds that an answer asks to wait, at most a day; None where it does not."""
+    """The seconds to wait that an answer asks for, at most a day. None if it does not ask."""
     text = answer.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", text, re.ASCII):
         return min(float(text), MAX_RETRY_AFTER)

@@ -11,7 +11,7 @@ from tallybook.core import webhook_key
 
 
 def signature_headers(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The three headers of a message. With several secrets it has a signature of each, so that a receiver may change
+    """The three headers of a message. With several secrets there is a signature for each, so that a receiver can change
     its secret at any time."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     signatures = [

@@ -1,1 +1,1 @@
-"""Wire protocols: one file for each. `core/adapters/protocols.py` has a line for each."""
+"""Wire protocols, one file each. `core/adapters/protocols.py` has a line for each."""

@@ -1,6 +1,6 @@
 """Amplitude's HTTP API: /2/httpapi and /batch, /identify and /groupidentify.
 
-docs/amplitude.md says what becomes of each field."""
+docs/amplitude.md describes how each field is stored."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OWN = frozenset(
     )
 )
 SOLD = ("price", "quantity", "revenue", "productId", "product_id", "revenueType", "revenue_type", "currency")
-"""Fields that are measured: they are properties, also where the event has none."""
+"""Measured fields. They become properties even if the event has no properties."""
 
 
 class AmplitudeProtocol(WireProtocol):
@@ -80,8 +80,8 @@ class AmplitudeProtocol(WireProtocol):
 
     @staticmethod
     def answered(request: EventRequest, verdicts: Mapping[str, Any]) -> ProtocolAnswer:
-        """With a rejected event 400, which names it: the clients take it out and send the others again, and these are
-        stored once by their `insert_id`."""
+        """The answer to a request. If events were rejected it is 400 and names them. The clients then remove these and
+        send the others again, which are stored once by their `insert_id`."""
         rejected = verdicts["rejected"]
         if not rejected:
             said = {"code": 200, "events_ingested": kept_count(verdicts), "payload_size_bytes": len(request.body)}
@@ -102,8 +102,8 @@ class AmplitudeProtocol(WireProtocol):
 
     @staticmethod
     def refused(request: EventRequest, error: RequestError) -> ProtocolAnswer:
-        """`code` is the status here. A key that is not valid is 400, and `missing_field` ends what the clients would
-        send twelve times."""
+        """The answer to a refused request. `code` is the status. An invalid key gets 400; `missing_field` keeps the
+        clients from sending again twelve times."""
         is_key = error.status in (401, 403)
         status = 400 if is_key else error.status
         message = f"Invalid API key: {error.message}" if is_key else error.message
@@ -116,7 +116,7 @@ class AmplitudeProtocol(WireProtocol):
 
 
 def _events(request: EventRequest) -> tuple[list[Any], Any] | RequestError:
-    """(the events of a body, the clock with which it was sent)."""
+    """The events of a body, and the clock time at which it was sent."""
     if request.path not in SIDE_PATHS:
         found = only_object(request, "events")
         return found if isinstance(found, RequestError) else (found[1], found[0].get("client_upload_time"))
@@ -141,7 +141,7 @@ def _items(events: list[Any], sent_at: Any, request: EventRequest) -> Iterator[t
 
 
 def _event(event: Mapping[str, Any], sent_at: Any, request: EventRequest) -> Iterator[SentItem]:
-    """What one event says."""
+    """The contents of one event."""
     user, device = first_of(event, "user_id"), first_of(event, "device_id")
     user = device if user is None else user
     name, time = event.get("event_type"), event.get("time")
@@ -198,7 +198,7 @@ def _groups(
 
 
 def _operations(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Amplitude's operations in the fields of `PUT /v1/users/{id}`. What has no operation is set."""
+    """Amplitude's operations, as the fields of `PUT /v1/users/{id}`. Properties without an operation are set."""
     found: dict[str, Any] = {}
     for name, value in said.items():
         if name in OPERATIONS:
@@ -210,7 +210,7 @@ def _operations(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lists(said: Mapping[str, Any]) -> Iterator[Unreadable]:
-    """Operations on lists: an attribute is one value."""
+    """Operations on lists. They cannot be stored, because an attribute is one value."""
     for name in said:
         if name in LISTS:
             reason = f"{name} is not kept: an attribute is one value; $set, $setOnce, $add and $unset are"

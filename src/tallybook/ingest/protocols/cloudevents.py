@@ -1,6 +1,6 @@
-"""CloudEvents 1.0 over HTTP: structured, as a batch, and binary; also as OpenMeter's clients send them.
+"""CloudEvents 1.0 over HTTP: structured, batched and binary, including the form that OpenMeter's clients send.
 
-docs/cloudevents.md says what becomes of each attribute."""
+docs/cloudevents.md describes how each attribute is stored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CloudEventsProtocol(WireProtocol):
 
     @classmethod
     def decode(cls, request: EventRequest) -> DecodedEvents:
-        """The event of the headers, or those of the body."""
+        """The event in the headers, or the events in the body."""
         if _is_binary(request.headers):
             return decode_items([(0, _event(_of_headers(request)))], request)
         found = objects_of(request)
@@ -44,7 +44,8 @@ class CloudEventsProtocol(WireProtocol):
 
     @staticmethod
     def answered(request: EventRequest, verdicts: Mapping[str, Any]) -> ProtocolAnswer:
-        """OpenMeter's clients take nothing but 204, which cannot say that an event is rejected."""
+        """The answer to a request. OpenMeter's clients accept only 204, which cannot report that an event is
+        rejected."""
         rejected = verdicts["rejected"]
         kept = verdicts["stored"] + verdicts["duplicates"]
         if rejected and (request.path == OPENMETER_PATH or not kept):
@@ -63,7 +64,7 @@ def _is_binary(headers: Mapping[str, str]) -> bool:
 
 
 def _of_headers(request: EventRequest) -> dict[str, Any]:
-    """A binary event as a structured one."""
+    """A binary event in structured form."""
     found: dict[str, Any] = {
         name.removeprefix(PREFIX): unescaped(value)
         for name, value in request.headers.items()
@@ -78,9 +79,9 @@ def _of_headers(request: EventRequest) -> dict[str, Any]:
 
 
 def _data_of(body: bytes, content_type: str) -> Any:
-    """The data of bytes: JSON where it is, else text, else base64."""
+    """The data of an event from its bytes: as JSON if possible, else as text, else as base64."""
     is_json = _is_json(content_type)
-    # Some HTTP clients add a type of their own where theirs is missing.
+    # Some HTTP clients add a content type if none is given.
     if is_json or content_type.partition(";")[0].strip().lower() in NO_TYPES:
         try:
             return json_value(body)
@@ -128,7 +129,7 @@ def _event(one: Mapping[str, Any]) -> SentItem:
 
 
 def message_id(source: str, id_: str) -> str:
-    """Events are the same where source and id are: a source, which is a URI, contains no space."""
+    """The id that identifies an event by its source and id. A source is a URI, so it contains no space."""
     both = f"{source} {id_}"
     return both if len(both) <= 512 else f"{hashlib.blake2b(source.encode(), digest_size=16).hexdigest()} {id_}"
 
@@ -142,7 +143,7 @@ def _properties(one: Mapping[str, Any]) -> Any:
             data = packed
     elif isinstance(data, str) and _is_json(str(one.get("datacontenttype") or "")):
         parsed = body_values(data.encode(errors="replace"))
-        # JSON as a text, as OpenMeter's clients send it.
+        # JSON encoded as a text, as OpenMeter's clients send it.
         data = parsed[0] if isinstance(parsed, list) and len(parsed) == 1 and isinstance(parsed[0], dict) else data
     if data is None:
         return {}

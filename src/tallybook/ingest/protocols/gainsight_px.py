@@ -1,8 +1,9 @@
-"""Gainsight PX's `POST /v1/events/custom`: one custom event a request.
+"""Gainsight PX's `POST /v1/events/custom`: one custom event per request.
 
-docs/px-senders.md says what becomes of each field.
+docs/px-senders.md describes how each field is stored.
 
-Users, accounts, attributes and reading back are answers of `tallybook.server.px`: they depend on what is stored."""
+`tallybook.server.px` answers requests about users, accounts and attributes, and requests that read data back, because
+those answers depend on stored data."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from tallybook.ingest.wire import WireProtocol
 PX_EVENTS_PATH = "/v1/events/custom"
 PX_KEY_HEADER = "x-aptrinsic-api-key"
 PX_PROPERTY = "gainsight_px"
-"""The property that has PX's own fields of an event: propertyKey, userType, sessionId, globalContext, …"""
+"""The property with PX's own fields of an event: propertyKey, userType, sessionId, globalContext, …"""
 PX_USER_TYPES = ("LEAD", "USER", "VISITOR", "EMPTY_USER_TYPE")
 REQUIRED = ("eventName", "identifyId", "propertyKey", "userType")
 OURS = ("eventName", "identifyId", "accountId", "date", "attributes", "eventId")
@@ -64,7 +65,8 @@ class GainsightPxProtocol(WireProtocol):
 
     @staticmethod
     def answered(request: EventRequest, verdicts: Mapping[str, Any]) -> ProtocolAnswer:
-        """201 for an event that is kept, also one that came before; 400 with the reasons for one that is rejected."""
+        """The answer to an event: 201 if it is stored now or was stored before; 400 with the reasons if it is
+        rejected."""
         if not verdicts["rejected"]:
             return ProtocolAnswer(status=201, body=verdicts)
         first = verdicts["rejected"][0]
@@ -73,12 +75,12 @@ class GainsightPxProtocol(WireProtocol):
 
     @staticmethod
     def refused(request: EventRequest, error: RequestError) -> ProtocolAnswer:
-        """The refusal in PX's shape."""
+        """The refusal in PX's format."""
         return ProtocolAnswer(status=400 if error.status == 422 else error.status, body=px_error(error))
 
 
 def px_error(error: RequestError, details: list[str] | None = None) -> dict[str, Any]:
-    """The body of an error as PX writes it, with our code beside it."""
+    """The body of an error in PX's format, with our error code beside it."""
     message = UNAUTHORIZED if error.status == 401 else error.message
     shown = [
         one for one in (error.seen and f"seen: {error.seen}", error.expected and f"expected: {error.expected}") if one
@@ -128,12 +130,12 @@ def _item(sent: Mapping[str, Any]) -> SentItem:
 
 
 def px_time(milliseconds: Any) -> str:
-    """The time of a number of milliseconds since 1970. Raises TypeError, ValueError or OverflowError."""
+    """The time of a number of milliseconds since 1970, as text. Raises TypeError, ValueError or OverflowError."""
     if isinstance(milliseconds, bool) or not isinstance(milliseconds, int):
         raise TypeError(milliseconds)
     return (_EPOCH + timedelta(milliseconds=milliseconds)).isoformat()
 
 
 def _flat(value: Any) -> Any:
-    """A nested object is kept as its text, as PX keeps it."""
+    """The value to store. A nested object is kept as JSON text, as PX keeps it."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""Bodies as Python values: JSON, a list of it, or one on each line. Reading never raises."""
+"""Parses bodies into Python values: JSON, a list, or one value per line. Parsing never raises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AT = re.compile(r"byte (\d+)")
 
 
 class NoNumber:
-    """NaN or Infinity, which JSON does not have."""
+    """NaN or Infinity, which JSON does not allow."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -35,7 +35,7 @@ class BrokenLine:
 
 
 def body_values(body: bytes) -> list[Any] | RequestError:
-    """The events of a body as Python values: of one object, of a list, or of lines."""
+    """The events of a body as Python values. The body is one object, a list, or lines."""
     start = body.lstrip(b" \t\r\n")[:1]
     if start == b"":
         return _bad_json(
@@ -74,7 +74,7 @@ def _seen(body: bytes, said: str) -> str:
 
 
 def json_value(text: bytes) -> Any:
-    """A JSON text as Python values, also with NaN in it. Raises ValueError, which names the byte."""
+    """A JSON text as Python values, even if it contains NaN. Raises ValueError, which names the byte."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
@@ -96,7 +96,7 @@ def _fraction(text: str) -> float | NoNumber:
 
 
 def _lines(body: bytes) -> list[Any] | None:
-    """One value for each line that is not blank; None where no line is JSON, so that the body is one broken text."""
+    """One value for each non-blank line. None if no line is JSON, so that the body counts as one broken text."""
     found: list[Any] = []
     for line in body.split(b"\n"):
         if line.strip():

@@ -1,4 +1,4 @@
-"""The messages in the body of a request of other protocols, which may be a form or base64."""
+"""Extracts the messages in request bodies of other protocols, which may be forms or base64."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallybook.ingest.protocols.json_values import body_values
 
 
 def objects_of(request: EventRequest) -> list[Any] | RequestError:
-    """The JSON values of a body: of an object, a list, or lines."""
+    """The JSON values of a body that is an object, a list, or lines."""
     found = body_values(request.body)
     if isinstance(found, list) and len(found) > (most := request.rules.limits.max_batch):
         return too_many(len(found), most)
@@ -30,7 +30,7 @@ def too_many(count: int, most: int) -> RequestError:
 
 
 def form_value(body: bytes, name: str) -> bytes:
-    """A field of a form as JSON, which may be in base64; the body itself where it is no form with this field."""
+    """A form field as JSON, decoded from base64 if needed. The body itself if it is not a form with this field."""
     start = body.lstrip()[:1]
     if start in (b"{", b"[", b"") or name.encode() + b"=" not in body:
         return body
@@ -44,7 +44,7 @@ def form_value(body: bytes, name: str) -> bytes:
     if text[:1] in ("{", "["):
         return text.encode("utf-8", "replace")
     try:
-        # A plus sign that was not escaped became a space.
+        # An unescaped plus sign was decoded as a space.
         packed = text.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except ValueError:
@@ -52,12 +52,12 @@ def form_value(body: bytes, name: str) -> bytes:
 
 
 def unescaped(value: str) -> str:
-    """The text of a header with percent-encoded characters."""
+    """The text of a header with its percent-encoding decoded."""
     return unquote(value.strip().strip('"'), errors="replace")
 
 
 def form_fields(text: bytes) -> dict[str, str]:
-    """The fields of a form or a query string; none where it is neither."""
+    """The fields of a form or a query string. Empty if the text is neither."""
     if text.lstrip()[:1] in (b"{", b"["):
         return {}
     try:
@@ -67,7 +67,7 @@ def form_fields(text: bytes) -> dict[str, str]:
 
 
 def only_object(request: EventRequest, field: str) -> tuple[dict[str, Any], list[Any]] | RequestError:
-    """(the object of a body, the list in one of its fields)."""
+    """The object in the body, and the list in one of its fields."""
     found = objects_of(request)
     if isinstance(found, RequestError):
         return found
@@ -86,17 +86,17 @@ def only_object(request: EventRequest, field: str) -> tuple[dict[str, Any], list
 
 
 def kept_count(verdicts: Mapping[str, Any]) -> int:
-    """How much of a request is kept."""
+    """How many parts of a request are stored."""
     return sum(verdicts.get(name, 0) for name in ("stored", "duplicates", "changed", "linked"))
 
 
 def as_object(value: Any) -> dict[str, Any]:
-    """A value that should be an object; an empty one where it is none."""
+    """A value that should be an object. Any other value becomes an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def first_of(found: Mapping[str, Any], *names: str) -> Any:
-    """The first of some fields that is there and is not empty."""
+    """The first of the given fields that is present and not empty."""
     for name in names:
         if (value := found.get(name)) not in (None, ""):
             return value

@@ -1,6 +1,6 @@
 """Mixpanel's ingestion API: /track, /import, /engage and /groups, as forms, base64, JSON, lines and GET.
 
-docs/mixpanel.md says what becomes of each field."""
+docs/mixpanel.md describes how each field is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROFILE_PATHS = {"/engage": USERS, "/groups": ACCOUNTS}
 OPERATIONS = {"$set": "attributes", "$set_once": "set_once", "$add": "add", "$unset": "unset"}
 LISTS = ("$append", "$union", "$remove", "$delete")
 TAKEN_OUT = ("token", "time", "distinct_id", "$insert_id", "$user_id")
-"""Properties that are fields of an event."""
+"""Properties that become fields of an event."""
 
 
 class MixpanelProtocol(WireProtocol):
@@ -41,7 +41,7 @@ class MixpanelProtocol(WireProtocol):
 
     @classmethod
     def decode(cls, request: EventRequest) -> DecodedEvents:
-        """The events or profiles of a request, in its order."""
+        """The events or profiles of a request, in order."""
         found = objects_of(request)
         if isinstance(found, RequestError):
             return DecodedEvents(error=found)
@@ -53,7 +53,7 @@ class MixpanelProtocol(WireProtocol):
 
     @staticmethod
     def key_of(request: EventRequest) -> str | None:
-        """The token, of an event's properties or of a profile."""
+        """The token, from an event's properties or from a profile."""
         found = objects_of(request)
         for one in found if isinstance(found, list) else ():
             for place in (as_object(as_object(one).get("properties")), as_object(one)):
@@ -63,7 +63,8 @@ class MixpanelProtocol(WireProtocol):
 
     @staticmethod
     def answered(request: EventRequest, verdicts: Mapping[str, Any]) -> ProtocolAnswer:
-        """The clients take nothing but the text `1`, or `status` 1 where they ask for more words."""
+        """The answer to a request. The clients accept only the text `1`, or `status` 1 if they asked for a verbose
+        answer."""
         rejected, kept = verdicts["rejected"], kept_count(verdicts)
         fields = _asked(request)
         if request.path == IMPORT_PATH and "data" not in fields:
@@ -81,7 +82,7 @@ class MixpanelProtocol(WireProtocol):
         named = {"error": f"{error.code}: {error.message}", "tallybook_code": error.code}
         if request.path == IMPORT_PATH and "data" not in fields:
             return ProtocolAnswer(status=error.status, body={"code": error.status, "status": "error", **named})
-        # In JSON also where the clients did not ask for it: whether they did may be in the body, which may not be read.
+        # Always JSON: the body may say whether the client asked for JSON, but a refused body may be unreadable.
         return ProtocolAnswer(status=error.status, body={"status": 0, **named})
 
 
@@ -91,7 +92,7 @@ def _asked(request: EventRequest) -> dict[str, str]:
 
 
 def _imported(verdicts: Mapping[str, Any], kept: int, *, is_strict: bool) -> ProtocolAnswer:
-    """The answer to an import as JSON or lines: what failed, by index."""
+    """The answer to an import as JSON or lines. It lists the failures by index."""
     failed = [
         {"index": one["index"], "insert_id": one.get("id"), "field": one.get("field"), "message": one["reason"]}
         for one in verdicts["rejected"]
@@ -115,7 +116,7 @@ def _items(found: list[Any], request: EventRequest) -> Iterator[tuple[int, SentI
 
 
 def _event(one: Mapping[str, Any], request: EventRequest) -> Iterator[SentItem]:
-    """What one event says."""
+    """The contents of one event."""
     given = one.get("properties")
     properties, name = as_object(given), one.get("event")
     id_ = first_of(properties, "$insert_id")
@@ -137,7 +138,7 @@ def _event(one: Mapping[str, Any], request: EventRequest) -> Iterator[SentItem]:
 
 
 def _link(name: Any, properties: Mapping[str, Any], id_: Any) -> SentItem | None:
-    """The link of ids that an event is; None for an event that is none."""
+    """The link between ids that an event declares, or None."""
     if name == "$create_alias":
         return SentLink(alias=first_of(properties, "alias"), user=first_of(properties, "distinct_id"), message=id_)
     if name == "$identify":
@@ -152,7 +153,8 @@ def _link(name: Any, properties: Mapping[str, Any], id_: Any) -> SentItem | None
 
 
 def _account(properties: Mapping[str, Any], request: EventRequest) -> Any:
-    """The property with the name of the group type: a group is not marked as one here, so it must be declared."""
+    """The account: the value of the property named after the group type. Mixpanel events do not mark groups, so the
+    type must be declared."""
     named = request.rules.settings.groups
     found = properties.get(named) if named else None
     if isinstance(found, list):

@@ -1,7 +1,7 @@
-"""Requests in which every event is good and plain, which are nearly all: decoded by one call of msgspec.
+"""Decodes requests in which every event is valid and plain, which are nearly all requests, by one call of msgspec.
 
-Whatever is unusual is left to the protocol, which reads one value after the other and says what is wrong. Where this
-module returns events, they are those that the protocol would return."""
+Anything unusual is left to the protocol, which reads the values one by one and reports what is wrong. If this module
+returns events, they are the same events that the protocol would return."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tallybook.core import (
 
 _USUAL_ESCAPE = re.compile(rb'\\[\\"/]')
 _SURE_BYTES = MAX_EVENT_BYTES // 8
-"""A body of so many bytes has no event that is too large, however its numbers are written."""
+"""Up to this body size no event is too large, however its numbers are written."""
 FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
@@ -50,9 +50,9 @@ class _SentEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 def plain_events(request: EventRequest) -> list[tuple[int, Event]] | None:
-    """The events of a request; None where it has one that needs a closer look."""
+    """The events of a request, or None if one of them needs a closer check."""
     body = request.body
-    # Control characters are in escapes, or delete. Others are not JSON.
+    # Valid JSON has control characters only as escapes, or as DEL.
     if b"\x7f" in body or (b"\\" in body and b"\\" in _USUAL_ESCAPE.sub(b"", body)):
         return None
     try:

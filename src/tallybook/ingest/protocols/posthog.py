@@ -1,6 +1,6 @@
 """PostHog's capture API: /batch, /capture, /e and /i/v0/e, and the newer /i/v1/analytics/events with its verdicts.
 
-docs/posthog.md says what becomes of each field."""
+docs/posthog.md describes how each field is stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ V1_PATH = "/i/v1/analytics/events"
 BATCH_PATH = "/batch"
 CLOCK_HEADER = "posthog-request-timestamp"
 NOT_STORED = ("$identify", "$create_alias", "$merge_dangerously", "$groupidentify", "$set", "$unset")
-"""Events that only say something of users and accounts."""
+"""Events that only describe users and accounts."""
 SAID_OF_USERS = ("$set", "$set_once", "$unset")
 TAKEN_OUT = ("token", "api_key", "distinct_id", "$distinct_id", *SAID_OF_USERS)
 ALIASES = {"$create_alias": False, "$merge_dangerously": True}
@@ -43,7 +43,7 @@ class PosthogProtocol(WireProtocol):
 
     @classmethod
     def decode(cls, request: EventRequest) -> DecodedEvents:
-        """The events of a batch, of a list, or a single one."""
+        """The events of a batch, of a list, or a single event."""
         found = _messages(request)
         if isinstance(found, RequestError):
             return DecodedEvents(error=found)
@@ -61,7 +61,7 @@ class PosthogProtocol(WireProtocol):
 
     @staticmethod
     def key_of(request: EventRequest) -> str | None:
-        """`api_key` or `token`, of the batch, of an event or of its properties."""
+        """The `api_key` or `token` of the batch, of an event, or of its properties."""
         found = objects_of(request)
         for one in found if isinstance(found, list) else ():
             for place in (as_object(one), as_object(as_object(one).get("properties"))):
@@ -71,7 +71,8 @@ class PosthogProtocol(WireProtocol):
 
     @staticmethod
     def answered(request: EventRequest, verdicts: Mapping[str, Any]) -> ProtocolAnswer:
-        """A verdict for each event in version 1; before that the clients take nothing but 200."""
+        """The answer to a request. Version 1 gets a verdict for each event. Clients of earlier versions accept only
+        200."""
         if request.path == V1_PATH:
             return ProtocolAnswer(status=200, body={"results": _results(request, verdicts), **verdicts})
         rejected = verdicts["rejected"]
@@ -92,7 +93,7 @@ class PosthogProtocol(WireProtocol):
 
 
 def _messages(request: EventRequest) -> tuple[list[Any], Any] | RequestError:
-    """(the events of a body, the clock with which it was sent)."""
+    """The events of a body, and the clock time at which it was sent."""
     found = objects_of(request)
     if isinstance(found, RequestError):
         return found
@@ -117,7 +118,7 @@ def _messages(request: EventRequest) -> tuple[list[Any], Any] | RequestError:
 
 
 def _results(request: EventRequest, verdicts: Mapping[str, Any]) -> dict[str, Any]:
-    """By uuid what became of an event."""
+    """The verdict on each event, by uuid."""
     found = _messages(request)
     messages = [] if isinstance(found, RequestError) else found[0]
     ids = [str(as_object(one).get("uuid") or f"#{index}") for index, one in enumerate(messages)]
@@ -139,7 +140,7 @@ def _items(messages: list[Any], sent_at: Any, request: EventRequest) -> Iterator
 
 
 def _message(message: Mapping[str, Any], sent_at: Any, request: EventRequest) -> Iterator[SentItem]:
-    """What one event says."""
+    """The contents of one event."""
     given = message.get("properties")
     properties, name = as_object(given), message.get("event")
     user = first_of(message, "distinct_id", "$distinct_id") or first_of(properties, "distinct_id", "$distinct_id")
@@ -176,7 +177,7 @@ def _message(message: Mapping[str, Any], sent_at: Any, request: EventRequest) ->
 
 
 def _attributes_in(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """What an event says of its user, in the fields of `PUT /v1/users/{id}`."""
+    """The attributes in an event about its user, as the fields of `PUT /v1/users/{id}`."""
     found: dict[str, Any] = {}
     for field, name in (("attributes", "$set"), ("set_once", "$set_once"), ("unset", "$unset")):
         given = properties.get(name) or message.get(name)

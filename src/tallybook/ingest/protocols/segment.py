@@ -1,7 +1,7 @@
-"""Segment's HTTP API, as the SDKs of Segment, RudderStack and Jitsu speak it.
+"""Segment's HTTP API, as used by the SDKs of Segment, RudderStack and Jitsu.
 
-track, page and screen are events; identify and group are attributes of users and accounts; identify and alias link
-ids. docs/segment.md says what becomes of each field."""
+track, page and screen are events; identify and group are attributes of users and accounts; identify and alias link ids.
+docs/segment.md describes how each field is stored."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SegmentProtocol(WireProtocol):
 
     @classmethod
     def decode(cls, request: EventRequest) -> DecodedEvents:
-        """The messages of a call, or of a batch in its order."""
+        """The messages of a call or of a batch, in order."""
         found = objects_of(request)
         if isinstance(found, RequestError):
             return DecodedEvents(error=found)
@@ -72,7 +72,7 @@ class SegmentProtocol(WireProtocol):
 
     @staticmethod
     def key_of(request: EventRequest) -> str | None:
-        """`writeKey`, of the batch or of its first message."""
+        """The `writeKey` of the batch or of its first message."""
         found = objects_of(request)
         for one in found if isinstance(found, list) else ():
             if isinstance(one, dict) and isinstance(key := first_of(one, "writeKey", "write_key"), str):
@@ -81,7 +81,8 @@ class SegmentProtocol(WireProtocol):
 
     @staticmethod
     def answered(request: EventRequest, verdicts: Mapping[str, Any]) -> ProtocolAnswer:
-        """A batch is 200 with verdicts: after a 400 the SDKs drop all of it. A single call that is rejected is 400."""
+        """The answer to a request. A batch gets 200 with verdicts, because the SDKs drop a whole batch after a 400. A
+        rejected single call gets 400."""
         rejected = verdicts["rejected"]
         kept = sum(verdicts.get(name, 0) for name in ("stored", "duplicates", "changed", "linked"))
         if request.path not in BATCHES and rejected and not kept:
@@ -92,7 +93,7 @@ class SegmentProtocol(WireProtocol):
 
     @staticmethod
     def refused(request: EventRequest, error: RequestError) -> ProtocolAnswer:
-        """`code` and `message` are what the SDKs read."""
+        """The answer to a refused request. The SDKs read `code` and `message`."""
         return ProtocolAnswer(status=error.status, body={"success": False, **error.as_json()})
 
 
@@ -102,7 +103,7 @@ def _call(path: str) -> str:
 
 
 def _within_batch(message: Any, context: Mapping[str, Any]) -> Any:
-    """A message of a batch, with the context that the batch has for all of them."""
+    """A message of a batch, with the context that applies to the whole batch."""
     if not context or not isinstance(message, dict):
         return message
     return {**message, "context": {**context, **as_object(message.get("context"))}}
@@ -118,7 +119,7 @@ def _items(messages: list[Any], sent_at: Any) -> Iterator[tuple[int, SentItem]]:
 
 
 def _message(message: Mapping[str, Any], sent_at: Any) -> Iterator[SentItem]:
-    """What one message says."""
+    """The contents of one message."""
     call = message.get("type")
     sent_at = _clock(message, sent_at)
     if call in EVENT_CALLS:
@@ -190,12 +191,13 @@ def _group(message: Mapping[str, Any], sent_at: Any) -> Iterator[SentItem]:
 
 
 def _time(message: Mapping[str, Any]) -> Any:
-    """What the caller gave, else when the SDK was called."""
+    """The time that the caller gave, or else the time of the SDK call."""
     return first_of(message, "timestamp", "originalTimestamp", "original_timestamp")
 
 
 def _clock(message: Mapping[str, Any], sent_at: Any) -> Any:
-    """The sender's clock, unless the time is not from it: the caller gave another one than that of the call."""
+    """The sender's clock. None if the caller gave a time other than that of the call, because that time is not from the
+    sender's clock."""
     called, given = first_of(message, "originalTimestamp", "original_timestamp"), message.get("timestamp")
     is_own = called is not None and given not in (None, "", called)
     return None if is_own else first_of(message, "sentAt", "sent_at") or sent_at
@@ -206,6 +208,6 @@ def _user(message: Mapping[str, Any]) -> Any:
 
 
 def _account(message: Mapping[str, Any]) -> Any:
-    """The account that an SDK knows a user is in."""
+    """The account that the SDK knows for a user."""
     context = as_object(message.get("context"))
     return first_of(message, "groupId", "group_id") or first_of(context, "groupId", "group_id")

@@ -1,6 +1,7 @@
-"""Tallybook's own protocol: an event as JSON, a list of them, or one on each line; and daily values.
+"""Tallybook's own protocol: an event as JSON, a list of events, or one event per line; and daily values.
 
-Decoding is pure and never raises: what cannot be read is the request's error, or the rejection of one event."""
+Decoding is pure and never raises. What cannot be read becomes the error of the request or the rejection of one
+event."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class RejectedEvent(Exception):
-    """Why an event cannot be stored."""
+    """The reason why an event cannot be stored."""
 
     def __init__(self, code: str, reason: str, field: str = "") -> None:
         self.code, self.reason, self.field = code, reason, field
@@ -60,7 +61,7 @@ class TallybookProtocol:
 
     @staticmethod
     def text_of(request: EventRequest, index: int) -> str | None:
-        """The text of one event of a request as it was sent; None where it has no such event."""
+        """The text of one event of a request as it was sent, or None if the request has no such event."""
         text = request.body.decode(errors="replace").strip(" \t\r\n")
         try:
             json.loads(text, parse_int=str)
@@ -71,7 +72,7 @@ class TallybookProtocol:
 
 
 def _closely_decoded(request: EventRequest) -> DecodedEvents:
-    """The same, one value after the other."""
+    """Decode a request like `decode`, one value after the other."""
     found = body_values(request.body)
     if isinstance(found, RequestError):
         return DecodedEvents(error=found)
@@ -131,7 +132,7 @@ def _shown_id(value: Any) -> str | None:
 
 
 def read_event(raw: Mapping[str, Any], request: EventRequest) -> Event:
-    """An event of the fields of this protocol. Raises RejectedEvent."""
+    """The event with these fields of this protocol. Raises RejectedEvent."""
     _known(raw, EVENT_FIELDS)
     limits = request.rules.limits
     return Event(
@@ -145,7 +146,7 @@ def read_event(raw: Mapping[str, Any], request: EventRequest) -> Event:
 
 
 def _value(raw: Mapping[str, Any], request: EventRequest) -> Event:
-    """A daily value: `value` is a property of that name, dimensions are properties too."""
+    """The event for a daily value. `value` becomes a property of that name, and dimensions become properties too."""
     _known(raw, VALUE_FIELDS)
     limits = request.rules.limits
     if ("value" in raw) == ("properties" in raw):
@@ -168,7 +169,7 @@ def _value(raw: Mapping[str, Any], request: EventRequest) -> Event:
 
 
 def _as_text(value: Any) -> Any:
-    """A dimension's value as text: numbers are what is measured."""
+    """A dimension's value as text, because a number would count as a measured value."""
     return json.dumps(value) if isinstance(value, int | float) else value
 
 
@@ -194,8 +195,8 @@ def _name(raw: Mapping[str, Any], limits: EventLimits) -> str:
 
 
 def read_identity(raw: Mapping[str, Any], field: str, limits: EventLimits) -> str | None:
-    """A user, account or id: text, or an integer, which is the same as its digits. Empty text is none. Raises
-    RejectedEvent."""
+    """A user, account or id. It is a text, or an integer, which equals the text of its digits. Empty text counts as
+    missing. Raises RejectedEvent."""
     found = raw.get(field)
     if found is None or found == "":
         return None
@@ -211,7 +212,7 @@ def read_identity(raw: Mapping[str, Any], field: str, limits: EventLimits) -> st
 
 
 def read_time(value: Any, request: EventRequest) -> datetime | None:
-    """The instant of a text, in UTC. Raises RejectedEvent."""
+    """The instant in a text, in UTC. Raises RejectedEvent."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -231,7 +232,7 @@ def read_time(value: Any, request: EventRequest) -> datetime | None:
 
 
 def _read_time(value: str) -> datetime:
-    """Raises ValueError."""
+    """The instant in a text. Raises ValueError."""
     try:
         return msgspec.convert(value, datetime)
     except msgspec.ValidationError:
@@ -284,7 +285,7 @@ def _properties(value: Any, limits: EventLimits, field: str = "properties") -> d
 
 
 def _checked(value: Any, path: str, depth: int, limits: EventLimits) -> int:
-    """How many values there are below `value`. Raises RejectedEvent for one that cannot be stored."""
+    """The number of values below `value`. Raises RejectedEvent for a value that cannot be stored."""
     if isinstance(value, str):
         _check_text(value, path, limits)
     elif isinstance(value, NoNumber) or (isinstance(value, int) and abs(value) > MAX_INTEGER):

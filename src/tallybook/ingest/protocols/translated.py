@@ -1,5 +1,5 @@
-"""What protocols of others have in common: their messages become events, changes of attributes and links between ids,
-and every one of them is checked as Tallybook's own protocol checks it."""
+"""The common part of other vendors' protocols. Their messages become events, changes of attributes and links between
+ids, and each is checked as Tallybook's own protocol checks it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from tallybook.ingest.protocols.tallybook import RejectedEvent, read_event, read
 from tallybook.storage import stamp_of
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""A sender's clock that is further off than this is corrected, where it is sent. Less is the time that bytes need."""
+"""A sender's clock is corrected if it differs by more than this. Smaller differences are transmission time."""
 SENT_TIME = "sent_time"
-"""The property with the time as it was sent, of an event whose time was corrected."""
+"""The property with the time as sent, for an event whose time was corrected."""
 NO_IDS = frozenset(
     (
         *("0", "-1", "null", "undefined", "none", "nil", "nan", "true", "false", "[object object]", "[]", "{}"),
@@ -38,14 +38,14 @@ NO_IDS = frozenset(
         *("00000000-0000-0000-0000-000000000000", "unidentified", "n/a", "na"),
     )
 )
-"""Ids, in lower case, that many senders give to people whom they do not know. They are never linked."""
+"""Ids, in lower case, that many senders give to unknown people. They are never linked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SentEvent:
-    """An event of another protocol in the fields of our own. `sent_at` is the sender's clock, where it sends it.
+    """An event of another protocol, in our own fields. `sent_at` is the sender's clock, if it sends one.
 
-    `context` goes to a property where it can be stored, and is left out where it cannot."""
+    `context` becomes a property if it can be stored. Otherwise it is left out."""
 
     fields: Mapping[str, Any]
     sent_at: Any = None
@@ -54,7 +54,8 @@ class SentEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class SentEntity:
-    """A change of a user or an account. `body` is what `PUT /v1/users/{id}` takes; `account` is the user's."""
+    """A change of a user or an account. `body` is in the format of `PUT /v1/users/{id}`. `account` is the user's
+    account."""
 
     kind: str
     id: Any
@@ -65,7 +66,7 @@ class SentEntity:
 
 @dataclass(frozen=True, kw_only=True)
 class SentLink:
-    """Two ids are one user."""
+    """A statement that two ids are one user."""
 
     alias: Any
     user: Any
@@ -86,7 +87,7 @@ SentItem = SentEvent | SentEntity | SentLink | Unreadable
 
 
 def decode_items(items: Iterable[tuple[int, SentItem]], request: EventRequest) -> DecodedEvents:
-    """What the messages of a request say; each comes with its place in the request."""
+    """Decode the messages of a request. Each comes with its index in the request."""
     made = _Decoding(request)
     for index, item in items:
         try:
@@ -118,7 +119,7 @@ class _Decoding:
         self.rejected.append(Rejection(index=index, code=code, reason=reason, field=field, id=id_))
 
     def add(self, index: int, item: SentItem) -> None:
-        """Raises RejectedEvent."""
+        """Add an item. Raises RejectedEvent."""
         if isinstance(item, Unreadable):
             raise RejectedEvent(item.code, item.reason, item.field)
         if isinstance(item, SentEvent):
@@ -160,7 +161,7 @@ class _Decoding:
         if message is None and at is not None:
             message = self._made_id(item, entity)
         body = {**{name: _storable(value) for name, value in item.body.items()}, "time": at, "id": message}
-        # Reads the time as events do, so that one setting decides what a time without a zone means.
+        # Reads the time as for events, so that one setting decides what a time without a zone means.
         time = read_time(at, request)
         body["time"] = None if time is None else time.isoformat()
         found = decode_changes(entity, body, request.received, now=request.now)
@@ -174,14 +175,14 @@ class _Decoding:
             self.changes.append((index, EntityChange(kind=ACCOUNTS, id=account, changes=(), message=message)))
 
     def _made_id(self, item: SentEntity, entity: str) -> str:
-        """An id for a message without one that has a time: the same request sent again has the same ids."""
+        """An id for a message that has a time and no id. The same request sent again gets the same ids."""
         said = json.dumps([item.kind, entity, item.body, item.account], sort_keys=True, default=str)
         content = hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         self.said[content] += 1
         return f"{content} {self.said[content]}"
 
     def _account_change(self, account: str | None, time: datetime | None, message: str | None) -> list[AttributeChange]:
-        """The account of a user is an attribute that only the database or a protocol sets."""
+        """The change of a user's account. This attribute is set only by the database or by a protocol."""
         if account is None:
             return []
         received = self.request.received
@@ -210,8 +211,8 @@ class _Decoding:
 
 
 def corrected(time: Any, sent_at: Any, request: EventRequest) -> tuple[Any, str | None]:
-    """(the time, the time as it was sent where it was corrected by the sender's clock). What cannot be read stays as it
-    is: whoever stores it rejects it."""
+    """The corrected time, and the time as sent if the sender's clock corrected it. A time that cannot be read is
+    returned unchanged, and is rejected when it is stored."""
     at = instant_of(time, request)
     if at is None:
         return (time if time != "" else None), None
@@ -226,15 +227,15 @@ def corrected(time: Any, sent_at: Any, request: EventRequest) -> tuple[Any, str 
 
 
 def instant_of(value: Any, request: EventRequest) -> datetime | None:
-    """The instant of a text with a zone, or of a number of seconds, milli-, micro- or nanoseconds since 1970,
-    recognized by its size. None for what is none."""
+    """The instant of a text with a zone, or of a number of seconds, milli-, micro- or nanoseconds since 1970. The unit
+    is recognized by the size. None for other values."""
     if isinstance(value, str):
         text = value.strip()
         try:
             number = float(text)
         except ValueError:
             try:
-                # The limit of the future is for the corrected time.
+                # The limit on future times applies to the corrected time.
                 return read_time(text, replace(request, now=_LAST))
             except (RejectedEvent, OverflowError):
                 return None
@@ -249,7 +250,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _of_epoch(number: float) -> datetime | None:
-    """Seconds until the year 5138, then finer units: a number of milliseconds is that large since 1973."""
+    """The instant of a number. Numbers up to the year 5138 in seconds are seconds; larger ones are finer units.
+    Milliseconds since 1970 are that large from 1973 on."""
     if number != number or abs(number) > 1e20:
         return None
     for limit, unit in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9)):
@@ -266,7 +268,7 @@ def _text(at: datetime) -> str:
 
 
 def _storable(value: Any) -> Any:
-    """Attributes with lists as JSON text: an attribute is one value."""
+    """Attributes with lists as JSON text, because an attribute is one value."""
     if isinstance(value, Mapping):
         return {str(name): _as_attribute(inner) for name, inner in value.items()}
     return value

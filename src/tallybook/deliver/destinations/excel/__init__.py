@@ -1,1 +1,1 @@
-"""Excel workbooks: new files, and workbooks of people brought up to date in place."""
+"""Excel workbooks: writes new files, and updates people's workbooks in place."""

@@ -1,4 +1,4 @@
-"""Workbooks: made by `xlsx`, and brought up to date in place by `workbooks`."""
+"""The Excel destination. `xlsx` creates workbooks, and `workbooks` updates them in place."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _with_front(
     grids: list[tuple[WorkbookPlace, Grid]],
     name: str,
 ) -> bytes | None:
-    """The workbook brought up to date, with an overview and charts where the delivery makes it or has made it."""
+    """The updated workbook. It has an overview and charts if this delivery creates or created it."""
     from tallybook.deliver.destinations.excel.new import front
     from tallybook.deliver.destinations.excel.new.pages import CHART_DATA, CHARTS
     from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace, updated

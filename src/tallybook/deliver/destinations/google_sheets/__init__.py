@@ -1,1 +1,1 @@
-"""Deliveries to a tab of a Google Sheet, updated cell by cell, whatever people changed meanwhile."""
+"""Delivers to a tab of a Google Sheet, updating it cell by cell, whatever people changed in the meantime."""

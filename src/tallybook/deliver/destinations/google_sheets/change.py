@@ -1,7 +1,7 @@
 """The changes that make a tab match a grid. Pure: a `Grid` and a `Tab` in, a `TabChange` out.
 
-Rows are found by their key (period and dimensions), columns by their field. Rows and columns of people are never
-written to, and move only to make room."""
+Rows are found by their key (period and dimensions), and columns by their field. Rows and columns that belong to people
+are never written to. They move only to make room."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Before = Mapping[tuple[Key, str], Cell]
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """The window of a record. It begins with the period `since`; the grid may have older ones. `then`: the answer of
-    the last delivery for these; None if unknown."""
+    """The window of a record. It begins with the period `since`; the grid may have older periods. `then`: the answer of
+    the last delivery for the older periods, or None if unknown."""
 
     since: date
     then: Before | None = None
 
     def leaves(self, field: Field, line: Line, where: tuple[Key, str], new: Cell) -> bool:
-        """Whether a cell of an older period stays unchanged. If the last delivery is unknown, values that the book
-        does not have delete nothing."""
+        """Whether a cell of an older period stays unchanged. If the last delivery is unknown, a value that the book
+        lacks deletes nothing."""
         day = field.day or line.values[0]
         if not isinstance(day, date) or day >= self.since:
             return False
@@ -51,13 +51,13 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True)
 class Stray:
-    """A row of ours whose key a person edited: the heading of that column, and the cell as it is."""
+    """A row of ours whose key a person edited: the heading of the edited column, and its current cell."""
 
     row: int
     what: str
     cell: Cell
     key: Key | None = None
-    """The key of its numbers, if known."""
+    """The key of the row's numbers, if known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class TabChange:
     gone_rows: tuple[int, ...] = ()
     gone_columns: tuple[int, ...] = ()
     twice: tuple[int, ...] = ()
-    """Rows with the key of another row: copies of people, left unchanged."""
+    """Rows with the key of another row. They are copies made by people, and are left unchanged."""
     strays: tuple[Stray, ...] = ()
     """Rows of ours whose key a person changed."""
 
@@ -95,7 +95,7 @@ class TabChange:
 
     @property
     def size(self) -> tuple[int, int]:
-        """The (rows, columns) of the grid afterwards, before deletions."""
+        """The (rows, columns) of the tab after the change, before deletions."""
         tab, row, column = self.tab, self.last_row + 1, self.last_column + 1
         rows = row + len(self.lines) + self.headings
         columns = column + len(self.fields)
@@ -131,8 +131,7 @@ def plan(
     window: Window | None = None,
 ) -> TabChange:
     """The smallest change that makes the tab match. Without `before`, the last delivery, a correction cannot be
-    distinguished from an edit of a person. For periods before the `window` only missing and changed values are
-    written.
+    distinguished from a person's edit. For periods before the `window` only missing and changed values are written.
 
     Raises DestinationRefused if a key column is missing, or cells of ours are merged."""
     fields = tuple(field for field in grid.fields if field.id not in tab.places)
@@ -161,7 +160,8 @@ def plan(
 
 
 def _by_key(grid: Grid) -> dict[Key, Line]:
-    """The lines by their keys. Raises DestinationRefused if two lines have one key, because a number would be lost."""
+    """The lines by their keys. Raises DestinationRefused if two lines have the same key, because a number would be
+    lost."""
     lines = {key_of(line): line for line in grid.lines}
     if len(lines) != len(grid.lines):
         keys = [key_of(line) for line in grid.lines]
@@ -174,7 +174,7 @@ def _by_key(grid: Grid) -> dict[Key, Line]:
 
 
 def divided(grid: Grid, tab: Tab) -> tuple[Grid, Grid]:
-    """(the lines that have a row in the tab, the others)."""
+    """The lines that have a row in the tab, and the other lines."""
     rows = rows_of(grid, tab).ours
     here = tuple(line for line in grid.lines if key_of(line) in rows)
     rest = tuple(line for line in grid.lines if key_of(line) not in rows)
@@ -198,7 +198,7 @@ def values_of(grid: Grid) -> Before:
 
 
 def _edited_keys(grid: Grid, tab: Tab, rows: TabRows) -> list[Written]:
-    """Key cells that a person wrote in another form."""
+    """Key cells that a person rewrote in another form."""
     return [
         Written(row=row, field=field.id, key=key, old=tab.cell(row, tab.places[field.id]), new=cell, by_hand=True)
         for row, key in rows.edited.items()
@@ -208,7 +208,8 @@ def _edited_keys(grid: Grid, tab: Tab, rows: TabRows) -> list[Written]:
 
 
 def _stray(grid: Grid, tab: Tab, row: int, key: Key | None) -> Stray:
-    """The stray row with the first key cell that matches no line, or another line than its numbers."""
+    """The stray row, with the first key cell that matches no line, or that matches a line other than the one of its
+    numbers."""
     fields = key_fields(grid)
     cells = [tab.cell(row, tab.places[field.id]) for field in fields]
     lines = [key] if key is not None else [key_of(line) for line in grid.lines]

@@ -27,7 +27,7 @@ DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365, "all": 365
 def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
     """Update the tab, or only report differences.
 
-    Raises DestinationError. What was written until then is complete, and the next delivery continues."""
+    Raises DestinationError. Everything written until then is complete, and the next delivery continues from there."""
     delivery, mode, previous = task.delivery, task.mode, task.previous()
     rows, totals = split_totals(task.result)
     then, totals_then = split_totals(previous) if previous is not None else (None, None)
@@ -54,7 +54,7 @@ def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
 
 
 def _rows(result: Result, since: date | None, outcomes: list[SheetOutcome]) -> int:
-    """The number of delivered rows: those of the window, and earlier ones that were missing."""
+    """The number of delivered rows: those of the window, and earlier rows that were missing."""
     if since is None:
         return len(result.data)
     window = sum(not isinstance(row["period"], date) or row["period"] >= since for row in result.data)
@@ -66,7 +66,7 @@ def _is_day(cell: Cell) -> bool:
 
 
 def api_of(task: DeliveryTask) -> Api:
-    """The service, with the credentials of the environment or of the user."""
+    """The service, with credentials from the environment or from the user."""
     address = task.options["api"]
     if address not in task.services:
         task.services[address] = _opened(address, task)
@@ -168,7 +168,7 @@ def _hints(outcomes: list[SheetOutcome]) -> list[str]:
 
 
 def _stray(stray: Stray) -> str:
-    """ "row 4 was ours: its day was changed to '3 Jan, launch'"."""
+    """The message for a stray row: "row 4 was ours: its day was changed to '3 Jan, launch'"."""
     if stray.key is not None:
         whose = " ".join("–" if part is None else str(part) for part in stray.key)
         return f"row {stray.row + 1} was ours, of {whose}: its {stray.what} was changed to {stray.cell!r}"
@@ -198,7 +198,7 @@ def _onward(outcome: SheetOutcome) -> str:
 
 
 def _full(outcome: SheetOutcome, growth: float, task: DeliveryTask) -> list[str]:
-    """The sentence on when a document that grows by this many cells a day will be full, if that is within
+    """The sentence that says when a document will be full if it grows by this many cells a day. Only if that is within
     FORECAST_DAYS."""
     days = outcome.left / growth if growth else FORECAST_DAYS
     if days >= FORECAST_DAYS:

@@ -1,11 +1,11 @@
 """Updates a tab of a Google Sheet: reads its content and writes the differences in atomic batches.
 
-Only the document itself remembers the last delivery, so a delivery can be killed at any point: the next one reads, and
-writes what is missing. Every batch has a stamp with an id made from the number of the batch before, and ids are unique
-in a document. If two batches were made from the same state, only one is applied.
+The last delivery is recorded only in the document itself. So a delivery can be killed at any point, and the next one
+reads the document and writes what is missing. Every batch has a stamp with an id made from the number of the batch
+before, and ids are unique in a document. If two batches were made from the same state, only one is applied.
 
-A full document is continued by another one, which it names. Existing rows stay and are corrected there; new rows go
-to the last document."""
+A full document names another document that continues it. Existing rows stay where they are and are corrected there; new
+rows go to the last document."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ if TYPE_CHECKING:
     from tallybook.sheets import Api
 
 CELLS_AT_ONCE = 40_000
-"""Bytes of one batch: about 2 MB, the maximum that Google recommends."""
+"""Maximum number of cells in one batch: about 2 MB, the maximum that Google recommends."""
 TURNS = 400
-"""Batches of one delivery: more than enough to fill a document."""
+"""Maximum number of batches in one delivery. It is more than enough to fill a document."""
 STAMPS_KEPT = 8
 NEW = "a new document"
 ROWS, COLUMNS = 1000, 26
-"""The minimum rows and columns of a new tab, as Google creates one: room for people."""
+"""The minimum rows and columns of a new tab, the same as in Google's own new tabs, so that people have room."""
 NEW_CELLS = ROWS * COLUMNS
-"""Cells of a new document: those of the tab that Google creates in it."""
+"""Number of cells of a new document: those of the tab that Google creates in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,47 +75,47 @@ class TabPlace:
     mode: str = HISTORY
     policy: str = RESTORE
     notes: str = ""
-    """The note of a corrected cell about its old value; empty for no note."""
+    """The note for a corrected cell, about its old value. Empty for no note."""
 
 
 @dataclass(kw_only=True)
 class SheetOutcome:
-    """What a delivery did in a document, or would do."""
+    """What a delivery changed in a document, or would change."""
 
     document: str = ""
     tab: str = ""
     made: bool = False
     renamed: str = ""
-    """The new title of the tab, if its declared title changed."""
+    """The new title of the tab, if people renamed it."""
     columns: list[str] = field(default_factory=list)
-    """New columns, by their field."""
+    """The fields of new columns."""
     added: list[Key] = field(default_factory=list)
     corrected: list[Written] = field(default_factory=list)
     kept: list[Written] = field(default_factory=list)
     removed: list[Key] = field(default_factory=list)
-    """The keys of rows that the delivery no longer has."""
+    """The keys of removed rows, which the delivery no longer has."""
     removed_columns: int = 0
     headings: bool = False
     """Whether missing headings were written."""
     twice: list[int] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     begun: bool = False
-    """Whether there were rows of ours."""
+    """Whether the tab already had rows of ours."""
     cells: int = 0
-    """Cells of the whole document, afterwards."""
+    """Number of cells of the whole document after the delivery."""
     left: int = 0
-    """Free cells: those that the document can still add, and those of our tab below the last row."""
+    """Number of free cells: those that can still be added to the document, and those of our tab below its last row."""
     growth: int = 0
-    """Cells that one period adds: its rows, as wide as the tab."""
+    """Number of cells that one period adds: its rows, as wide as the tab."""
     onward: str = ""
-    """The document that continues this one; `NEW` for one that would be created."""
+    """The document that continues this one. `NEW` if it would have to be created."""
     full_now: bool = False
-    """Whether it is continued there since this delivery."""
+    """Whether this delivery started the continuing document."""
     lacking: list[str] = field(default_factory=list)
     """Fields without a column, because the document is full."""
 
     def say(self, *, onward: str, full_now: bool, lacking: list[str], begun: bool, renamed: str) -> None:
-        """The state of the document when it was last read."""
+        """Record the state of the document when it was last read."""
         self.onward, self.full_now, self.lacking = onward, full_now, lacking
         self.begun, self.renamed = self.begun or begun, renamed
 
@@ -134,11 +134,11 @@ def bring_up_to_date(
     window: Window | None = None,
     dry_run: bool = False,
 ) -> list[SheetOutcome]:
-    """Update the tab of a document, and of the documents that continue it. `before`: the last delivery. Of periods
-    before the `window` the tab gets those that it lacks since its own first period, and changed ones.
+    """Update the tab of a document, and of the documents that continue it. `before`: the last delivery. For periods
+    before the `window`, the tab gets only changed periods, and those that it lacks since its own first period.
 
-    Raises DestinationError: nothing of the current batch was written, or (OutcomeUnknown) that is unknown, and the next
-    delivery finds out."""
+    Raises DestinationError. Nothing of the current batch was written. With OutcomeUnknown it is unknown whether it was
+    written, and the next delivery finds out."""
     outcomes: list[SheetOutcome] = []
     while True:
         trim = None if window is None or any(outcome.begun for outcome in outcomes) else window.since
@@ -169,8 +169,8 @@ def _one_document(
     trim: date | None,
     dry_run: bool,
 ) -> tuple[SheetOutcome, Grid | None]:
-    """(the outcome, the lines for the document that continues it). `trim`: the first period of the window, for the
-    first document with rows of ours."""
+    """The outcome, and the lines for the document that continues this one. `trim`: the first period of the window, for
+    the first document with rows of ours."""
     first: SheetOutcome | None = None
     full_now = False
     for _ in range(TURNS):
@@ -206,7 +206,7 @@ def _one_document(
         try:
             api.batch_update(place.document, [*requests, *old], stamp)
         except Overtaken:
-            continue  # by a batch of ours that came late, or of another process: read again
+            continue  # A late batch of ours or another process changed the tab, so read it again.
         if part is change:
             return outcome, rest
     raise DestinationUnavailable(
@@ -223,7 +223,7 @@ def _passed_on(place: TabPlace, tab: Tab, onward: str, begun: date | None, *, fu
 
 
 def _tab(api: Api, overview: Json, place: TabPlace, grid: Grid) -> tuple[Tab, bool, bool]:
-    """(the tab, existing or new; whether it must be created; whether it is an empty one of a person)."""
+    """The existing or new tab, whether it must be created, and whether it is an empty tab of a person."""
     ours = tab_of(overview, place.owner)
     named = titled(overview, place.tab)
     theirs = None if ours else named
@@ -269,8 +269,8 @@ def _wanted(change: TabChange, *, made: bool) -> int:
 
 
 def _refuse_what_no_other_could_hold(overview: Json, change: TabChange, place: TabPlace, *, made: bool) -> None:
-    """Raise DestinationRefused if the rest does not fit: only the rows of a history can continue in one more
-    document."""
+    """Raise DestinationRefused if the rest does not fit, and cannot be continued. Only the rows of a history can
+    continue in another document."""
     wanted, rows = _wanted(change, made=made), len(change.lines) + 1
     alone = max(ROWS, rows) * max(COLUMNS, len(change.grid.fields))
     if place.mode == HISTORY and change.grid.layout != "across" and change.lines and alone + NEW_CELLS <= MAX_CELLS:
@@ -283,7 +283,7 @@ def _refuse_what_no_other_could_hold(overview: Json, change: TabChange, place: T
 
 
 def _next_stamp(place: TabPlace, tab: Tab, requests: Sequence[Json]) -> tuple[Stamp, list[Json]]:
-    """The stamp of the next batch, and the requests that delete the oldest one."""
+    """The stamp of the next batch, and the requests that delete the oldest stamp."""
     number = 1 + max((batch.number for batch in tab.stamps), default=0)
     token = hashlib.blake2b(json.dumps(list(requests), sort_keys=True).encode(), digest_size=8).hexdigest()
     own = metadata_id(place.document, place.owner, tab.id, number)
@@ -333,7 +333,7 @@ def _outcome(change: TabChange, overview: Json, place: TabPlace, *, made: bool) 
     )
 
 
-# Messages show days as days, never as the numbers that a sheet makes of them.
+# Messages show days as days, never as the numbers that a sheet stores for them.
 
 
 def _readable(line: Line) -> Key:
@@ -359,7 +359,7 @@ def _key_in_words(key: Key, grid: Grid) -> Key:
 
 
 def _shown(cell: Cell, field: Field) -> Cell:
-    """A day in the period field as people write it; other cells unchanged."""
+    """A cell for messages: a day in the period field as text, any other cell unchanged."""
     if field.kind != PERIOD or not isinstance(cell, float) or not 0 <= cell < 2_958_466:
         return cell
     moment = datetime.combine(DAY_0, time()) + timedelta(days=cell)

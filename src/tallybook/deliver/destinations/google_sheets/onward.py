@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def continue_elsewhere(api: Api, overview: Json, document: str) -> None:
     """Create a document, and write its id into the full one.
 
-    If killed between the two, an unused empty document remains in the Drive.
+    If the process is killed between these two steps, an unused empty document remains in the Drive.
 
-    Raises DestinationRefused, with the steps to do by hand, if the keys cannot create documents."""
+    Raises DestinationRefused, with the manual steps, if the keys cannot create documents."""
     said = overview.get("properties", {})
     try:
         made = api.create(_following(str(said.get("title", ""))), like=said)
@@ -32,9 +32,10 @@ def continue_elsewhere(api: Api, overview: Json, document: str) -> None:
 
 
 def name(api: Api, document: str, following: str) -> str:
-    """Write into a document which one continues it, unless it has one already. Returns the id that it has then."""
+    """Record in a document which document continues it, unless it already names one. Returns the id of the document
+    that it names."""
     try:
-        # The entry is the stamp: of two that name a document for this one, the first is believed.
+        # The entry acts as the stamp: if two processes name a document, the first entry counts.
         api.batch_update(document, [], Stamp(id=metadata_id(document, NEXT), key=NEXT, value=following))
     except Overtaken:
         return next_of(api.read(document, fields=OVERVIEW))
@@ -42,6 +43,6 @@ def name(api: Api, document: str, following: str) -> str:
 
 
 def _following(title: str) -> str:
-    """ "Metrics", "Metrics 2", "Metrics 3"."""
+    """The title of the next document: "Metrics", "Metrics 2", "Metrics 3"."""
     numbered = re.fullmatch(r"(.*\S) (\d{1,4})", title)
     return f"{numbered[1]} {int(numbered[2]) + 1}" if numbered else f"{title} 2"

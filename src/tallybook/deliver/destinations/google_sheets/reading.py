@@ -1,4 +1,4 @@
-"""Reads the part of a tab that a delivery needs: a small tab completely, of a large one the relevant rows."""
+"""Reads the part of a tab that a delivery needs: a small tab completely, a large tab only in its relevant rows."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from tallybook.sheets import Api
 
 WHOLE = 400_000
-"""Cells up to which a tab is read at once: some 20 MB. Google does not answer for ten million."""
+"""Maximum number of cells of a tab that is read at once: about 20 MB. Google does not answer a request for ten million
+cells."""
 AREAS = 40
-"""Ranges of rows in one request."""
+"""Maximum number of row ranges in one request."""
 TRIES = 5
 UNKNOWN_ROWS = 500
-"""Rows with unknown keys that are read completely, because they may have been ours."""
+"""Maximum number of rows with unknown keys that are read completely, because they may have been ours."""
 
 
 def look(api: Api, document: str, sheet: Json, grid: Grid, *, locale: str = "") -> Tab:
-    """The tab of an overview, in a document of that locale. Of a large tab: all keys, the headings, the rows of the
-    grid, and the positions of new rows and columns."""
+    """The tab in an overview, of a document with that locale. Of a large tab, it has all keys, the headings, the rows
+    of the grid, and the positions of new rows and columns."""
     properties = sheet["properties"]
     tab_id, size = int(properties["sheetId"]), properties.get("gridProperties", {})
     if int(size.get("rowCount", 0)) * int(size.get("columnCount", 0)) > WHOLE:
@@ -39,8 +40,8 @@ def look(api: Api, document: str, sheet: Json, grid: Grid, *, locale: str = "") 
 
 
 def _keys_and_rows(api: Api, document: str, tab_id: int, grid: Grid) -> Tab | None:
-    """The tab, or None if it must be read completely: it has no headings of ours, or rows moved between two
-    requests."""
+    """The tab, or None if it must be read completely, because it has no headings of ours or because rows moved between
+    two requests."""
     keys = [field.id for field in key_fields(grid)]
     marks = [_marked(tab_id, HEADER), *(_marked(tab_id, COLUMN, name) for name in keys)]
     first = api.read(document, fields=CONTENT, ranges=marks)
@@ -70,7 +71,7 @@ def _areas(tab: Tab, grid: Grid) -> list[Json]:
     rows = {*found.ours.values(), *found.unknown[:UNKNOWN_ROWS]}
     last = max(found.last, tab.header or 0)
     new = len(grid.lines) - len(found.ours)
-    # The two rows above new ones show which formulas of people go on in them.
+    # The two rows above new rows show which formulas of people continue in them.
     rows |= {row for row in (last - 1, last) if row > (tab.header or 0)}
     rows |= set(range(last + 1, min(last + 1 + new, tab.rows)))
     areas: list[Json] = [{"startRowIndex": first, "endRowIndex": behind} for first, behind in _spans(rows)]
@@ -80,7 +81,7 @@ def _areas(tab: Tab, grid: Grid) -> list[Json]:
 
 
 def _spans(rows: Iterable[int]) -> list[tuple[int, int]]:
-    """Half-open ranges that contain all rows: few, separated by the widest gaps."""
+    """A few half-open ranges that contain all rows, separated at the widest gaps."""
     ordered = sorted(rows)
     gaps = sorted((b - a for a, b in pairwise(ordered)), reverse=True)
     widest = max(gaps[AREAS - 1] if len(gaps) >= AREAS else 1, 1)

@@ -1,4 +1,4 @@
-"""The requests of one `spreadsheets.batchUpdate` for a `TabChange`. Pure: sends nothing.
+"""Builds the requests of one `spreadsheets.batchUpdate` for a `TabChange`. Pure: sends nothing.
 
 Every text is a `stringValue` and every number a `numberValue`, so Google parses nothing by locale and nothing becomes a
 formula. https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
@@ -29,8 +29,8 @@ Pattern = Callable[[Column | None, Sequence[Value]], str]
 def requests_of(
     change: TabChange, owner: str, *, title: str, made: bool, adopted: bool = False, pattern: Pattern, notes: str = ""
 ) -> list[Json]:
-    """The requests, in the order in which they are applied. `title`: the declared title of the tab; `made`: it does
-    not exist yet; `adopted`: it is an empty tab of a person; `notes`: the note of corrected cells about the old
+    """The requests, in the order in which Google applies them. `title`: the declared title of the tab. `made`: the tab
+    does not exist yet. `adopted`: it is an empty tab of a person. `notes`: the note for corrected cells about the old
     value, such as "until 2026-03-01"."""
     tab, grid = change.tab, change.grid
     found = [*_tab(tab, f"{owner}#{title}", title, made=made, adopted=adopted)]
@@ -63,7 +63,7 @@ def requests_of(
 
 
 def _tab(tab: Tab, own: str, title: str, *, made: bool, adopted: bool) -> list[Json]:
-    """The mark that the tab is ours, with its declared title."""
+    """The requests that mark the tab as ours, with its declared title."""
     marked = metadata_creation({"sheetId": tab.id}, DELIVERY, own)
     if made:
         return [_sheet(tab), marked]
@@ -91,7 +91,7 @@ def _renamed(tab: Tab, own: str, title: str) -> list[Json]:
 
 
 def _span(tab: Tab, dimension: str, place: int) -> Json:
-    """A row or a column as a location of metadata."""
+    """A row or a column, as a metadata location."""
     return {"dimensionRange": _range(tab, dimension, place, place + 1)}
 
 
@@ -112,7 +112,7 @@ def _delete(tab: Tab, dimension: str, place: int) -> Json:
 
 
 def _room_for_columns(change: TabChange) -> list[Json]:
-    """Insert new columns after our last one; columns of people move to the right."""
+    """Insert new columns after our last column. Columns that belong to people move to the right."""
     tab, first = change.tab, change.last_column + 1
     behind = first + len(change.fields)
     if not change.fields:
@@ -135,7 +135,7 @@ def _moved(change: TabChange, column: int) -> int:
 
 
 def _place_of_headings(change: TabChange) -> int:
-    """The row of the headings: above our first row, or the top of an empty tab."""
+    """The row of the headings: the row above our first row, or the top of an empty tab."""
     first = min((cell.row for cell in change.written), default=None)
     rows = [row for row in range(len(change.tab.cells)) if change.tab.places and change.tab.cells[row]]
     return min([row for row in (first, *rows[:1]) if row is not None], default=0)
@@ -145,7 +145,7 @@ def _place_of_headings(change: TabChange) -> int:
 
 
 def _value(cell: Cell) -> dict[str, Any]:
-    """A CellData with the entered value only."""
+    """A CellData with only the entered value."""
     if cell is None:
         return {}
     kind = "boolValue" if isinstance(cell, bool) else "numberValue" if isinstance(cell, float) else "stringValue"
@@ -158,7 +158,8 @@ def _cells(tab: Tab, row: int, column: int, rows: Sequence[Sequence[Json]], fiel
 
 
 def _runs(fields: Iterable[Field], places: dict[str, int]) -> list[list[Field]]:
-    """The fields in the order of their columns, in groups without a column of people between."""
+    """The fields in the order of their columns, grouped so that no column of a person is between the fields of a
+    group."""
     ordered = sorted(fields, key=lambda field: places[field.id])
     numbered = groupby(enumerate(ordered), key=lambda pair: places[pair[1].id] - pair[0])
     return [[field for _, field in run] for _, run in numbered]
@@ -185,7 +186,8 @@ def _corrections(tab: Tab, cells: Sequence[Written], places: dict[str, int], not
 
 
 def _restored_key(change: TabChange, cell: Written, places: dict[str, int]) -> Json:
-    """A key cell with its format, because a number in a text cell would be shown as a number."""
+    """The request that restores a key cell, with its format, because a number in a text cell would be shown as a
+    number."""
     field = next(field for field in change.grid.fields if field.id == cell.field)
     look = _look(change, field, lambda *_: "") or {}
     fields = "userEnteredValue,userEnteredFormat.numberFormat"
@@ -214,7 +216,7 @@ def _filled(change: TabChange, new: dict[str, int], shifted: int) -> list[Json]:
 def _added(
     change: TabChange, places: dict[str, int], header: int, last: int, *, made: bool, pattern: Pattern
 ) -> list[Json]:
-    """Insert new lines below our last row, with the formats of the row above. Rows of people move down."""
+    """Insert new lines below our last row, with the formats of the row above. Rows that belong to people move down."""
     tab, lines = change.tab, change.lines
     if not lines:
         return []
@@ -253,13 +255,13 @@ def _cell_of(line: Line, place: int) -> Cell:
 
 
 def _continued(tab: Tab, column: int, like: int, first: int, behind: int) -> list[Json]:
-    """The formula of a column of people, with its format, in new rows, as if filled down."""
+    """The requests that continue a person's formula, with its format, in new rows, as if filled down."""
     paste = _looks(tab, like, first, behind, column, column + 1)["copyPaste"]
     return [{"copyPaste": {**paste, "pasteType": kind}} for kind in ("PASTE_FORMAT", "PASTE_FORMULA")]
 
 
 def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) -> Json:
-    """The formats of a row of ours, with changes by people, for the rows first … behind."""
+    """The request that copies the formats of a row of ours, including people's changes, to the rows first … behind."""
     columns = {"sheetId": tab.id, "startColumnIndex": left, "endColumnIndex": right}
     source = columns | {"startRowIndex": like, "endRowIndex": like + 1}
     into = columns | {"startRowIndex": first, "endRowIndex": behind}
@@ -269,7 +271,7 @@ def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) 
 def _look(change: TabChange, field: Field, pattern: Pattern) -> dict[str, Any] | None:
     """The format of the cells of a field; None if each line has its own (layout long)."""
     if field.kind == PERIOD:
-        # A fiscal year or month does not begin where its calendar name says.
+        # The date format would show a calendar period, and a fiscal year or month does not begin with one.
         scope = "day" if change.grid.calendar.moves(change.grid.scope) else change.grid.scope
         return _shown("DATE", PATTERNS.get(scope, "yyyy-mm-dd"))
     if field.kind != NUMBER:

@@ -1,5 +1,4 @@
-"""Finds the rows of a tab that are ours: those of the grid, those that the grid no longer has, and those that people
-changed. Pure."""
+"""Finds our rows in a tab: rows of the grid, rows that the grid no longer has, and rows that people changed. Pure."""
 
 from __future__ import annotations
 
@@ -19,14 +18,14 @@ class TabRows:
     ours: Mapping[Key, int] = field(default_factory=dict)
     """Rows by the keys of the grid."""
     edited: Mapping[int, Key] = field(default_factory=dict)
-    """Rows among them whose key is written in another form."""
+    """Those of our rows whose key is written in another form."""
     twice: tuple[int, ...] = ()
     """Rows with the key of another row."""
     gone: tuple[int, ...] = ()
     """Rows that are or were ours, and that the grid does not have."""
     strays: Mapping[int, Key | None] = field(default_factory=dict)
-    """Rows that were ours, and whose key was changed beyond recognition or to that of another row. With the key of
-    their numbers, if known."""
+    """Rows that were ours, and whose key was changed beyond recognition or to the key of another row. Each with the key
+    of its numbers, if known."""
 
     unknown: tuple[int, ...] = ()
     """All other rows with a value in a key column."""
@@ -51,13 +50,13 @@ def key_fields(grid: Grid) -> tuple[Field, ...]:
 
 
 def _keys_without_lines(grid: Grid) -> int:
-    """The number of key fields of a grid without lines: all before the first number or remark."""
+    """The number of key fields of a grid without lines: all fields before the first number or remark."""
     behind = [i for i, f in enumerate(grid.fields) if f.column is not None or f.day or f.id in ("complete", "value")]
     return min(behind, default=1)
 
 
 def rows_of(grid: Grid, tab: Tab, before: Mapping[tuple[Key, str], Cell] | None = None) -> TabRows:
-    """The rows of ours. With `before`, the last delivery, also those that are known by their numbers only."""
+    """The rows of ours. With `before`, the last delivery, also rows that are recognized only by their numbers."""
     keys = key_fields(grid)
     if any(f.id not in tab.places for f in keys):
         return TabRows()
@@ -101,7 +100,7 @@ def rows_of(grid: Grid, tab: Tab, before: Mapping[tuple[Key, str], Cell] | None 
 
 
 def _is_known(first: Cell, of: Field, firsts: set[Cell]) -> bool:
-    """Whether the first cell of a row is one of ours: a day, or a name of the grid."""
+    """Whether the first cell of a row is one that we write: a day, or a name in the grid."""
     return isinstance(first, float) if of.kind == PERIOD else isinstance(first, str) and first in firsts
 
 
@@ -110,7 +109,7 @@ def _shown(cell: Cell) -> Cell:
 
 
 def _was_ours(tab: Tab, row: int) -> bool:
-    """Whether a row has our yes or no in the column `complete`; nobody else writes there."""
+    """Whether a row has our yes or no in the column `complete`, where nobody else writes."""
     column = tab.places.get("complete")
     cell = None if column is None else tab.cell(row, column)
     return not isinstance(cell, Formula) and cell in ("yes", "no")
@@ -119,7 +118,7 @@ def _was_ours(tab: Tab, row: int) -> bool:
 def _by_numbers(
     grid: Grid, tab: Tab, missing: list[Key], rows: list[int], before: Mapping[tuple[Key, str], Cell]
 ) -> dict[int, Key]:
-    """Rows with exactly the numbers that were delivered in a row that is missing now."""
+    """Rows with exactly the numbers that were delivered in a row that is now missing."""
     fields = [f for f in grid.fields[len(key_fields(grid)) :] if f.id in tab.places and f.id != "complete"]
     held = {tuple(tab.cell(row, tab.places[f.id]) for f in fields): row for row in reversed(rows)}
     found: dict[int, Key] = {}

@@ -1,4 +1,4 @@
-"""A tab of a Google Sheet as it is now: what was entered where, and which places are ours.
+"""The current state of a tab of a Google Sheet: what was entered where, and which places are ours.
 
 Places are known by developer metadata, which stays with its row or column wherever people move it; never by the
 title of the tab, a letter or a heading. Plain values in, a `Tab` out: no request is made here.
@@ -30,7 +30,7 @@ OVERVIEW = (
     "spreadsheetId,properties(title,locale,timeZone),developerMetadata(metadataKey,metadataValue),"
     "sheets(properties(sheetId,title,index,gridProperties),developerMetadata(metadataId,metadataKey,metadataValue))"
 )
-"""The fields to read of a document, to find a tab in it."""
+"""The fields of a document to read, to find a tab in it."""
 CONTENT = (
     "sheets(properties(sheetId,title,index,gridProperties),merges,"
     "developerMetadata(metadataId,metadataKey,metadataValue),"
@@ -38,9 +38,9 @@ CONTENT = (
     "columnMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),"
     "rowData(values(userEnteredValue,effectiveValue))))"
 )
-"""The fields to read of one tab."""
+"""The fields of one tab to read."""
 MAX_CELLS = 10_000_000
-"""In a document: https://support.google.com/drive/answer/37603."""
+"""Google's limit for a document: https://support.google.com/drive/answer/37603."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +54,29 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Tab:
-    """`cells[row][column]` as entered, counted from 0 and cut after the last that is not empty. Of a large tab
-    they are those that a delivery must know."""
+    """`cells[row][column]` as entered, counted from 0. The rows and columns end with the last non-empty cell. Of a
+    large tab, only the cells that a delivery needs."""
 
     id: int
     title: str
     rows: int
     columns: int
-    """The size of its grid."""
+    """The size of the tab's grid."""
     cells: tuple[tuple[Cell, ...], ...] = ()
     places: Mapping[str, int] = field(default_factory=dict)
-    """The columns of ours, by field."""
+    """The column of each of our fields."""
     header: int | None = None
     """The row of the headings."""
     merged: tuple[tuple[int, int, int, int], ...] = ()
     """Merged cells, as half-open ranges (first row, end row, first column, end column)."""
     stamps: tuple[Batch, ...] = ()
-    """In their order."""
+    """The applied batches, in order."""
     mark: int = 0
-    """The id of the mark of its delivery; 0 without one."""
+    """The id of the mark with its delivery; 0 without a mark."""
     declared: str = ""
     """The declared title of the tab when the mark was written."""
     locale: str = ""
-    """The locale of the document, which decides how its people write dates."""
+    """The locale of the document, which decides how dates are written in it."""
 
     def cell(self, row: int, column: int) -> Cell:
         there = self.cells[row] if row < len(self.cells) else ()
@@ -120,7 +120,8 @@ def whose(book: str, delivery: str) -> str:
 
 
 def tab_of(overview: Json, owner: str) -> Json | None:
-    """The tab (a Sheet of the reference) of a delivery, or None. Of a tab and its copy, the older one."""
+    """The tab (a Sheet in the API reference) of a delivery, or None. If there is a copy of the tab, the older of the
+    two."""
     ours = [
         (entry["metadataId"], place)
         for place, sheet in enumerate(overview.get("sheets", ()))
@@ -131,13 +132,13 @@ def tab_of(overview: Json, owner: str) -> Json | None:
 
 
 def owner_of(sheet: Json) -> str:
-    """The delivery that writes a tab; empty for a tab of people."""
+    """The delivery that writes a tab. Empty for a tab that belongs to people."""
     entries = sheet.get("developerMetadata", ())
     return next((_owned(e)[0] for e in entries if e["metadataKey"] == DELIVERY), "")
 
 
 def _owned(entry: Json) -> tuple[str, str]:
-    """(the owner, the declared title) of a mark."""
+    """The owner and the declared title in a mark."""
     owner, _, declared = str(entry.get("metadataValue", "")).rpartition("#")
     return owner, declared
 
@@ -149,19 +150,19 @@ def titled(overview: Json, title: str) -> Json | None:
 
 
 def cells_of(overview: Json) -> int:
-    """The number of cells in the grids of all tabs, filled or not: these count."""
+    """The number of cells in the grids of all tabs. Empty cells count too."""
     grids = [sheet["properties"].get("gridProperties", {}) for sheet in overview.get("sheets", ())]
     return sum(int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0)) for grid in grids)
 
 
 def next_of(overview: Json) -> str:
-    """The document that continues a full one; empty if it is not full."""
+    """The document that continues a full one. Empty if the document is not full."""
     entries = overview.get("developerMetadata", ())
     return next((str(e["metadataValue"]) for e in entries if e["metadataKey"] == NEXT), "")
 
 
 def read(content: Json, *more: Json) -> Tab:
-    """The tab in an answer with its grid data, joined from several answers."""
+    """The tab in a response with its grid data, which may have several areas."""
     sheet, *others = [sheet for one in (content, *more) for sheet in one["sheets"]]
     grid = sheet["properties"].get("gridProperties", {})
     pieces: list[Json] = [piece for one in (sheet, *others) for piece in one.get("data", ())]

@@ -1,4 +1,4 @@
-"""Cuts a grid to the periods that a tab records: from its first period, not from the first of the book. Pure."""
+"""Cuts a grid to the periods that a tab records, starting at the tab's first period instead of the book's. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _days(name: str, grid: Grid) -> list[date]:
 
 
 def trimmed(grid: Grid, first: date | None, since: date) -> Grid:
-    """The grid without periods before `since`, except those from `first` on, where the record begins."""
+    """The grid without periods before `since`, except for periods from `first` on, where the record begins."""
     begin = since if first is None else min(first, since)
     if grid.layout == "across":
         at = [place for place, field in enumerate(grid.fields) if field.day is None or field.day >= begin]

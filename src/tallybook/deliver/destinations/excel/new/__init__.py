@@ -1,1 +1,1 @@
-"""A new workbook with tables, charts and a page about where its numbers come from."""
+"""Writes a new workbook with tables, charts, and a page about the origin of its numbers."""

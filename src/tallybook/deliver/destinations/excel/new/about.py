@@ -1,4 +1,4 @@
-"""The page that says what the workbook is."""
+"""The page that describes the workbook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_about(pages: Pages, created: datetime | None) -> None:
     name, text = pages.format(bold=True), pages.format(text_wrap=True, align="left")
     facts = [*_facts(result, created), *_legend(pages)]
     for at, (what, said) in enumerate(facts):
-        sheet.set_row(at, 15 * (1 + len(said) // 85))  # not every program fits rows to wrapped text
+        sheet.set_row(at, 15 * (1 + len(said) // 85))  # not every program adjusts row heights to wrapped text
         sheet.write_string(at, 0, what, name)
         sheet.write_string(at, 1, clean_text(said), text)
     at = len(facts) + 1

@@ -1,4 +1,4 @@
-"""One native chart per metric, and for a breakdown the hidden sheet it draws from."""
+"""One native chart per metric. For a breakdown, also the hidden sheet with the chart's data."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from tallybook.core import (
 from tallybook.deliver.destinations.excel.new.pages import CHART_DATA, CHARTS, GREY, METRICS, Pages, clean_text
 from tallybook.deliver.destinations.excel.new.table import TableLayout, excel_format
 
-MAX_SERIES = 8  # lines that one chart can show and people can still distinguish
+MAX_SERIES = 8  # the number of lines in one chart that people can still distinguish
 MAX_MARKERS = 62
 MAX_LABELS = 13
-"""Dates below a chart that fit side by side."""
-CHART_ROWS = 18  # of 20 pixels: a chart and the space below it
+"""Maximum number of dates that fit side by side below a chart."""
+CHART_ROWS = 18  # rows of 20 pixels: a chart and the space below it
 PALE, RULE = "#C9D9EC", "#E3E3E3"
 AXIS_DATES = {"month": "mmm yyyy", "quarter": "mmm yyyy", "year": "yyyy", "all": "yyyy-mm-dd"}
 
 
 class NativeSeries(NamedTuple):
-    """References, as [sheet, row, column] or [sheet, row, column, row, column], and the rows behind them."""
+    """A series in a chart: references as [sheet, row, column] or [sheet, row, column, row, column], and the rows behind
+    them."""
 
     name: list[Any]
     periods: list[Any]
@@ -39,15 +40,15 @@ class NativeSeries(NamedTuple):
     rows: list[Row | None]
     label: str = ""
     partial: bool = False
-    """Only the periods that are not complete: hollow points beside the line."""
+    """Whether it has only the incomplete periods, drawn as hollow points beside the line."""
 
 
 class NativeChart(NamedTuple):
-    """What is drawn in one chart."""
+    """The contents of one chart."""
 
     column: Column
     title: str | list[Any]
-    """A text, or a reference to its cell: XlsxWriter would take a text that begins with = for a formula."""
+    """A text, or a reference to a cell with the text. XlsxWriter would take a text that begins with = for a formula."""
     text: str
     series: list[NativeSeries]
 
@@ -71,7 +72,7 @@ def write_charts(pages: Pages, table: TableLayout) -> None:
 
 
 def _has_values(drawing: NativeChart) -> bool:
-    """Whether there is anything to draw: a chart without a value is a fault in the file, or an empty frame."""
+    """Whether there is anything to draw. A chart without values is an error in the file, or an empty frame."""
     return any(_drawn(row, drawing.column.name) is not None for series in drawing.series for row in series.rows)
 
 
@@ -87,7 +88,7 @@ def _drawings(pages: Pages, table: TableLayout) -> list[NativeChart]:
 
 
 def needs_chart_data(result: Result) -> bool:
-    """Whether charts draw from cells of their own: series side by side, or complete periods beside those that run."""
+    """Whether charts need cells of their own, for series side by side, or for complete periods beside running ones."""
     return bool(result.dimension_columns) or not all(row["complete"] for row in result.data)
 
 
@@ -104,8 +105,8 @@ def _of_the_table(result: Result, table: TableLayout, i: int) -> NativeChart:
 
 
 def _of_a_breakdown(pages: Pages, sheet: Any, table: TableLayout, column: Column, at: int) -> NativeChart:
-    """Write the largest series side by side from column `at` on, and say how many there were. They are the same series
-    in every chart."""
+    """Write the largest series side by side, starting at column `at`. The title gives the total number of series. Every
+    chart shows the same series."""
     dimensions = [c.name for c in pages.result.dimension_columns]
     ranked = series_by_weight(table.rows, dimensions, [c.name for c in pages.result.metric_columns])
     largest = ranked[:MAX_SERIES]
@@ -124,7 +125,7 @@ def _of_a_breakdown(pages: Pages, sheet: Any, table: TableLayout, column: Column
 
 
 def chart_title(result: Result, column: Column, drawn: int, there: int) -> str:
-    """The metric in words, its unit, and what it is split by."""
+    """The title of a chart: the metric in words, its unit, and what it is split by."""
     by = ", ".join(c.label for c in result.dimension_columns)
     words = words_and_unit(column.facts) + (f" by {by}" if by else "")
     return clean_text(words + (f" ({drawn} largest of {there:,})" if drawn < there else ""))
@@ -151,7 +152,7 @@ def _write_days(pages: Pages, sheet: Any, at: int, days: list[date]) -> None:
 def _write_series(
     sheet: Any, at: int, i: int, key: tuple[str | None, ...], rows: list[Row | None], metric: str, *, partial: bool
 ) -> NativeSeries:
-    """One column of complete periods, or of those that are not."""
+    """Write one column with the complete or the incomplete periods."""
     label = _series_label(key)
     sheet.write_string(1, at + i, f"{label} (not complete)" if partial else label or metric)
     rows = [row if row is not None and row["complete"] != partial else None for row in rows]
@@ -185,7 +186,7 @@ def native_chart(pages: Pages, drawing: NativeChart) -> Any:
 
 
 def _kind(drawing: NativeChart) -> str:
-    """Amounts of a period are columns; states and averages are lines."""
+    """The type of a chart: columns for amounts of a period, lines for states and averages."""
     column, points = drawing.column, max((len(s.rows) for s in drawing.series), default=0)
     amounts = column.show in ("total", "change") and column.type != "float"
     single = len({series.label for series in drawing.series}) == 1
@@ -197,14 +198,14 @@ def _series_options(kind: str, series: NativeSeries, metric: str, colour: str) -
         "name": series.name,
         "categories": series.periods,
         "values": series.values,
-        # What a viewer draws that does not calculate. Left to itself, XlsxWriter takes empty cells for 0.
+        # The values for viewers that do not calculate. By default XlsxWriter would write 0 for empty cells.
         "values_data": [_drawn(row, metric) for row in series.rows],
     }
     ink = {"color": colour}
     if kind == "column":
         fill = {"color": PALE} if series.partial else ink
         return options | {"fill": fill, "border": ink if series.partial else {"none": True}, "gap": 40, "overlap": 100}
-    if series.partial:  # beside the line: one that falls to a running week reads as a slump
+    if series.partial:  # Beside the line, because a line that falls to a running week would look like a slump.
         hollow = {"type": "circle", "size": 7, "fill": {"color": "white"}, "border": {**ink, "width": 1.5}}
         return options | {"line": {"none": True}, "marker": hollow}
     options |= {"line": {"color": colour, "width": 2}, "marker": {"type": "none"}}
@@ -218,8 +219,8 @@ def _drawn(row: Row | None, metric: str) -> float | None:
 
 
 def _period_axis(result: Result, kind: str) -> dict[str, Any]:
-    """A true time axis, where a missing period leaves its place empty. The columns of weeks and quarters
-    would be a day and a month wide on it, so their axis is one of names."""
+    """A true time axis, on which a missing period leaves a gap. Weeks and quarters use an axis of names, because on a
+    time axis their columns would be only a day or a month wide."""
     scope = result.scope
     fiscal = result.calendar.moves(scope)
     on_names = fiscal or scope == "all" or (kind == "column" and scope in ("week", "quarter"))
@@ -236,15 +237,15 @@ def _period_axis(result: Result, kind: str) -> dict[str, Any]:
 
 
 def _every(result: Result) -> dict[str, Any]:
-    """Every how many periods of an axis of names have a label, so that none is turned."""
+    """The interval between labels on an axis of names, chosen so that no label is rotated."""
     periods = len({row["period"] for row in result.data})
     return {"interval_unit": -(-periods // MAX_LABELS)} if periods > MAX_LABELS else {}
 
 
 def _ticks(result: Result) -> dict[str, Any]:
-    """Whole weeks or months between ticks; short stretches of days and whole years need none."""
+    """The distance between ticks in whole weeks or months. Short ranges of days and axes of whole years need none."""
     days = [row["period"] for row in result.data if row["period"] is not None]
-    if result.scope == "week":  # a tick is the first day of a week
+    if result.scope == "week":  # a tick is at the first day of a week
         weeks = ((max(days) - min(days)).days // 7) + 1
         step = -(-weeks // MAX_LABELS)
         return {"major_unit": 7 * step, "major_unit_type": "days", "min": min(days)}
@@ -269,7 +270,7 @@ def _value_axis(drawing: NativeChart) -> dict[str, Any]:
 
 
 def _axis_format(column: Column, values: list[Number | None]) -> str:
-    """As the cells, without decimals where they would only be zeros at the ticks."""
+    """The format of the cells, without decimals if all of them would be zeros at the ticks."""
     large = any(abs(float(value)) >= 100 for value in values if value is not None)
     if large and not column.format:
         whole = Column(name=column.name, role="metric", type="integer", unit=column.unit)

@@ -1,7 +1,7 @@
 """The sheets in front of a delivered workbook: the last values with their trend, and charts.
 
-They exist in a workbook that a delivery made, and only as long as nobody deletes them. Each delivery brings their cells
-up to date, as it does those of the table."""
+They exist only in a workbook that a delivery created, until someone deletes them. Each delivery updates their cells
+together with those of the table."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MAX_CHART_SERIES = 8
 CHART_ROWS = 18
 BARS = "▁▂▃▄▅▆▇█"
 CHANGE = Column(name="change", role="metric", type="float", format="0.0%")
-"""How a change is written."""
+"""The column for changes."""
 
 
 def overview_grid(result: Result) -> Grid:
-    """A row for each metric and series: its last complete period, the value, the change, and the trend."""
+    """A row for each metric and series, with its last complete period, the value, the change, and the trend."""
     dims = [column.name for column in result.dimension_columns]
     fields = (
         Field(id="metric", head="metric", kind=TEXT),
@@ -52,7 +52,7 @@ def overview_grid(result: Result) -> Grid:
 
 
 def _series(result: Result) -> dict[tuple[Any, ...], list[Row]]:
-    """The rows of the heaviest series by period, without totals."""
+    """The rows of the largest series by period, without totals."""
     dims = [column.name for column in result.dimension_columns]
     rows = [r for r in result.data if not r.get("total") and not r.get("others") and r["period"] is not None]
     metrics = [column.name for column in result.metric_columns]
@@ -77,7 +77,8 @@ def _last_values(rows: Sequence[Row], column: Column) -> tuple[Value, ...]:
 
 
 def _trend(values: Sequence[Number | None]) -> str | None:
-    """A bar for each period, from zero or the smallest value to the largest; a blank without one."""
+    """A bar for each period, scaled from the largest value down to zero or the smallest value. A blank for a period
+    without a value."""
     known = [float(value) for value in values if value is not None]
     if not known:
         return None
@@ -88,7 +89,8 @@ def _trend(values: Sequence[Number | None]) -> str | None:
 
 
 def chart_grid(result: Result) -> Grid:
-    """What the charts draw: a column for each metric and series with its complete periods, one with the others."""
+    """The data of the charts: for each metric and series, one column with its complete periods and one with the
+    others."""
     fields = [Field(id="period", head=result.scope, kind=PERIOD)]
     columns = list(_chart_columns(result))
     for column, label, _, ids in columns:
@@ -110,7 +112,7 @@ def chart_grid(result: Result) -> Grid:
 
 
 def _chart_columns(result: Result) -> Iterator[tuple[Column, str, list[Row], tuple[str, str]]]:
-    """(metric, label, rows, ids of its two fields) of each series. An id depends on nothing but the series."""
+    """(metric, label, rows, ids of its two fields) for each series. An id depends only on the series."""
     for column in result.metric_columns:
         for key, rows in _series(result).items():
             label = " · ".join("(none)" if part is None else str(part) for part in key)
@@ -119,8 +121,8 @@ def _chart_columns(result: Result) -> Iterator[tuple[Column, str, list[Row], tup
 
 
 def front_workbook(tab: str, result: Result, created: datetime | None) -> bytes:
-    """A new workbook: the overview, the tab of the delivery, charts, and hidden what the charts draw. Its cells are
-    written by `updated`."""
+    """A new workbook with the overview, the delivery's tab, the charts, and a hidden sheet with their data. `updated`
+    writes its cells."""
     file, grid = BytesIO(), chart_grid(result)
     pages = Pages(result, file, created, chart_data=False, sheets=(OVERVIEW, tab, CHARTS, CHART_DATA))
     for name in (OVERVIEW, tab):
@@ -143,7 +145,7 @@ def front_workbook(tab: str, result: Result, created: datetime | None) -> bytes:
 
 
 def _drawn_series(result: Result, column: Column, place: dict[str, int], grid: Grid) -> Iterator[NativeSeries]:
-    """References to the cells that `updated` will write, with the rows that are known now."""
+    """References to the cells that `updated` will write, with the rows known so far."""
     bottom, days = len(grid.lines), [line.values[0] for line in grid.lines]
     for one, label, rows, ids in _chart_columns(result):
         if one is not column or not bottom:
@@ -163,24 +165,24 @@ def _drawn_series(result: Result, column: Column, place: dict[str, int], grid: G
 
 
 def has_front(there: bytes, name: str) -> bool:
-    """Whether a workbook still has the sheets that the delivery of this name made in front of its table."""
+    """Whether a workbook still has the front sheets that the delivery with this name created."""
     with damage_reported():
         area = Workbook(Package(there, only_reading=True)).area(f"{overview_name(name)}.metric")
     return area is not None
 
 
 def overview_name(name: str) -> str:
-    """What the names of the overview's cells begin with."""
+    """The prefix of the names of the overview's cells."""
     return f"{name}_overview"
 
 
 def chart_data_name(name: str) -> str:
-    """What the names of the cells behind the charts begin with."""
+    """The prefix of the names of the cells with the charts' data."""
     return f"{name}_charts"
 
 
 def with_grown_charts(made: bytes, name: str) -> bytes:
-    """The workbook with its charts over all rows of their columns."""
+    """The workbook with its charts extended over all rows of their columns."""
     package = Package(made)
     book = Workbook(package)
     area, charts = book.area(f"{chart_data_name(name)}.period"), book.part_of(CHARTS)

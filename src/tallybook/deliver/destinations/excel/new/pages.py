@@ -1,4 +1,4 @@
-"""A workbook in the making: its sheets, cell formats and comments, and what fits into a cell."""
+"""A workbook being written: its sheets, cell formats and comments, and what fits into a cell."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from tallybook.core import Result
 
 MAX_ROWS, MAX_COLUMNS, MAX_TEXT = 1_048_576, 16_384, 32_767
-MAX_COMMENTS = 1_000  # each is a drawing; a workbook with many thousands opens slowly
+MAX_COMMENTS = 1_000  # each comment is a drawing, and a workbook with many thousands opens slowly
 METRICS, CHARTS, TOTALS, ABOUT, CHART_DATA = "Metrics", "Charts", "Totals", "About", "Chart data"
 GREY = "#8A8A8A"
-# A workbook must have some instant; without one from the caller it is that of every file in the zip.
+# A workbook needs a creation time. If the caller gives none, it is the time of every file in the zip.
 NO_INSTANT = datetime(1980, 1, 1, tzinfo=UTC)
 
 
 class Pages:
-    """The workbook in the making: its sheets in order, its cell formats, its comments."""
+    """The workbook being written: its sheets in order, its cell formats, and its comments."""
 
     def __init__(
         self,
@@ -30,7 +30,8 @@ class Pages:
         chart_data: bool = False,
         sheets: Sequence[str] = (),
     ) -> None:
-        """`chart_data`: charts draw from cells of a sheet of their own. `sheets`: instead of those of an answer."""
+        """`chart_data`: charts draw from cells of a separate sheet. `sheets`: the sheets to use instead of those of an
+        answer."""
         import xlsxwriter
 
         self.result, self.chart_data = result, chart_data
@@ -72,7 +73,7 @@ class Pages:
         return self._formats[key]
 
     def either(self, **look: Any) -> dict[bool, Any]:
-        """The format of rows that are complete, and of those that are not."""
+        """The formats for complete and for incomplete rows."""
         return {True: self.format(**look), False: self.format(italic=True, font_color=GREY, **look)}
 
     def comment(self, sheet: Any, row: int, column: int, text: str) -> None:
@@ -83,7 +84,7 @@ class Pages:
 
 
 def clean_text(text: str) -> str:
-    """The text as a workbook's XML can have it, no longer than a cell; other characters show as �."""
+    """The text as allowed in a workbook's XML, cut to the length of a cell. Other characters are replaced by �."""
     text = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
     # The limit counts UTF-16 units.
     return text if len(text.encode("utf-16-le")) // 2 <= MAX_TEXT else text[: MAX_TEXT // 2] + "…"

@@ -13,7 +13,7 @@ DATES = {"month": "mmm yyyy", "year": "yyyy"}
 
 
 class TableLayout(NamedTuple):
-    """Its place: rows 1 to `last` below the header row 0."""
+    """The position of the table: rows 1 to `last` below the header row 0."""
 
     rows: list[Row]
     heads: list[str]
@@ -33,7 +33,7 @@ def write_table(pages: Pages, sheet: Any, rows: list[Row]) -> TableLayout:
 
 
 def _head_format(pages: Pages, column: Column | None) -> Any:
-    """Headings are aligned as the cells below them: numbers right, the rest left."""
+    """The format of a heading, aligned like the cells below: numbers right, the rest left."""
     align = "right" if column is not None and column.role == "metric" else "left"
     indent = 1 if column is None else 0
     return pages.format(bold=True, bg_color="#EEF2F7", bottom=1, bottom_color=GREY, align=align, indent=indent)
@@ -46,7 +46,7 @@ def _heading(column: Column, scope: str) -> str:
 
 
 def _unlike(heads: list[str]) -> list[str]:
-    """Two columns of one title would be one in a pivot table: the later says which it is."""
+    """The headings, made unique by a suffix, because a pivot table would merge columns with the same title."""
     seen: dict[str, int] = {}
     unlike = []
     for head in heads:
@@ -66,7 +66,7 @@ def _write_periods(pages: Pages, sheet: Any, i: int, column: Column, rows: list[
     dates = {pattern: pages.either(num_format=pattern, align="left") for pattern in sorted(patterns)}
     for at, row in enumerate(rows, 1):
         day: date | None = row[column.name]
-        if day is None or day.year <= 1900:  # before a sheet's dates begin
+        if day is None or day.year <= 1900:  # before the first date that a spreadsheet knows
             sheet.write_string(at, i, result.period_text(day), text[row["complete"]])
         else:
             look = dates[date_pattern(day, result.scope, result.calendar)]
@@ -74,7 +74,7 @@ def _write_periods(pages: Pages, sheet: Any, i: int, column: Column, rows: list[
 
 
 def date_pattern(day: date, scope: str, calendar: BookCalendar) -> str:
-    """The number format of the first day of a period. A fiscal period shows its label."""
+    """The number format for the first day of a period. A fiscal period shows its label."""
     if (label := calendar.label(day, scope)) is not None and scope != "week":
         return f'"{label}"'
     return f'"Q{(day.month + 2) // 3}" yyyy' if scope == "quarter" else DATES.get(scope, "yyyy-mm-dd")
@@ -122,7 +122,7 @@ def _note(row: Row, metric: str) -> dict[str, Any]:
 
 
 def loses_digits(value: Number) -> bool:
-    """Has an exact number more digits than the 15 a spreadsheet keeps?"""
+    """Whether an exact number has more digits than the 15 that a spreadsheet keeps."""
     if isinstance(value, float):
         return False
     return len(plain_number(value).replace(".", "").strip("-0")) > 15
@@ -148,18 +148,18 @@ def _write_facts(pages: Pages, sheet: Any, first: int, rows: list[Row]) -> None:
 
 
 def _yes(fact: bool) -> str:
-    # A true boolean shows as 1 in some programs, by the format of the cell beside it.
+    # Some programs show a true boolean as 1, because of the format of the cell beside it.
     return "yes" if fact else "no"
 
 
 def _furnish(sheet: Any, result: Result, rows: list[Row], heads: list[str]) -> None:
-    """Header that stays, filters, widths, and a page that prints well."""
+    """Add a fixed header, filters, widths, and page settings for printing."""
     sheet.freeze_panes(1, 1)
     sheet.autofilter(0, 0, len(rows), len(heads) - 1)
     for i, head in enumerate(heads):
         column = result.columns[i] if i < len(result.columns) else None
         sheet.set_column(i, i, _width(head, column, rows))
-    if result.dimension_columns:  # ids are text here; no green corner for each of them
+    if result.dimension_columns:  # ids are text here, so the green corner for numbers stored as text is turned off
         names = "A1:" + _cell(len(rows), len(result.dimension_columns))
         sheet.ignore_errors({"number_stored_as_text": names})
     sheet.set_landscape()

@@ -6,8 +6,7 @@
     About       how it was computed, scope, time zone, book version
     Chart data  hidden: what the charts of a breakdown draw, a column per series
 
-Nothing in it is a formula or a link, whatever the text looks like. What is not known is an empty cell whose
-comment says why. Excel keeps 15 digits of a number: where there are more, a comment has all of them."""
+Nothing in it is a formula or a link, whatever the text looks like. An unknown value is an empty cell whose comment explains why. Excel keeps 15 digits of a number: where there are more, a comment has all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from tallybook.deliver.destinations.excel.new.table import write_table
 
 
 def refuse_what_does_not_fit(result: Result, path: Path | None = None) -> None:
-    """A sheet has room for so much; what is beyond would be left out without a word."""
+    """Raise DestinationError if the result does not fit into a sheet, because the rest would be left out silently."""
     rows, columns = len(result.data) + 1, len(result.columns) + 4
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         raise DestinationError(
@@ -37,7 +36,7 @@ def refuse_what_does_not_fit(result: Result, path: Path | None = None) -> None:
 
 
 def blank_workbook(tab: str, created: datetime | None = None) -> bytes:
-    """A workbook of one empty sheet, for `workbooks` to put a grid into."""
+    """A workbook with one empty sheet, into which `workbooks` puts a grid."""
     import xlsxwriter
 
     file = BytesIO()

@@ -1,2 +1,2 @@
-"""People's workbooks brought up to date in place: our cells are written again, everything else in the file stays byte
+"""Updates people's workbooks in place: our cells are rewritten, and everything else in the file stays the same, byte
 for byte."""

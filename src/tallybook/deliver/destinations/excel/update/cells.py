@@ -1,4 +1,4 @@
-"""How the cells of a grid are written, in the looks that people gave them."""
+"""Writes the cells of a grid, in the styles that people gave them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tallybook.sheets import CellStyle, escaped
 
 
 class CellWriter(LinePlaces):
-    """Writes heads, values and the formulas of calculated columns."""
+    """Writes headings, values, and the formulas of calculated columns."""
 
     def _clear(self) -> None:
         kept, own = set(self._sticky), self.old.all_columns
@@ -45,7 +45,7 @@ class CellWriter(LinePlaces):
                 self._write_text(self.heads, at, self._head(f), self._look(self.heads, f, look))
 
     def _head(self, f: Field) -> str:
-        """Unlike those that people gave their own columns of the table."""
+        """A heading that differs from those of the columns that people added to the table."""
         taken = {head.casefold() for head in self.table[1].heads} if self.table else set()
         head = clean_text(f.head)[:200]
         return head if head.casefold() not in taken else f"{head} ({f.id})"
@@ -74,11 +74,11 @@ class CellWriter(LinePlaces):
         ):
             self.sheet.write(row, column, "", style=style)
 
-    # looks that people gave our cells
+    # styles that people gave our cells
 
     def _look(self, row: int, f: Field, look: CellStyle, column: Column | None = None) -> int:
-        """The look of a cell: of the one that it was, where people changed it; in a new row that of its whole
-        column."""
+        """The style of a cell. An existing cell keeps the style that a person gave it. A cell in a new row gets the
+        style of its column."""
         at = self._old_column(f)
         source = row if row == self.heads else self.came_from.get(row)
         patterns = self._written_patterns(f, column)
@@ -88,7 +88,7 @@ class CellWriter(LinePlaces):
         return self.styles.index(look) if usual is None else self.styles.kept(usual, look, patterns)
 
     def _usual(self, at: int, look: CellStyle, patterns: frozenset[str]) -> int | None:
-        """The look that all cells of a column share when they are complete, if there are several."""
+        """The style shared by all complete cells of a column, if there are several such cells."""
         if at not in self._usual_looks:
             whole = replace(look, complete=True)
             found = {self.styles.kept(self.sheet.style(row, at), whole, patterns) for row in self.old.rows}
@@ -102,12 +102,12 @@ class CellWriter(LinePlaces):
 
     @cached_property
     def _old_days(self) -> dict[float | str | int | None, int]:
-        """The columns of periods that are there, by what their heads say."""
+        """The existing columns of periods, by the content of their headings."""
         return {self.sheet.value(self.old.head, column): column for column in self.old.periods}
 
     def _written_patterns(self, f: Field, column: Column | None) -> frozenset[str]:
-        """The number formats that the last delivery may have written into a column: what its name keeps, or what its
-        values ask for."""
+        """The number formats that the last delivery may have written into a column: those stored in its name, or those
+        that its values need."""
         if column is None:
             return frozenset(DATES.values()) | {"yyyy-mm-dd"}
         key = (f.id if f.day is None else "", column.name)
@@ -124,14 +124,14 @@ class CellWriter(LinePlaces):
         return f"<{tag}>{repr(value) if isinstance(value, float) else plain_number(value)}</{tag}>"
 
     def _write_text(self, row: int, column: int, text: str, style: int) -> None:
-        """As a text of the cell itself: the texts that sheets share stay as they are."""
+        """Write a text into the cell itself, so that the shared texts of the workbook stay unchanged."""
         outer, inner = self.sheet.part.tag("is"), self.sheet.part.tag("t")
         safe = re.sub(r"_(?=x[0-9A-Fa-f]{4}_)", "_x005F_", text)
         written = f'<{outer}><{inner} xml:space="preserve">{escaped(safe)}</{inner}></{outer}>'
         self.sheet.write(row, column, written, style=style, kind="inlineStr")
 
     def _fill_formulas(self) -> None:
-        """The calculated columns that people added to the table go on in new rows, and end with it."""
+        """Extend the calculated columns that people added to the table to new rows, and end them with the table."""
         own = {*self.columns.values(), *self.old.retired}
         for calculated in self.table[1].calculated() if self.table else ():
             if calculated.column in own:
@@ -146,7 +146,7 @@ class CellWriter(LinePlaces):
 
 
 def _as_type(column: Column, value: float) -> Number:
-    """A number of a cell as its column has them."""
+    """A number of a cell in the type of its column."""
     if column.type == "float":
         return value
     return int(value) if value.is_integer() else Decimal(f"{value:.15g}")

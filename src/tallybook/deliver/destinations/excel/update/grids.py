@@ -1,8 +1,9 @@
-"""Puts a grid into a workbook that is there: late data corrects its cell, new rows and columns take the next ones.
+"""Puts a grid into an existing workbook: late data corrects its cell, and new rows and columns go after the existing
+ones.
 
-The workbook itself says where our cells are, in names (`board.revenue`): they follow when people rename the
-tab, insert rows above or move a column. Cells that are not ours are never written over; where the grid needs their
-place, the delivery is refused and says which cell it is."""
+Defined names in the workbook (`board.revenue`) mark our cells. They follow when people rename the tab, insert rows
+above or move a column. Cells that are not ours are never overwritten. If the grid needs their place, the delivery is
+refused and names the cell."""
 
 from __future__ import annotations
 
@@ -73,20 +74,21 @@ SHEET_ORDER = (
 
 @dataclass(frozen=True, kw_only=True)
 class WorkbookPlace:
-    """Where a grid belongs: the tab, where it is new, and the word its names and its table begin with."""
+    """The target of a grid: the tab, the tab to create if it does not exist, and the prefix of its names and its
+    table."""
 
     tab: str
     name: str
     record: Grid | None = None
-    """Where rows stay because of notes beside them: the grid from the first period that they may lack."""
+    """The grid from the first period that the rows may lack, for rows that stay because of notes beside them."""
     since: date | None = None
-    """The first period of the window; the record may begin before."""
+    """The first period of the window. The record may begin earlier."""
 
 
 def updated(data: bytes, grids: list[tuple[WorkbookPlace, Grid]]) -> bytes | None:
-    """The workbook with the grids in their places; None when they are there already.
+    """The workbook with the grids in place, or None if it already has them.
 
-    Raises DestinationError for a file that is no workbook, and where cells of others are in the way."""
+    Raises DestinationError if the file is not a workbook, or if cells of others are in the way."""
     with damage_reported():
         package = Package(data)
         for place, grid in grids:
@@ -98,7 +100,7 @@ def updated(data: bytes, grids: list[tuple[WorkbookPlace, Grid]]) -> bytes | Non
 
 
 class _Update(CellWriter):
-    """One grid on its way into one sheet."""
+    """The update of one sheet with one grid."""
 
     def make(self) -> None:
         self.tab, self.old = self._where()
@@ -108,7 +110,7 @@ class _Update(CellWriter):
         self.sheet = WorkbookSheet(self.package.part(self.part_name), lambda: shared_strings(self.package))
         self.tables = tables(self.package, self.part_name)
         self.table = self._our_table()
-        # People may have inserted a row between the heads of the table and our first row.
+        # People may have inserted a row between the headings of the table and our first row.
         self.heads = min(self.table[1].area.top, self.old.head) if self.table else self.old.head
         self.columns = self._new_columns()
         self.rows = self._new_rows()
@@ -120,7 +122,7 @@ class _Update(CellWriter):
         self._fill_formulas()
         self._finish()
 
-    # what belongs to it
+    # what belongs to the grid
 
     def _finish(self) -> None:
         if not self.old.columns:

@@ -1,4 +1,4 @@
-"""Where the columns and lines of a grid shall be, and what is in their way."""
+"""Decides where the columns and lines of a grid go, and finds what is in their way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LinePlaces(OurCells):
     """The column of each field and the row of each line."""
 
     def _new_columns(self) -> dict[str, int]:
-        """The column of each field: where it is, or the next one to the right of ours."""
+        """The column of each field: its current one, or the next one to the right of our columns."""
         columns = dict(self.old.columns)
         right = max([0, *self.old.all_columns, self.table[1].area.right if self.table else 0])
         first = self.old.periods.start if self.old.periods else 0
@@ -37,7 +37,7 @@ class LinePlaces(OurCells):
         return columns
 
     def _new_rows(self) -> list[int]:
-        """The row of each line: in order, but where people wrote beside our rows each keeps its own."""
+        """The row of each line, in order. If people wrote beside our rows, each row stays where it is."""
         self._sticky: list[int] = []
         in_order = list(range(self.old.head + 1, self.old.head + 1 + len(self.grid.lines)))
         self.came_from: dict[int, int | None] = {}
@@ -59,12 +59,12 @@ class LinePlaces(OurCells):
         return self._kept_rows(written, keys, since)
 
     def _written_keys(self, keys: Sequence[Field]) -> dict[int, Key]:
-        """The keys of our rows, as they are written."""
+        """The keys in our rows, as written."""
         columns = [self.old.columns[f.id] for f in keys]
         return {row: tuple(self._key_cell(self.sheet.value(row, at)) for at in columns) for row in self.old.rows}
 
     def _moved_rows(self, keys: Sequence[Field], in_order: list[int]) -> list[int]:
-        """In order; what people gave our cells and the heights of rows go with the lines that they belong to."""
+        """The rows in order. Styles that people gave our cells, and row heights, move with their lines."""
         if any(f.id not in self.old.columns for f in keys):
             return in_order
         found = match(self._written_keys(keys), self._reader(keys))
@@ -77,7 +77,7 @@ class LinePlaces(OurCells):
         return in_order
 
     def _reach_back(self, there: Mapping[int, Key]) -> None:
-        """The grid is the record, from the first period that is there on: rows that leave the window stay."""
+        """Extend the grid to the record, from the first period in the sheet on. Rows that leave the window stay."""
         if self.place.record is None or self.place.since is None:
             return
         since = self._window
@@ -88,7 +88,7 @@ class LinePlaces(OurCells):
 
     @property
     def _window(self) -> float:
-        """The first period that is asked for, as a cell; 0 where the question says none."""
+        """The first period of the query, as a cell value; 0 if the query has no first period."""
         since = None if self.place.since is None else self._plain(self.place.since)
         firsts = [self._number_of(line) for line in self.grid.lines]
         return since if isinstance(since, float) else min(firsts, default=0.0)
@@ -98,12 +98,12 @@ class LinePlaces(OurCells):
         return period if isinstance(period, float) else 0.0
 
     def _is_lacking(self, line: Line, since: float) -> bool:
-        """A line before the window without any number: it takes nothing away from a record."""
+        """Whether a line is before the window and has no number, so that leaving it out loses nothing."""
         numbers = (v for f, v in zip(self.grid.fields, line.values, strict=True) if f.kind == NUMBER)
         return self._number_of(line) < since and all(value is None for value in numbers)
 
     def _wanted(self, line: Line) -> Key:
-        """The key of a line, as it is read back from its cells."""
+        """The key of a line, in the form in which it is read back from its cells."""
         return tuple(self._key_cell(self._plain(value)) for value in line.values[: line.key])
 
     def _reader(self, keys: Sequence[Field]) -> KeyReader:
@@ -120,13 +120,14 @@ class LinePlaces(OurCells):
             rows.append(found.rows.get(key, below))
             self.came_from[rows[-1]] = found.rows.get(key)
         for row, key in found.others.items():
-            # What is older than the first period asked for stays as it was last delivered.
+            # Rows before the first period of the query stay as they were last delivered.
             if key and isinstance(key[0], float) and key[0] < since:
                 self._sticky.append(row)
         return rows
 
     def _refuse_unknown_days(self, others: Mapping[int, Key], reader: KeyReader) -> None:
-        """A note must not lose its number because somebody changed the day of its row."""
+        """Raise DestinationError if someone changed the day of a row with a note, because the note must not lose its
+        number."""
         column = self.old.columns[self.grid.fields[0].id]
         for row, key in others.items():
             is_filled = any(self.sheet.is_filled(row, at) for at in self.old.columns.values())
@@ -161,7 +162,7 @@ class LinePlaces(OurCells):
             raise self._in_the_way(f"the totals row of the table {self.table[1].name}", "turn it off")
 
     def _refuse_columns_between(self) -> None:
-        """A column that people put between the periods; those run on without a gap."""
+        """Raise DestinationError if people put a column between the periods, which must be adjacent."""
         heads = {f.head for f in self.grid.fields}
         for column in self.old.periods:
             head = self.sheet.value(self.old.head, column)

@@ -1,4 +1,4 @@
-"""Where our cells are in a workbook: the names that say so, and what a grid needs to know of its sheet."""
+"""Finds our cells in a workbook by defined names, and reads what a grid needs to know about its sheet."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace
 
 PERIODS = "periods"
-"""The name of the periods of a grid that runs across."""
+"""The defined name for the periods of a grid in layout across."""
 
 
 @dataclass
 class Ours:
-    """Where our cells are: the row of heads, the last row, the column of each field; no columns: nowhere yet."""
+    """The position of our cells: the heading row, the last row, and the column of each field. Without columns, nothing
+    was written yet."""
 
     head: int = 1
     bottom: int = 1
     columns: dict[str, int] = field(default_factory=dict)
     periods: range = range(0)
     retired: set[int] = field(default_factory=set)
-    """Columns that are not delivered any more."""
+    """Columns that are no longer delivered."""
 
     @property
     def rows(self) -> range:
@@ -52,7 +53,7 @@ class OurCells:
     tables: dict[str, WorkbookTable]
     table: tuple[str, WorkbookTable] | None
     heads: int
-    """The row of heads."""
+    """The heading row."""
     columns: dict[str, int]
     rows: list[int]
     bottom: int
@@ -69,10 +70,10 @@ class OurCells:
         self._written: dict[tuple[str, str], frozenset[str]] = {}
         self._usual_looks: dict[int, int | None] = {}
 
-    # where it is
+    # where our cells are
 
     def _where(self) -> tuple[str, Ours]:
-        """The sheet and the places that the names say; without names, the declared tab."""
+        """The tab and our cells in it, by the defined names. If there are no such names, the declared tab."""
         ids = {field_name(f.id): f.id for f in self.grid.fields if f.day is None}
         found = {}
         for written in self.book.names(self.prefix):
@@ -96,7 +97,7 @@ class OurCells:
         return tab, ours
 
     def _begins(self, found: dict[str, tuple[str, Area]]) -> bool:
-        """The first of our columns is there; a delivery made it, if any of these names is one."""
+        """Whether the first of our columns exists. If so, a delivery created these names."""
         return "period" in found or "metric" in found
 
     def _refuse_names_of_people(self, found: dict[str, tuple[str, Area]], wanted: set[str]) -> None:
@@ -130,22 +131,22 @@ class OurCells:
     def _days(self) -> set[str]:
         return {f.id for f in self.grid.fields if f.day is not None}
 
-    # values of the workbook
+    # values in the workbook
 
     @staticmethod
     def _key_cell(value: float | str | None) -> float | str | None:
-        """A cell of a key: null is none, and the empty text is not."""
+        """A cell of a key. A null is None, and an empty text has a key of its own."""
         return key_text(value) if isinstance(value, str) else value
 
     def _plain(self, value: Value) -> float | str | None:
-        """A key as it is read back from a cell."""
+        """A key value in the form in which it is read back from a cell."""
         if isinstance(value, date):
             serial = self._serial(value)
             return self.grid.period_text(value) if serial is None else float(serial)
         return None if value is None else clean_text(str(value))
 
     def _serial(self, day: date) -> int | None:
-        """The number of a day in the workbook's calendar; None for days before it is reliable."""
+        """The number of a day in the workbook's calendar, or None for days before the calendar is reliable."""
         if day.year <= 1900:
             return None
         serial = (day - date(1899, 12, 30)).days - (1462 if self.book.counts_from_1904 else 0)
@@ -167,10 +168,11 @@ class OurCells:
 
 
 def field_name(name: str) -> str:
-    """A field's name as a part of a defined name."""
+    """A field's name in the form used in a defined name."""
     return re.sub(r"\W", "_", name)
 
 
 def _beside(name: str, at: Area, first: Area) -> bool:
-    """It begins in the rows of the first column, or is the head above them: else a name of people."""
+    """Whether the name begins in the row of the first column, or in the heading row above. Otherwise a person created
+    it."""
     return at.top == (first.top - 1 if name == PERIODS else first.top)
