@@ -1,4 +1,4 @@
-"""HTTP: the listener for usage events, and the processes of `tallybook serve`."""
+"""The HTTP server: the listener for usage events, pages and the API, and the processes of `tallybook serve`."""
 
 from __future__ import annotations
 

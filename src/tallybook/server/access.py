@@ -1,6 +1,6 @@
-"""Who may read answers of the book: a read key, a person who signed in, or one at this machine.
+"""Decides who may read answers of the book: a read key, a person who signed in, or a person at this machine.
 
-Each reader of the HTTP API, of pages and of assistants goes through `reader_of`."""
+Every reader of the HTTP API, of pages and of assistants passes `reader_of`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ PAGE_POLICY = (
 
 
 async def reader_of(request: Request, gate: Gate) -> AnswerReader:
-    """Who reads with a request: a key, a person who signed in here or at a named proxy, or a person at this machine.
+    """The reader who sends a request: a key, a person who signed in here or at a named proxy, or a person at this
+    machine.
 
-    Raises Refusal for others, for what another site makes a browser send, and for too many requests."""
+    Raises Refusal for anyone else, for requests that another site makes a browser send, and for too many requests."""
     reader = await _identified(request, gate)
     request.reader = reader.name
     if reader.is_ambient:
@@ -55,21 +56,22 @@ async def _identified(request: Request, gate: Gate) -> AnswerReader:
 
 
 def _person(request: Request) -> str | None:
-    """The person whom a named proxy signed in. Raises Refusal for a header that came twice."""
+    """The person whom a named proxy signed in. Raises Refusal for a header that occurs twice."""
     name = request.policy.login_header
     if not name or not request.client.is_proxy:
         return None
     person = request.headers.get(name, "").strip()
     if "," in person or not person.isprintable() or len(person) > MAX_PERSON:
-        # Headers that come twice are joined by a comma: one of them is the sender's own.
+        # Repeated headers are joined by a comma, and one of them is from the sender.
         message = f"the header {name} names more than one person, or cannot be read"
         raise Refusal(RequestError(status=400, code="bad_text", message=message), closes=True)
     return person or None
 
 
 def is_at_this_machine(request: Request) -> bool:
-    """Whether socket and `Host` are loopback, and no proxy header is there. A page of another site that a rebound name
-    leads here has another `Host`. Proxies that add no header speak HTTP/1.0, or are named in `[serve] proxies`."""
+    """Whether the socket and `Host` are loopback, and the request has no proxy header. If a page of another site
+    reaches us through a rebound name, its `Host` is different. Proxies that add no header either use HTTP/1.0 or are
+    named in `[serve] proxies`."""
     if not request.policy.local or not request.client.is_loopback or request.version == "1.0":
         return False
     if any(name in FORWARDING or name.startswith("x-forwarded") for name in request.headers):
@@ -78,7 +80,7 @@ def is_at_this_machine(request: Request) -> bool:
 
 
 def is_loopback_host(host: str) -> bool:
-    """Whether a `Host` header names this machine by itself: localhost, 127.0.0.1:8321, [::1]:8321."""
+    """Whether a `Host` header names this machine itself: localhost, 127.0.0.1:8321, [::1]:8321."""
     name = host.strip().lower()
     name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
     if name == "localhost" or name.endswith(".localhost"):
@@ -90,8 +92,8 @@ def is_loopback_host(host: str) -> bool:
 
 
 def check_site(request: Request) -> None:
-    """Raises Refusal where a page of another site makes the browser of a reader send something. Links that a person
-    follows are let through."""
+    """Raise Refusal if a page of another site makes a reader's browser send a request. Links that a person follows are
+    allowed."""
     site = request.headers.get("sec-fetch-site", "").lower()
     if site in ("same-origin", "none"):
         return
@@ -104,7 +106,7 @@ def check_site(request: Request) -> None:
 
 
 def own_hosts(request: Request) -> tuple[str, ...]:
-    """The hosts by which a browser may know this server."""
+    """The host names by which a browser may address this server."""
     hosts = [request.headers.get("host", "")]
     if request.client.is_proxy:
         hosts.append(request.headers.get("x-forwarded-host", ""))
@@ -117,8 +119,8 @@ def _other_site(seen: str) -> Refusal:
 
 
 def page_headers(frames: Sequence[str] = ()) -> dict[str, str]:
-    """The headers of every page: no code, style or picture of others, and `frames` are the only origins that may show
-    it in an <iframe>."""
+    """The headers of every page. They allow no code, style or picture from other sites, and only `frames` as origins
+    that may show the page in an <iframe>."""
     found = {
         "content-security-policy": PAGE_POLICY + (" ".join(frames) if frames else "'none'"),
         "x-content-type-options": "nosniff",

@@ -1,4 +1,5 @@
-"""The access log: a line of JSON for each answer, without query strings, headers and bodies, which have secrets."""
+"""The access log: one line of JSON per answer. It leaves out query strings, headers and bodies, because they contain
+secrets."""
 
 from __future__ import annotations
 
@@ -10,14 +11,14 @@ from typing import Any
 import msgspec
 
 MAX_WAITING = 20_000
-"""Lines that wait for a reader who is slow. More are dropped, and their number is a line of its own."""
+"""Maximum number of lines waiting for a slow reader. Further lines are dropped, and a line reports their number."""
 MAX_WRITE_BYTES = 4096
-"""What a pipe takes without mixing it with the lines of other processes."""
+"""Maximum size that a pipe takes without mixing it with the lines of other processes."""
 FLUSH_SECONDS = 0.25
 
 
 class AccessLog:
-    """Lines are written by a thread of their own: a reader that is slow delays no request."""
+    """Writes lines in its own thread, so that a slow reader of the log delays no request."""
 
     def __init__(self, descriptor: int = 1) -> None:
         self.descriptor = descriptor
@@ -34,7 +35,7 @@ class AccessLog:
         self.waiting.append(msgspec.json.encode(line) + b"\n")
 
     def close(self) -> None:
-        """Write what waits, for a second at most."""
+        """Write the waiting lines, for at most a second."""
         self.stop.set()
         self.thread.join(1)
 
@@ -43,7 +44,7 @@ class AccessLog:
             while not self.stop.wait(FLUSH_SECONDS):
                 self._flush()
             self._flush()
-        except OSError:  # Nobody reads it any more.
+        except OSError:  # The log has no reader any more.
             self.waiting.clear()
 
     def _flush(self) -> None:

@@ -17,9 +17,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SEND_SECONDS = 30.0
-"""How long a client may take to read an answer."""
+"""Time for a client to read an answer, in seconds."""
 CLIENT_GONE = 499
-"""Of a client that closed the connection before its request was whole. Nothing is sent."""
+"""The status for a client that closed the connection before its request was complete. Nothing is sent."""
 RETRY_SECONDS, MAX_RETRY_SECONDS = 2, 10
 
 
@@ -29,7 +29,7 @@ class HttpAnswer:
     body: Mapping[str, Any] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     closes: bool = False
-    """The rest of the request is not read."""
+    """Whether the connection is closed without reading the rest of the request."""
     text: str | bytes | None = None
     """A body that is not JSON."""
 
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
     @property
     def when_to_retry(self) -> dict[str, str]:
-        """The header that says when to ask again, of errors that pass."""
+        """The header that says when to retry, for temporary errors."""
         return {"retry-after": str(self.retry_seconds)} if self.error.status in (429, 503) else {}
 
     def answer(self) -> HttpAnswer:
@@ -68,7 +68,7 @@ def unforeseen() -> RequestError:
 
 
 def bad_parameter(code: str, name: str, message: str, seen: str, expected: str) -> Refusal:
-    """A parameter of the query string that cannot be read."""
+    """The refusal of a query string parameter that cannot be read."""
     seen = f"{name}={seen[:80]}"
     return Refusal(RequestError(status=400, code=code, message=message, seen=seen, expected=expected))
 
@@ -78,7 +78,7 @@ def refused_query(error: TallybookError) -> Refusal:
 
 
 def only(method: str, *allowed: str) -> HttpAnswer | None:
-    """The refusal of a method that a path does not take; None where it does."""
+    """The refusal of a method that a path does not support, or None if it does."""
     if method in allowed:
         return None
     listed = ", ".join(allowed)
@@ -91,7 +91,7 @@ def only(method: str, *allowed: str) -> HttpAnswer | None:
 
 
 async def send_answer(send: Send, answer: HttpAnswer, *, head: bool) -> None:
-    """Send an answer, unless the client does not read it."""
+    """Send an answer. Give up if the client does not read it."""
     body = _body_of(answer)
     headers = {"content-type": "application/json", "cache-control": "no-store", **answer.headers}
     if not body:

@@ -1,4 +1,5 @@
-"""The bodies of the HTTP API as types. `/openapi.json` is made of them, and tests read every answer as one of them."""
+"""The bodies of the HTTP API as types. `/openapi.json` is built from them, and tests decode every answer as one of
+them."""
 
 from __future__ import annotations
 
@@ -189,27 +190,28 @@ class StatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 Query = dict[str, tuple[Mapping[str, Any], str]]
-"""By parameter: (its schema, what it is)."""
+"""By parameter, its schema and its description."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One method of one path. `answers`: by status the type of the body, None for none. `scopes`: none, no key."""
+    """One method of one path. `answers`: the type of the body by status, or None for no body. `scopes`: empty if no key
+    is needed."""
 
     method: str
     path: str
     summary: str
     answers: Mapping[int, Any]
-    """By status: a type, `list[…]` of one, or None for no body."""
+    """By status, a type, a `list[…]` of a type, or None for no body."""
     problems: tuple[int, ...] = ()
     scopes: tuple[str, ...] = ()
     query: Query = field(default_factory=dict)
     body: type | None = None
     many: bool = False
-    """The body may be a list, or one on each line, and compressed."""
+    """Whether the body may also be a list, or one object per line, and may be compressed."""
     example: Mapping[str, Any] | None = None
     media: str = "application/json"
     text: str = ""
-    """The example of a body that is CSV."""
+    """The example of a CSV body."""
     more_content: Mapping[str, Any] = field(default_factory=dict)
-    """By media type: other forms of the answer 200."""
+    """By media type, other forms of the answer with status 200."""

@@ -1,4 +1,4 @@
-"""The HTTP door for usage events: an ASGI callable. A 2xx means that the bytes of the request are on disk."""
+"""The HTTP door for usage events, as an ASGI callable. A 2xx means that the bytes of the request are on disk."""
 
 from __future__ import annotations
 
@@ -49,12 +49,13 @@ from tallybook.server.watching import Watching
 from tallybook.storage import ApiKey, EventLedger
 
 SMALL_BODY = 64 * 1024
-"""Larger bodies are decoded in a thread, so that others are answered meanwhile."""
+"""Larger bodies are decoded in a thread, so that other requests are answered meanwhile."""
 
 
 class EventsApp:
-    """`problem` returns why nothing can be stored now, or None. `clock` is asked once for each request. Without
-    `commit` it only answers readers. `first_doors` are asked before everything else: they decide by a header."""
+    """The application. `problem` returns why nothing can be stored now, or None. `clock` is called once per request.
+    Without `commit`, it only answers readers. `first_doors` are tried before everything else, because they decide by a
+    header."""
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class EventsApp:
         self.rates, self.room = Rates(time.monotonic), BodyRoom()
 
     def set_rules(self, rules: EventRules) -> None:
-        """What events may be from now on."""
+        """Set the rules for events from now on."""
         self.rules = rules
         self.claims.window = timedelta(seconds=rules.settings.dedup)
         allowed = rules.settings.protocols
@@ -149,7 +150,7 @@ class EventsApp:
         raise Refusal(error, closes=True)
 
     def _is_for_pages(self, request: Request) -> bool:
-        """Whether pages may ask this path with a browser key."""
+        """Whether pages may call this path with a browser key."""
         path = request.path
         is_entity = self.entities is not None and entity_of(request.raw_path) is not None
         return path in self.protocols or path in PAGE_PATHS or is_entity
@@ -161,7 +162,7 @@ class EventsApp:
         return HttpAnswer(200, {"status": "ready"})
 
     async def _metrics(self, request: Request) -> HttpAnswer:
-        """Without a key only for this machine: the counters have the names of keys."""
+        """The counters. Without a key they are only for this machine, because they contain names of keys."""
         if not is_at_this_machine(request):
             await self.gate.key_of(request, "read")
         problem = self.problem()
@@ -185,8 +186,8 @@ class EventsApp:
             return await self.keep(request, key, row, len(body))
 
     async def keep(self, request: Request, key: ApiKey, row: LogRow, size: int) -> HttpAnswer:
-        """Keep a request in the log; what became of it. Raises Refusal for one that cannot be read. `size`: its bytes
-        as they were sent."""
+        """Write a request to the log and return the verdict on it. Raises Refusal if it cannot be read. `size`: number
+        of bytes as sent."""
         if len(row.body) > SMALL_BODY or "encoding" in row.headers:
             decoded = await asyncio.to_thread(decode_row, row, self.rules)
         else:
@@ -213,7 +214,7 @@ class EventsApp:
         encoding: str,
         noted: Mapping[str, Any] | None = None,
     ) -> LogRow:
-        """A request as it is logged, with what its decoding depends on."""
+        """The log row of a request, with everything that its decoding depends on."""
         again = request.headers.get("idempotency-key", "")
         if len(again) > MAX_ID:
             message = f"Idempotency-Key is longer than {MAX_ID} characters"
@@ -230,7 +231,7 @@ class EventsApp:
         )
 
     async def _claim(self, request: Request, key: ApiKey, row: LogRow) -> None:
-        """Raises Refusal where the Idempotency-Key was sent with another body before."""
+        """Raise Refusal if the Idempotency-Key was sent with another body before."""
         again = request.headers.get("idempotency-key", "")
         if not again:
             return
@@ -288,7 +289,7 @@ class EventsApp:
             raise Refusal(ledger_error()) from None
 
     def _read_of(self, path: str) -> tuple[str, tuple[str, ...], Callable[[ApiKey, str], Mapping[str, Any]]] | None:
-        """(method, scopes, answer) of a path that is answered from what is stored."""
+        """The (method, scopes, answer) of a path that is answered from stored data."""
         reads = self.reads
         if reads is None:
             return None

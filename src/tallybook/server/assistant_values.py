@@ -1,6 +1,6 @@
-"""What assistants send and get: the arguments of tools with their descriptions, and typed answers.
+"""Types for assistants: the arguments of tools with their descriptions, and the answers.
 
-The SDK makes the schemas of the tools from these types."""
+The SDK generates the schemas of the tools from these types."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ ARGUMENTS: Mapping[str, tuple[Any, Any]] = {
 }
 """The arguments of tools that take a question: type and default of each."""
 MAX_EXACT = 2**53
-"""Whole numbers up to it are exact in every client that reads JSON."""
+"""The largest whole number up to which every JSON client is exact."""
 Tool = TypeVar("Tool", bound=Callable[..., Any])
 
 
 def asked_by_tool(answer: type) -> Callable[[Tool], Tool]:
-    """Shows `ARGUMENTS` as the parameters of a method that returns an `answer`."""
+    """A decorator that shows `ARGUMENTS` as the parameters of a method that returns an `answer`."""
 
     def shown(method: Tool) -> Tool:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -96,7 +96,7 @@ def asked_by_tool(answer: type) -> Callable[[Tool], Tool]:
 
 
 def with_all_digits(row: Mapping[str, Any], exact: Mapping[str, Any]) -> dict[str, Any]:
-    """A row in which numbers that a client would round are texts. `exact` is the same row with decimals as texts."""
+    """A row in which numbers that a client would round become texts. `exact` is the same row with decimals as texts."""
     return {name: _kept(value, exact[name]) for name, value in row.items()}
 
 

@@ -1,6 +1,6 @@
-"""The tools of assistants, by the Model Context Protocol: the questions that people ask, with the same answers.
+"""Tools for assistants over the Model Context Protocol. They give the same answers that people get.
 
-There is no tool that takes SQL. A question without a right answer is refused in words, with what to ask instead."""
+No tool takes SQL. A query without a correct answer is refused with an explanation and a query to use instead."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_ROWS = 500
-"""Rows of an answer: an assistant reads all of them."""
+"""Maximum number of rows in an answer, because an assistant reads all of them."""
 NAME = "tallybook"
 INSTRUCTIONS = """\
 Answers questions about the metrics of this company, from a book that is collected every day. Begin with list_metrics.
@@ -57,7 +57,7 @@ show or compare. A question that has no right answer is refused, with a question
 
 @dataclass(frozen=True)
 class AssistantTools:
-    """The tools over one book. `reader` returns who asks with the current call."""
+    """The tools for one book. `reader` returns the reader of the current call."""
 
     book: SharedBook
     reader: Callable[[], AnswerReader]
@@ -143,7 +143,7 @@ class AssistantTools:
         return await self._read(read_for_assistant)
 
     async def _read(self, work: Callable[[Book, AnswerReader], T]) -> T:
-        """What `work` returns for the reader. Every error becomes a ToolError in words."""
+        """The result of `work` for the reader. Every error becomes a ToolError with an explanation."""
         from mcp.server.mcpserver.exceptions import ToolError
 
         reader = self.reader()
@@ -158,7 +158,7 @@ class AssistantTools:
 
 
 def in_words(problem: RequestError) -> str:
-    """The reason that an assistant gets instead of an answer."""
+    """The explanation that an assistant gets instead of an answer."""
     if problem.code != "refused":
         return f"{problem.message}. {problem.more.get('hint', problem.expected)}".strip()
     lines = [f"Refused, because there is no right answer: {problem.message}."]
@@ -170,14 +170,14 @@ def in_words(problem: RequestError) -> str:
 
 
 def _arguments(query: dict[str, Any]) -> dict[str, Any]:
-    """The options of a question as arguments of the tool."""
+    """The options of a query as arguments of the tool."""
     names = {"from": "from_day", "to": "to_day"}
     found = {names.get(name, name): value for name, value in query.items()}
     return {"scope": "day", **found} if "scope" not in found else found
 
 
 def _question(arguments: Mapping[str, Any]) -> Question:
-    """The question of the arguments of a tool. Raises QueryError for what no option takes."""
+    """The query for the arguments of a tool. Raises QueryError for values that the options do not accept."""
     names = {"from_day": "from", "to_day": "to"}
     return read_question({names.get(name, name): value for name, value in arguments.items()})
 
@@ -226,7 +226,7 @@ def _too_many(count: int) -> QueryError:
 
 
 def _listed(book: Book, one: Any) -> ListedMetric:
-    """A metric as assistants see it, of a description."""
+    """A metric in the form for assistants, from its description."""
     declared = book.project.catalog.metrics[one.metric]
     shows = [] if declared.derived else [declared.default_show, *sorted(set(declared.shows) - {declared.default_show})]
     return ListedMetric(
@@ -244,7 +244,8 @@ def _listed(book: Book, one: Any) -> ListedMetric:
 
 
 def serve_assistant(book: SharedBook) -> None:
-    """Answer an assistant over stdin and stdout until they are closed. It reads as a person at this machine does."""
+    """Serve an assistant over stdin and stdout until they are closed. The assistant has the rights of a person at this
+    machine."""
     assistant_server(AssistantTools(book, lambda: LOCAL, book.on_error)).run("stdio")
 
 
@@ -252,7 +253,7 @@ TOOLS = ("list_metrics", "describe_metric", "query", "check_query", "why", "cove
 
 
 def assistant_server(tools: AssistantTools) -> MCPServer[Any]:
-    """The server of the Model Context Protocol with these tools. All of them only read."""
+    """The Model Context Protocol server with these tools. All of them are read-only."""
     from mcp.server.mcpserver import MCPServer
 
     from tallybook import __version__
@@ -262,7 +263,7 @@ def assistant_server(tools: AssistantTools) -> MCPServer[Any]:
 
 
 def _tool(function: Callable[..., Any], name: str) -> Tool:
-    """A tool that refuses arguments it does not know. Without that a misspelled filter would be left out."""
+    """A tool that rejects unknown arguments. Otherwise a misspelled filter would be ignored."""
     from mcp.server.mcpserver.tools import Tool
     from mcp_types import ToolAnnotations
 

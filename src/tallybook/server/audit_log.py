@@ -1,5 +1,5 @@
-"""Who asked what: a line of JSON for each request of a reader, in a file of its day in the folder of the book. A book
-without a folder has the lines in its ledger."""
+"""The audit log of readers: one line of JSON per request, in one file per day in the book's folder. For a book without
+a folder, the lines are in its ledger."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from tallybook.storage import AuditLines, folder_mode, make_folder, stamp_of
 FOLDER = "audit"
 FLUSH_SECONDS = 0.25
 MAX_WAITING = 50_000
-"""Lines that wait to be written. More are dropped, and their number is a line."""
+"""Maximum number of lines waiting to be written. Further lines are dropped, and a line reports their number."""
 
 
 class AuditFiles:
-    """A file for each day in the folder of a book."""
+    """One file per day in the folder of a book."""
 
     def __init__(self, folder: Path, access: str = "owner") -> None:
         self.folder, self.access = folder / FOLDER, access
 
     def add(self, day: date, lines: Sequence[tuple[str, bytes]]) -> None:
-        """Append (instant, line) of a day."""
+        """Append the lines of a day, given as (instant, line)."""
         mode = folder_mode(self.folder.parent, self.access)
         make_folder(self.folder, mode)
         text = b"".join(line + b"\n" for _, line in lines)
-        # One write for all: lines of several workers do not mix.
+        # A single write, so that lines of several workers do not mix.
         opened = os.open(self.folder / f"{day}.ndjson", os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode & 0o660)
         try:
             while text:
@@ -54,7 +54,7 @@ class AuditTable:
         self.lines = lines
 
     def add(self, day: date, lines: Sequence[tuple[str, bytes]]) -> None:
-        """Keep (instant, line) of a day."""
+        """Store the lines of a day, given as (instant, line)."""
         own = uuid.uuid4().hex[:12]
         self.lines.add((at, f"{own}-{place:06}", line.decode()) for place, (at, line) in enumerate(lines))
 
@@ -63,7 +63,7 @@ class AuditTable:
 
 
 class AuditLog:
-    """Lines are written by a thread of their own. A crash loses those of the last quarter second."""
+    """Writes lines in its own thread. A crash loses the lines of the last quarter second."""
 
     def __init__(self, kept: AuditFiles | AuditTable, keep: timedelta, clock: Callable[[], datetime]) -> None:
         self.kept, self.keep, self.clock = kept, keep, clock
@@ -82,12 +82,12 @@ class AuditLog:
         self.waiting.append((now.date(), stamp_of(now), msgspec.json.encode({"time": utc_text(now), **line})))
 
     def close(self) -> None:
-        """Write what waits, for a second at most."""
+        """Write the waiting lines, for at most a second."""
         self.stop.set()
         self.thread.join(1)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting lines."""
         if self.dropped:
             dropped, self.dropped = self.dropped, 0
             self.write({"reader": "", "dropped": dropped})
@@ -103,7 +103,7 @@ class AuditLog:
 
     def _work(self) -> None:
         while not self.stop.wait(FLUSH_SECONDS):
-            # A full disk, or a ledger that is away, delays no reader; the lines are lost, as their number would be.
+            # A full disk or an unreachable ledger delays no reader. The lines are lost, and so is their count.
             with suppress(OSError, BookError):
                 self.flush()
         with suppress(OSError, BookError):
@@ -111,7 +111,7 @@ class AuditLog:
 
 
 def prune(folder: Path, before: date) -> None:
-    """Delete the files of days before a day."""
+    """Delete the files of days before the given day."""
     for path in folder.glob("*.ndjson"):
         with suppress(ValueError, OSError):
             if date.fromisoformat(path.stem) < before:
@@ -119,8 +119,7 @@ def prune(folder: Path, before: date) -> None:
 
 
 def audited(place: Path | AuditLines, first: date, last: date, reader: str | None = None) -> Iterator[dict[str, Any]]:
-    """The lines of some days, oldest first, of the folder or the ledger of a book; those of one reader where it is
-    named."""
+    """The lines of some days, oldest first, from the folder or the ledger of a book. With `reader`, only its lines."""
     lines = _of_files(place / FOLDER, first, last) if isinstance(place, Path) else place.between(first, last)
     for line in lines:
         with suppress(msgspec.DecodeError):

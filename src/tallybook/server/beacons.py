@@ -1,7 +1,8 @@
-"""What a page sends while it is left: `navigator.sendBeacon` has no headers, so key and signature are in the body.
+"""Requests that a page sends when its user leaves it. `navigator.sendBeacon` sets no headers, so key and signature are
+in the body.
 
-`{"key": …, "identity": …, "events": […]}`, as text/plain, so that the browser asks nothing before. The log has the
-events only, without the key."""
+`{"key": …, "identity": …, "events": […]}`, as text/plain, so that the browser makes no preflight request. The log
+contains only the events, without the key."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 BEACON_PATH = "/v1/beacon"
 MAX_BEACON_BYTES = 70_000
-"""Browsers take 64 kB."""
+"""Size limit of a beacon. Browsers send at most 64 kB."""
 
 
 class _Beacon(msgspec.Struct):
@@ -33,7 +34,7 @@ class _Beacon(msgspec.Struct):
 
 
 class BeaconDoor:
-    """It stores as `POST /v1/events` does, and takes browser keys only."""
+    """Stores events like `POST /v1/events`. Accepts only browser keys."""
 
     def __init__(self, app: EventsApp) -> None:
         self.app = app

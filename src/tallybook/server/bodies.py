@@ -1,4 +1,4 @@
-"""The bytes of a request's body, never more of them than the limits allow."""
+"""Reads the body of a request, within the limits."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from tallybook.core import RequestError
 from tallybook.server.answers import Receive, Refusal
 
 BODY_SECONDS = 30.0
-"""How long a client may take to send a body."""
+"""Time for a client to send a body, in seconds."""
 
 
 MAX_BUFFERED_BYTES = 256_000_000
-"""Of all bodies together that one process has in memory."""
+"""Maximum size of all bodies that one process has in memory."""
 
 
 class BodyRoom:
-    """The memory for bodies that are being received or stored."""
+    """The memory budget for bodies that are being received or stored."""
 
     def __init__(self, max_bytes: int = MAX_BUFFERED_BYTES) -> None:
         self.left = max_bytes
 
     @contextmanager
     def share(self) -> Iterator[BodyShare]:
-        """The part of one request, given back at the end."""
+        """The share of one request. It is given back at the end."""
         made = BodyShare(self)
         try:
             yield made
@@ -38,7 +38,7 @@ class BodyShare:
         self.room, self.taken = room, 0
 
     def take(self, count: int) -> None:
-        """Raises Refusal when all bodies together are too large."""
+        """Reserve memory. Raises Refusal if all bodies together are too large."""
         if count > self.room.left:
             message = "too many large requests are being received at once"
             raise Refusal(RequestError(status=503, code="backlog", message=message), closes=True)
@@ -47,13 +47,13 @@ class BodyShare:
 
 
 class ClientGone(Exception):
-    """The client closed the connection before its request was whole."""
+    """The client closed the connection before its request was complete."""
 
 
 async def body_of(headers: Mapping[str, str], receive: Receive, share: BodyShare, most: int) -> bytes:
-    """The body as it is sent. Raises Refusal for one that is too large, before the rest of it is read."""
+    """The body as sent. Raises Refusal for a body that is too large, before the rest of it is read."""
     if "transfer-encoding" in headers and "content-length" in headers:
-        # A proxy may believe the one and we the other.
+        # A proxy may use one of the two and we the other.
         both = "the request has both Transfer-Encoding and Content-Length"
         raise Refusal(RequestError(status=400, code="bad_encoding", message=both), closes=True)
     declared = headers.get("content-length", "")

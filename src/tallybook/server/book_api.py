@@ -1,5 +1,5 @@
-"""The book over HTTP, beside answers: metrics, why, coverage, runs, goals, alerts, status. The JSON of each
-is that of its command."""
+"""The HTTP API of the book besides queries: metrics, why, coverage, runs, goals, alerts, status. Each returns the JSON
+of the command with the same name."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ METRICS = "/v1/metrics"
 MAX_RUNS = 500
 MAX_ENTITIES, MAX_OFFSET = 1_000, 100_000_000
 PRIVATE_OF_RUNS = ("host", "pid")
-"""Of runs: names of machines, which readers over HTTP need not know."""
+"""Fields of runs with names of machines, which readers over HTTP do not need."""
 
 
 @dataclass(frozen=True)
 class BookRequest:
-    """What a reader asks of a book: the parameters of the query string, each a list, and the rest of the path."""
+    """A request about the book: the parameters of the query string, each a list, and the rest of the path."""
 
     reader: AnswerReader
     parameters: Mapping[str, list[str]]
     name: str = ""
 
     def one(self, name: str) -> str | None:
-        """The value of a parameter; None without one. Raises QueryError where it is given twice."""
+        """The value of a parameter, or None if it is missing. Raises QueryError if it is given twice."""
         found = self.parameters.get(name, [])
         if len(found) > 1:
             raise QueryError(f"{name} is given twice", hint="once", field=name)
         return found[0] if found else None
 
     def several(self, *names: str) -> list[str]:
-        """The values of a parameter that repeats, or has commas."""
+        """The values of a parameter that may be repeated or have commas."""
         return [
             part.strip() for name in names for one in self.parameters.get(name, []) for part in one.split(",") if part
         ]
@@ -63,7 +63,7 @@ Answerer = Callable[["Book", BookRequest], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class BookDoor:
-    """Answers the paths of `PATHS`, and those below `/v1/metrics/`."""
+    """Answers the paths in `PATHS` and those below `/v1/metrics/`."""
 
     book: SharedBook
     on_error: Callable[[Exception], None] = lambda error: None
@@ -91,7 +91,7 @@ def _answered(book: Book, work: Answerer, asked: BookRequest, known: str) -> Htt
     return HttpAnswer(304, headers=headers) if is_known(tag, known) else HttpAnswer(200, text=body, headers=headers)
 
 
-# -- each path, in a thread ----------------------------------------------------------------------------------------
+# -- one answer per path, in a thread ------------------------------------------------------------------------------
 
 
 def _metrics(book: Book, asked: BookRequest) -> Any:
@@ -118,8 +118,8 @@ def _shows(book: Book, asked: BookRequest) -> Any:
 
 
 def why_of(book: Book, reader: AnswerReader, metric: str, day: str | None, by: list[str], where: list[str]) -> Any:
-    """The JSON of `tallybook why` without the statements, which ask the source. A filtered reader does not see what
-    counts other series."""
+    """The JSON of `tallybook why`, without the statements that would query the source. A filtered reader gets no counts
+    of other series."""
     _check_visible(book, reader, metric)
     bounded = reader.bounded(book.project.catalog, Question(metrics=[metric], by=by, where=where))
     found = explain(book.answers, metric, book.day(day), by, where, within=bounded.within).to_dict()
@@ -154,7 +154,7 @@ def _coverage(book: Book, asked: BookRequest) -> Any:
 
 
 def _entities(kind: str) -> Answerer:
-    """A list of users or accounts by a condition."""
+    """An answerer that lists users or accounts by a condition."""
 
     def answered(book: Book, asked: BookRequest) -> Any:
         _check_unbound(asked.reader, kind)
@@ -178,7 +178,7 @@ def _entities(kind: str) -> Answerer:
 
 
 def _whole(text: str, name: str, least: int, most: int) -> int:
-    """A number of a parameter. Raises QueryError."""
+    """The whole number in a parameter. Raises QueryError."""
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
         raise QueryError(f"{name} is {text[:20]!r}", hint=f"{least} to {most:,}", field=name)
     return int(text)
@@ -230,7 +230,7 @@ PATHS: Mapping[str, tuple[Answerer, tuple[str, ...]]] = {
 
 
 def _route(request: Request) -> tuple[Answerer, tuple[str, ...], str]:
-    """(what answers a path, its parameters, the metric in it). Raises Refusal for a path of nothing."""
+    """The function for a path, its parameters, and the metric in the path. Raises Refusal for an unknown path."""
     if request.path in PATHS:
         work, parameters = PATHS[request.path]
         return work, parameters, ""
@@ -258,19 +258,19 @@ def _parameters(query: str, known: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _check_visible(book: Book, reader: AnswerReader, name: str) -> None:
-    """Raises QueryError for a metric that does not exist for this reader."""
+    """Raise QueryError for a metric that does not exist for this reader."""
     visible = reader.visible_metrics(book.project.catalog)
     if name not in visible:
         raise QueryError(f"there is no metric {name[:200]!r}", hint=did_you_mean(name, visible), field="metric")
 
 
 def _check_unbound(reader: AnswerReader, what: str) -> None:
-    """Raises Refusal for a bound reader: what is asked is about all metrics and series."""
+    """Raise Refusal for a bound reader, because the answer is about all metrics and series."""
     if reader.is_bound:
         message = f"{reader.name!r} is bound to some metrics or series, and {what} are about all"
         raise Refusal(RequestError(status=403, code="not_bound", message=message, expected="a read key without bounds"))
 
 
 def json_of(value: Any) -> Any:
-    """Plain values of a document, as its JSON has them."""
+    """A document's plain values, as in its JSON."""
     return msgspec.json.decode(as_json(value, exact=False))

@@ -1,6 +1,6 @@
-"""One open Book for a worker process, kept warm, and opened again when the declarations change.
+"""Keeps one Book open and warm in a worker process, and opens it again when the declarations change.
 
-A Book reads the version of its ledger for each question, so a run of another process needs nothing here."""
+A Book reads the version of its ledger for each query, so a run in another process needs no action here."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 THREADS = 4
 MAX_WAITING = 200
-"""Readings that wait for a thread. With more, readers get 503."""
+"""Maximum number of reads that wait for a thread. Beyond it, readers get 503."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BookState:
-    """What every answer of the book depends on."""
+    """The state on which every answer of the book depends."""
 
     commits: BookCommits
     declarations: str
     """A hash of the files that declare the project."""
     today: date
-    """The running day in the book's zone."""
+    """The current day in the book's zone."""
     is_settled: bool = True
-    """Whether the same state always gives the same answers. False while days are hidden until a later moment."""
+    """Whether the same state always gives the same answers. False while days are hidden until a later time."""
 
     @property
     def version(self) -> int:
@@ -51,7 +51,7 @@ class BookState:
 
 @dataclass
 class _Opened:
-    """A Book, and how many readings use it."""
+    """A Book, with the number of reads that use it."""
 
     book: Book
     stamp: Stamp
@@ -74,7 +74,7 @@ class SharedBook:
     on_error: Callable[[Exception], None] = lambda error: None
     threads: int = THREADS
     problem: TallybookError | None = None
-    """Why the declarations cannot be read as they are now; None where they can."""
+    """The error because of which the current declarations cannot be read, or None."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _opened: _Opened | None = None
     _refused: Stamp | None = None
@@ -82,7 +82,7 @@ class SharedBook:
     _waiting: int = 0
 
     async def read(self, work: Callable[[Book], T]) -> T:
-        """What `work` returns for the Book, in a thread for readings. Raises Refusal where too many wait."""
+        """The result of `work` for the Book, run in a thread for reads. Raises Refusal if too many are waiting."""
         if self._waiting >= MAX_WAITING:
             message = "too many questions wait to be answered"
             raise Refusal(RequestError(status=503, code="busy", message=message, expected="ask again in a moment"))
@@ -98,7 +98,7 @@ class SharedBook:
 
     @contextmanager
     def using(self) -> Iterator[Book]:
-        """The Book, for the calling thread. It is not closed before the end."""
+        """The Book, for the calling thread. It is not closed before the block ends."""
         with self._lock:
             opened = self._current()
             opened.users += 1
@@ -111,7 +111,7 @@ class SharedBook:
                     opened.book.close()
 
     def state(self, book: Book) -> BookState:
-        """The state of a Book of `using` or `read`."""
+        """The state of a Book from `using` or `read`."""
         with self._lock:
             opened = self._opened
             declared = opened.declarations if opened is not None and opened.book is book else ""
@@ -139,7 +139,7 @@ class SharedBook:
             return self._pool
 
     def _current(self) -> _Opened:
-        """The Book as declared now. Raises TallybookError where nothing could ever be opened."""
+        """The Book as declared now. Raises TallybookError if no declaration could ever be read."""
         before = self._opened
         if before is None:
             self._opened = self._open()
@@ -163,6 +163,6 @@ class SharedBook:
         return new
 
     def _open(self) -> _Opened:
-        """The stamp is taken before the files are read: a change meanwhile opens the Book again."""
+        """Open the Book. The stamp is taken before the files are read, so a change meanwhile opens the Book again."""
         stamp, declarations = declaration_stamp(self.folder), declaration_hash(self.folder)
         return _Opened(self.open_book(), stamp, declarations)

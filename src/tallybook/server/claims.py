@@ -1,4 +1,5 @@
-"""Which body an Idempotency-Key came with first. The ledger knows it, so that every worker and host does."""
+"""Remembers the first body of each Idempotency-Key. It is stored in the ledger, so that every worker and host knows
+it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from tallybook.storage import EventLedger
 
 
 class RequestClaims:
-    """Claims of requests that come together are one transaction."""
+    """Claims requests. Claims that arrive together share one transaction."""
 
     def __init__(
         self, events: EventLedger, clock: Callable[[], datetime], window: timedelta = timedelta(days=30)
@@ -20,7 +21,7 @@ class RequestClaims:
         self.work: asyncio.Task[None] | None = None
 
     async def claim(self, key: str, request: str, digest: str) -> bool:
-        """Whether a request of a key has the body with which it came first, in the window. Raises TallybookError."""
+        """Whether a request with a key has the same body as the first one in the window. Raises TallybookError."""
         found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.waiting.append(((key, request, digest), found))
         if self.work is None:
@@ -45,7 +46,7 @@ class RequestClaims:
         except BaseException as caught:  # noqa: BLE001  # whoever waits must know of it
             error = caught
         for i, (_, found) in enumerate(group):
-            if found.done():  # its client has gone
+            if found.done():  # its client has disconnected
                 continue
             if error is not None:
                 found.set_exception(error)

@@ -1,4 +1,5 @@
-"""Who sent a request: the client itself, or the one that a proxy names. Only named proxies are believed."""
+"""Finds the client of a request: the sender itself, or the client that a proxy names. Only proxies named in the
+settings are trusted."""
 
 from __future__ import annotations
 
@@ -23,26 +24,26 @@ FORWARDING = (
     "true-client-ip",
 )
 UNIX = "unix"
-"""The address of a client on a unix socket. The rights of its file decide who connects."""
+"""The address of a client on a Unix socket. The permissions of the socket file decide who can connect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoorPolicy:
-    """What the settings say about who may come. It is replaced as a whole when they are read again."""
+    """The settings that decide who may connect. They are replaced as a whole when the settings are read again."""
 
     origins: frozenset[str] = frozenset()
     identities: str = "signed"
     identity_secrets: tuple[str, ...] = field(default=(), repr=False)
     proxies: tuple[Network, ...] = ()
     trusts_unix: bool = False
-    """Whether whoever connects to a Unix socket is believed to be a proxy that signs people in."""
+    """Whether anyone who connects to a Unix socket is trusted as a proxy that signs people in."""
     login_header: str = ""
     frames: tuple[str, ...] = ()
     local: bool = True
     reads: int = 100
     contact: str = ""
     needs_proxy: bool = False
-    """Others reach the listener, and it has no TLS: only proxies may bring keys."""
+    """Whether other machines can reach the listener and it has no TLS, so that only proxies may pass keys."""
 
     @classmethod
     def of(cls, settings: ServeSettings, *, needs_proxy: bool) -> DoorPolicy:
@@ -66,19 +67,19 @@ class RequestClient:
     address: str
     scheme: str
     is_local: bool
-    """It is on this machine, and no proxy is between."""
+    """Whether the client is on this machine with no proxy in between."""
     may_bring_keys: bool
     is_loopback: bool = False
-    """The socket is one of this machine, and the other end no named proxy. A Unix socket is none: others may connect to
-    it."""
+    """Whether the socket is loopback and its other end is not a named proxy. A Unix socket does not count, because
+    other users may connect to it."""
     is_proxy: bool = False
-    """The other end of the socket is a proxy whose login header is believed."""
+    """Whether the other end of the socket is a proxy whose login header is trusted."""
 
 
 def client_of(
     peer: Sequence[object] | None, scheme: str, headers: Mapping[str, str], policy: DoorPolicy
 ) -> RequestClient:
-    """The client of a request. Headers of a proxy that is not named change nothing."""
+    """The client of a request. Headers from a proxy that is not named are ignored."""
     address = _address(str(peer[0])) if peer else None
     is_here = address is None if peer is None else address is not None and address.is_loopback
     is_trusted = peer is None or _is_proxy(address, policy)
@@ -99,7 +100,8 @@ def client_of(
 
 
 def _first_stranger(hops: str, policy: DoorPolicy) -> Address | None:
-    """The last address of X-Forwarded-For that is no proxy of ours: those before it are the sender's own words."""
+    """The last address in X-Forwarded-For that is not one of our proxies. Addresses before it come from the sender and
+    may be false."""
     found: Address | None = None
     for hop in reversed(hops.split(",")):
         address = _address(hop.strip())

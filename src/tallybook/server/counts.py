@@ -1,6 +1,6 @@
-"""Counters of one worker, and all workers together in the text format of Prometheus.
+"""Counters of one worker, and of all workers together in the Prometheus text format.
 
-A scrape reaches one worker. Each writes its counters into a folder that all share, and the one that is asked reads
+A scrape reaches one worker. Each worker writes its counters into a shared folder, and the scraped worker reads all of
 them."""
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ABOUT = {
 
 
 class Counts:
-    """Written by the event loop. `worker` is a label of every series: a restart is a reset of its own series."""
+    """The counters, written by the event loop. `worker` is a label of every series, so a restart resets only its own
+    series."""
 
     def __init__(self, worker: int = 0, shared: Path | None = None) -> None:
         self.worker, self.shared = worker, shared
@@ -39,7 +40,7 @@ class Counts:
         self.totals[key] += value
 
     def request(self, method: str, path: str, status: int, seconds: float) -> None:
-        """Count an answer. `path` is one of few: with names in place of parameters."""
+        """Count an answer. `path` must come from a small set, with placeholders for parameters."""
         method = method if method in METHODS else "other"
         self.add("http_requests_total", method=method, path=path, status=str(status))
         self.buckets[next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))] += 1
@@ -49,7 +50,7 @@ class Counts:
         return {"worker": self.worker, "totals": self.totals, "buckets": self.buckets, "seconds": self.seconds}
 
     def publish(self) -> None:
-        """Let the other workers see the counters."""
+        """Make the counters visible to the other workers."""
         if self.shared is not None:
             new = self.shared / f"{self.worker}.new"
             with suppress(OSError):
@@ -57,7 +58,7 @@ class Counts:
                 new.replace(self.shared / f"{self.worker}.json")
 
     def exposition(self, gauges: Mapping[str, tuple[str, float]]) -> str:
-        """All workers' counters, and gauges by name with (about, value)."""
+        """The counters of all workers, and gauges by name with (about, value)."""
         every = [self.as_json(), *self._others()]
         samples: dict[str, list[str]] = {name: [] for name in ABOUT}
         for one in every:

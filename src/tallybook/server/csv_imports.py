@@ -1,4 +1,4 @@
-"""`POST /v1/import/csv`: a CSV file as the body, and what its columns are in the query string."""
+"""`POST /v1/import/csv`: the body is a CSV file, and the query string describes its columns."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _FLAGS = {"": True, "true": True, "1": True, "false": False, "0": False}
 
 
 class CsvDoor:
-    """Stores rows as `POST /v1/events`, `/v1/values` and `PUT /v1/users/{id}` would: the same rules and limits."""
+    """Stores rows like `POST /v1/events`, `/v1/values` and `PUT /v1/users/{id}`, with the same rules and limits."""
 
     def __init__(self, app: EventsApp) -> None:
         self.app = app
@@ -97,7 +97,7 @@ class CsvDoor:
         row = app.row(request, key, sent, protocol=OWN_PROTOCOL, path=path, encoding="")
         answer = await app.keep(request, key, row, size)
         assert answer.body is not None
-        # The verdicts are on the rows that were sent; the file has others.
+        # The verdicts count the rows that were sent, and the file has more rows.
         numbers = [number for number, _ in rows]
         verdicts = [{**one, "index": numbers[one["index"]]} for one in answer.body["rejected"]]
         rejected = sorted([*verdicts, *(one.as_json() for one in found.rejected)], key=lambda one: one["index"])
@@ -137,7 +137,7 @@ def _with_warnings(
 
 
 def mapping_of(query: str) -> tuple[CsvMapping, bool]:
-    """The mapping that a query string declares, and whether nothing is to be stored. Raises Refusal."""
+    """The column mapping in a query string, and whether this is a dry run. Raises Refusal."""
     given: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in CSV_PARAMETERS:
@@ -174,7 +174,7 @@ def _flag(given: Mapping[str, str], name: str) -> bool:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """`plan=Tariff,seats` as name → column."""
+    """The mapping name → column in a text such as `plan=Tariff,seats`."""
     parts = [one.partition("=") for one in text.split(",") if one.strip()]
     return {name.strip(): (column or name).strip() for name, _, column in parts}
 

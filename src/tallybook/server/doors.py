@@ -1,4 +1,4 @@
-"""Groups of paths that the HTTP door answers beside events: each is one module and one line of `worker._doors`."""
+"""The interface for groups of paths besides events. Each group is one module and one line of `worker._doors`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tallybook.server.requests import Request
 
 
 class Door(Protocol):
-    """The answers of some paths."""
+    """Answers a group of paths."""
 
     def takes(self, request: Request) -> bool:
-        """Whether the path of a request is one of this door's."""
+        """Whether this door answers the path of a request."""
 
     async def answer(self, request: Request, gate: Gate) -> HttpAnswer:
-        """The answer to a request that it takes. Raises Refusal; what blocks runs in a thread."""
+        """The answer to a request for which `takes` is true. Raises Refusal. Blocking work runs in a thread."""

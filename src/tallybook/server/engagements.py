@@ -1,4 +1,4 @@
-"""Messages in the product over HTTP: `GET /v1/engagements` for the signed user, reactions to them, and the script that
+"""In-app messages over HTTP: `GET /v1/engagements` for the signed user, reactions to messages, and the script that
 shows them."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_BODY_BYTES = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class EngagementDoor:
-    """The messages of a book for its product's front end."""
+    """Serves the messages of a book to the front end of its product."""
 
     book: SharedBook
     clock: Callable[[], datetime]
@@ -60,7 +60,7 @@ class EngagementDoor:
         return _private(HttpAnswer(204))
 
     def viewer(self, request: Request) -> Viewer:
-        """Whom the signed identity names. Without one, or with an expired one, there are no messages for anybody."""
+        """The user and account in the signed identity. Raises Refusal if the identity is missing or expired."""
         try:
             identity = identity_of(request, self.clock())
         except Refusal:
@@ -73,7 +73,7 @@ class EngagementDoor:
 
 
 def _messages(book: Book, viewer: Viewer) -> dict[str, Any]:
-    """What is shown; with the event that reactions are reported as, where the project declares it."""
+    """The messages to show, and the event under which reactions are reported, if the project declares it."""
     found: dict[str, Any] = {"messages": book.rules.engagements.messages(viewer) if book.reader.there else []}
     if MESSAGE_EVENT in book.project.catalog.events.declared:
         found["event"] = MESSAGE_EVENT
@@ -102,7 +102,7 @@ def _script() -> bytes:
 
 
 async def _body(request: Request) -> Mapping[str, Any]:
-    """`{"id": …, "what": "shown"}`. Raises Refusal."""
+    """The body of a reaction, such as `{"id": …, "what": "shown"}`. Raises Refusal."""
     received, more = b"", True
     while more:
         event = await request.receive()

@@ -1,4 +1,4 @@
-"""Users and accounts over HTTP: PUT, GET and DELETE of one. What is answered with 200 is in the ledger."""
+"""PUT, GET and DELETE of one user or account over HTTP. After a 200 to PUT or DELETE, the change is in the ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from tallybook.storage import ApiKey, EntityLedger
 
 
 def entity_of(raw_path: str) -> tuple[str, str] | None:
-    """(kind, id) of a path such as /v1/accounts/4711; None for other paths. The id may contain an encoded slash."""
+    """The (kind, id) in a path such as /v1/accounts/4711, or None for other paths. The id may contain an encoded
+    slash."""
     for kind in ENTITY_KINDS:
         if raw_path.startswith(start := f"/v1/{kind}/"):
             entity_id = unquote(raw_path.removeprefix(start))
@@ -28,13 +29,14 @@ def entity_of(raw_path: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True)
 class EntityDoor:
-    """Answers about one user or account. Its methods block: call them in a thread."""
+    """Answers requests about one user or account. The methods block, so call them in a thread."""
 
     entities: EntityLedger
     clock: Callable[[], datetime]
 
     def answer(self, key: ApiKey, method: str, kind: str, entity_id: str, body: bytes) -> HttpAnswer:
-        """Raises Refusal for what cannot be read, TallybookError when the ledger cannot be."""
+        """The answer to a request. Raises Refusal for a request that cannot be read, and TallybookError if the ledger
+        is unavailable."""
         check_bound(key, kind, entity_id)
         if method == "PUT":
             return self._put(kind, entity_id, body)
@@ -70,7 +72,7 @@ class EntityDoor:
 
 
 def check_bound(key: ApiKey, kind: str, entity_id: str) -> None:
-    """Raises Refusal where a key is bound to events, or to other accounts."""
+    """Raise Refusal if a key is bound to events or to other accounts."""
     if not (key.events or key.accounts):
         return
     if kind == ACCOUNTS and not key.events and entity_id in key.accounts:

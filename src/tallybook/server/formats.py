@@ -1,4 +1,4 @@
-"""The formats of an answer over HTTP: which one a request accepts, and its bytes."""
+"""The formats of an answer over HTTP: selects the one that a request accepts, and writes it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerFormat:
-    """One format. `media`: its types, the usual one first."""
+    """One format. `media`: its media types, the usual one first."""
 
     name: str
     media: tuple[str, ...]
@@ -58,9 +58,9 @@ FORMATS: Mapping[str, AnswerFormat] = {
 
 
 def chosen_format(accept: str, named: object = None) -> AnswerFormat:
-    """The format that is `named`, else the best one of an `Accept` header; JSON where anything will do.
+    """The format named `named`, or else the best format for an `Accept` header. JSON if any format is accepted.
 
-    Raises Refusal: 400 for an unknown name, 406 where none of ours is accepted."""
+    Raises Refusal: 400 for an unknown name, 406 if none of our formats is accepted."""
     if named is not None:
         if isinstance(named, str) and named in FORMATS:
             return FORMATS[named]
@@ -97,7 +97,7 @@ def _accepted(accept: str) -> list[tuple[str, float]]:
 
 
 def _quality(one: AnswerFormat, wanted: Sequence[tuple[str, float]]) -> float:
-    """How much a format is wanted: the most specific range decides."""
+    """How much a format is wanted, by the most specific range that matches it."""
     best: tuple[int, float] = (0, 0.0)
     for media, quality in wanted:
         exact = 3 if media in one.media else 0
@@ -107,7 +107,7 @@ def _quality(one: AnswerFormat, wanted: Sequence[tuple[str, float]]) -> float:
 
 
 def written(result: Result, form: AnswerFormat, *, exact: bool, created: datetime) -> bytes:
-    """The bytes of an answer: those of `tallybook query --format`, of `export` for a workbook."""
+    """The bytes of an answer, the same as those of `tallybook query --format`, or of `export` for a workbook."""
     if form.name == "arrow":
         return _arrow_stream(result)
     destination, file = DESTINATIONS.adapter(form.name)(), BytesIO()
@@ -117,7 +117,7 @@ def written(result: Result, form: AnswerFormat, *, exact: bool, created: datetim
 
 
 def _arrow_stream(result: Result) -> bytes:
-    """The stream format of Arrow's IPC."""
+    """The answer in the stream format of Arrow IPC."""
     from nanoarrow.ipc import StreamWriter
 
     file = BytesIO()

@@ -1,4 +1,5 @@
-"""HTTP/1.1 as uvicorn reads it, with a limit for slow heads and one for connections, and errors as problems."""
+"""HTTP/1.1 as parsed by uvicorn, with a time limit for slow headers, a limit on connections, and errors as problem
+documents."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from tallybook.core import RequestError
 
 HEAD_SECONDS = 20.0
-"""How long a client may take to send the first line and the headers."""
+"""Time for a client to send the request line and the headers, in seconds."""
 MAX_CONNECTIONS = 10_000
-"""Of one worker. Further ones are closed at once."""
+"""Maximum number of connections of one worker. Further ones are closed at once."""
 
 
 class DoorProtocol(H11Protocol):
@@ -75,12 +76,12 @@ class DoorProtocol(H11Protocol):
             h11.Data(data=body),
             h11.EndOfMessage(),
         ]
-        with suppress(h11.LocalProtocolError):  # an answer is on its way already: it is cut
+        with suppress(h11.LocalProtocolError):  # an answer is already being sent, so it is cut off
             for part in answer:
                 self.transport.write(self.conn.send(part))
         self.transport.close()
 
 
 def protocol_class(on_invalid: Callable[[], None]) -> type[asyncio.Protocol]:
-    """The protocol of a worker. `on_invalid` is called for bytes that are not HTTP."""
+    """The protocol class of a worker. `on_invalid` is called for bytes that are not HTTP."""
     return type("WorkerProtocol", (DoorProtocol,), {"on_invalid": staticmethod(on_invalid)})

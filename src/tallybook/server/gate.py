@@ -1,4 +1,4 @@
-"""Whether the key of a request is valid, and may do what it asks for."""
+"""Checks whether the key of a request is valid and allows the request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tallybook.storage import ApiKey
 
 
 class Gate:
-    """The keys of one worker, and when each was last used."""
+    """The keys of one worker, with the last use of each."""
 
     def __init__(self, keys: KeyRing, clock: Callable[[], datetime]) -> None:
         self.keys, self.clock = keys, clock
@@ -27,10 +27,10 @@ class Gate:
     async def key_of(
         self, request: Request, *scopes: str, text: str | None = None, applies_bounds: bool = False
     ) -> ApiKey:
-        """The key of a request, whose `text` is in its headers unless it was found elsewhere. Raises Refusal without
-        one, or where it has none of the scopes.
+        """The key of a request. Its `text` is read from the headers unless given. Raises Refusal if there is no valid
+        key, or if the key has none of the scopes.
 
-        A key that is bound to metrics or filters is refused unless the caller `applies_bounds` to what it answers."""
+        A key that is bound to metrics or filters is refused, unless the caller `applies_bounds` to its answer."""
         if not request.client.may_bring_keys:
             message = "this listener has no TLS, and takes keys only from the proxies of [serve] proxies"
             error = RequestError(
@@ -46,7 +46,7 @@ class Gate:
         except KeysUnknown:
             key = None
         if key is None:
-            # It may have been made after the keys were read.
+            # It may have been created after the keys were read.
             try:
                 await self._read_keys()
                 key = self.keys.find(text)
@@ -74,7 +74,7 @@ class Gate:
         return key
 
     async def fresh_keys(self) -> KeyRing:
-        """The keys, read again where they were read too long ago. Raises Refusal where they cannot be."""
+        """The keys. They are read again if the last read is too old. Raises Refusal if they cannot be read."""
         try:
             if self.keys.is_stale:
                 await self._read_keys()
@@ -83,7 +83,7 @@ class Gate:
             raise Refusal(ledger_error(), closes=True) from None
 
     async def _read_keys(self) -> None:
-        """Read the keys once more. Those who ask before the reading starts share it."""
+        """Read the keys again. Callers that arrive before the read starts share it."""
         if self.reading is None:
             self.reading = asyncio.create_task(self._read_keys_soon())
         await asyncio.shield(self.reading)

@@ -1,4 +1,4 @@
-"""`/v1/hooks`: programs such as Zapier, Make and n8n subscribe to a delivery, end that, and ask for samples."""
+"""`/v1/hooks`: lets programs such as Zapier, Make and n8n subscribe to a delivery, unsubscribe, and get samples."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ class HookDoor:
 
 
 def _check_reader(reader: AnswerReader) -> None:
-    """Raises Refusal for a reader who does not see everything, and for a browser: another site could subscribe."""
+    """Raise Refusal for a reader who does not see everything, and for a browser, because another site could use it to
+    subscribe."""
     if reader.is_bound or reader.is_ambient:
         message = "subscribing needs a read key that is not bound to some metrics, events or accounts"
         raise Refusal(RequestError(status=403, code="not_bound", message=message))

@@ -1,4 +1,4 @@
-"""What the reader of a page is known to be: the signed identity that comes with a browser key."""
+"""Checks the identity of a page's user: the signed identity that comes with a browser key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BROWSER = "browser"
 
 
 def identity_of(request: Request, now: datetime) -> SignedIdentity | None:
-    """The identity that a request carries, verified; None where it carries none. Raises Refusal for a wrong one."""
+    """The verified identity in a request, or None if it has none. Raises Refusal for an invalid one."""
     text = request.headers.get(IDENTITY_HEADER)
     if text is None:
         return None
@@ -27,7 +27,8 @@ def identity_of(request: Request, now: datetime) -> SignedIdentity | None:
 
 
 def page_of(request: Request, key: ApiKey, now: datetime) -> dict[str, Any]:
-    """What the decoding of a page's request depends on: whom it may name. Empty for keys that are no browser keys."""
+    """The facts on which decoding a page's request depends: whom it may name. Empty for keys that are not browser
+    keys."""
     if BROWSER not in key.scopes:
         return {}
     identity = identity_of(request, now)
@@ -38,7 +39,7 @@ def page_of(request: Request, key: ApiKey, now: datetime) -> dict[str, Any]:
 
 
 def check_entity(request: Request, key: ApiKey, kind: str, entity_id: str, now: datetime) -> None:
-    """Raises Refusal where a page changes another user or account than the one it is signed for."""
+    """Raise Refusal if a page changes a user or account other than the one in its signed identity."""
     if BROWSER not in key.scopes:
         return
     identity = identity_of(request, now)

@@ -1,4 +1,4 @@
-"""The questions to ask instead of a refused one. Each of them was tried: it has an answer."""
+"""Finds queries to use instead of a refused one. Each was tried and has an answer."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from tallybook.server.readers import AnswerReader
 
 MAX_TRIED = 12
-"""Questions that are tried for one refusal."""
+"""Maximum number of queries tried for one refusal."""
 MAX_SUGGESTED = 4
 REMOVABLE = ("having", "sort", "top", "compare", "totals")
-"""Options that are left out of a question to ask instead where they do not go with it."""
+"""Options that are removed from a suggested query if they conflict with it."""
 SAYS = {
     "total": "the total",
     "average": "the average day",
@@ -34,9 +34,10 @@ SAYS = {
 def questions_to_ask(
     refused: Refused, question: Question, try_out: Callable[[Question], object]
 ) -> list[dict[str, Any]]:
-    """The questions to ask instead: what each `say`s, its `query`, and the `link` that answers it.
+    """The queries to use instead: the text `say`, the `query`, and the `link` that answers it.
 
-    `try_out` asks one of them, and raises as `Book.ask`. What is refused as well leads to further questions."""
+    `try_out` runs a query and raises like `Book.ask`. If a suggested query is refused too, its own suggestions are
+    tried."""
     found: list[dict[str, Any]] = []
     waiting = [dict(one) for one in refused.changes]
     tried: set[str] = set()
@@ -56,7 +57,7 @@ def questions_to_ask(
             if wrong.field in REMOVABLE and wrong.field not in change:
                 waiting.append({**change, wrong.field: None})
         except Refusal:
-            continue  # beyond what the reader may see
+            continue  # the reader may not see it
         else:
             query = question_options(asked)
             found.append({"say": _in_words(change), "query": query, "link": query_link(query)})
@@ -64,7 +65,7 @@ def questions_to_ask(
 
 
 def tried_in(book: Book, reader: AnswerReader) -> Callable[[Question], None]:
-    """How a question is tried for a reader. One that reads a database of the company is only checked."""
+    """A function that tries a query for a reader. A query that would read a company's database is only checked."""
 
     def try_out(question: Question) -> None:
         bounded = reader.bounded(book.project.catalog, question)
@@ -77,13 +78,13 @@ def tried_in(book: Book, reader: AnswerReader) -> Callable[[Question], None]:
 
 
 def refused_in_words(refused: Refused, asks: list[dict[str, Any]]) -> Refusal:
-    """A refused question as a problem: 422 with `refused` and `ask`."""
+    """A refused query as a problem document: 422 with `refused` and `ask`."""
     more = {"refused": refused.why, "ask": asks, **({"hint": refused.ask} if refused.ask else {})}
     return Refusal(RequestError(status=422, code="refused", message=refused.why, more=more))
 
 
 def _in_words(change: Mapping[str, object]) -> str:
-    """What is different about a question."""
+    """The difference of a suggested query, in words."""
     parts = []
     for name, value in change.items():
         if name == "show" and value in SAYS:

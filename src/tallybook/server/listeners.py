@@ -1,4 +1,4 @@
-"""Where a server listens: an address and a port, or a unix socket."""
+"""Opens the socket of a server: an address with a port, or a Unix socket."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+):(\d{1,5})")
 
 
 def listening_socket(listen: str, settings: ServeSettings) -> socket.socket:
-    """A socket that listens at `host:port` or `unix:/path`. Raises DeclarationError for an address that others reach
-    where keys would be sent in the clear."""
+    """A socket that listens at `host:port` or `unix:/path`. Raises DeclarationError for an address that other machines
+    can reach if keys would be sent unencrypted."""
     if listen.startswith("unix:"):
         return _unix(listen.removeprefix("unix:"))
     found = _ADDRESS.fullmatch(listen)
@@ -53,7 +53,7 @@ def _unix(path: str) -> socket.socket:
     try:
         _remove_left(Path(path))
         made.bind(path)
-        # Whoever connects needs a key. The folder may narrow who does.
+        # Anyone who connects still needs a key. The folder's permissions can restrict who connects.
         os.chmod(path, 0o666)  # noqa: PTH101
         made.listen(BACKLOG)
     except OSError as error:
@@ -65,7 +65,7 @@ def _unix(path: str) -> socket.socket:
 
 
 def _remove_left(path: Path) -> None:
-    """Delete a socket that a killed server left. Raises OSError for a file, and for a socket in use."""
+    """Delete a socket left by a server that was killed. Raises OSError for a file, and for a socket in use."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def shown_address(listener: socket.socket, settings: ServeSettings) -> str:
-    """Where a socket listens, as it is pasted into a URL."""
+    """The address of a socket, in the form used in a URL."""
     name = listener.getsockname()
     if isinstance(name, str):
         return f"unix:{name}"
@@ -100,7 +100,7 @@ def shown_address(listener: socket.socket, settings: ServeSettings) -> str:
 
 
 def needs_proxy(listener: socket.socket, settings: ServeSettings) -> bool:
-    """Whether others reach a listener without TLS, so that only named proxies may bring keys."""
+    """Whether other machines can reach a listener without TLS, so that only named proxies may pass keys."""
     name = listener.getsockname()
     return not (
         isinstance(name, str | bytes) or settings.certificate or settings.insecure or _is_loopback(str(name[0]))
@@ -108,7 +108,7 @@ def needs_proxy(listener: socket.socket, settings: ServeSettings) -> bool:
 
 
 def close_listener(listener: socket.socket, listen: str) -> None:
-    """Take no more connections. The file of a unix socket is deleted."""
+    """Accept no more connections. The file of a Unix socket is deleted."""
     listener.close()
     if listen.startswith("unix:"):
         with suppress(OSError):

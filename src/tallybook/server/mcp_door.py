@@ -1,6 +1,6 @@
-"""`/mcp`: the tools of assistants over Streamable HTTP, for readers with a key or a login.
+"""`/mcp`: tools for assistants over Streamable HTTP, for readers with a key or a login.
 
-Each request is complete: there are no sessions, so any worker answers it, and no stream stays open."""
+Each request is complete. There are no sessions, so any worker can answer it, and no stream stays open."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PATH = "/mcp"
 MAX_BODY = 1_000_000
 START_SECONDS = 10.0
 _READER: ContextVar[AnswerReader] = ContextVar("tallybook_assistant_reader")
-"""Who asks with the request that is being answered. Tasks of the request inherit it."""
+"""The reader of the current request. Tasks of the request inherit it."""
 
 
 @dataclass(kw_only=True)
@@ -58,7 +58,7 @@ class AssistantDoor:
             _READER.reset(token)
 
     async def _manager(self) -> StreamableHTTPSessionManager:
-        """The transport of this event loop, which is started by the first request."""
+        """The transport of this event loop. The first request starts it."""
         loop = asyncio.get_running_loop()
         if self._running is not None and self._running[0] is loop and not self._running[2].done():
             return self._running[1]
@@ -75,7 +75,7 @@ class AssistantDoor:
         from tallybook.server.assistants import AssistantTools, assistant_server
 
         tools = AssistantTools(self.book, _READER.get, self.on_error)
-        # Hosts and origins are checked by `reader_of`.
+        # `reader_of` checks hosts and origins.
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         made = StreamableHTTPSessionManager(
             assistant_server(tools)._lowlevel_server, json_response=True, stateless=True, security_settings=unchecked
@@ -138,7 +138,7 @@ def _answer(sent: list[MutableMapping[str, Any]]) -> HttpAnswer:
 
 
 def _asked(body: bytes) -> object:
-    """What is kept of a request for the log of who asked what: the tool and its arguments."""
+    """The part of a request for the audit log: the tool and its arguments."""
     try:
         sent = msgspec.json.decode(body)
         called = sent.get("params", {})

@@ -1,4 +1,4 @@
-"""Every show of one period of a metric: its number, or why it has none and the number that it would be."""
+"""Every show of a metric for one period: its number, or the reason why it has none and the number it would give."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Answers = Callable[[Question], Result]
 ADDED, MEAN = "total", "average"
-"""The shows whose wrong number can be given: daily values added up, or their mean."""
+"""The shows whose wrong number can be computed: daily values added up, or their mean."""
 _FORMS = {
     "year": re.compile(r"\d{4}"),
     "quarter": re.compile(r"(\d{4})-[Qq]([1-4])"),
@@ -27,8 +27,8 @@ _FORMS = {
 
 
 def period_of(book: Book, text: str, scope: str | None) -> tuple[date, date, str]:
-    """(first day, last day, scope) of 2024, 2024-Q1, 2024-01, 2024-W05 or a day; with `scope` the period that contains
-    the day. Raises QueryError."""
+    """(first day, last day, scope) of 2024, 2024-Q1, 2024-01, 2024-W05 or a day. With `scope`, of the period that
+    contains the day. Raises QueryError."""
     named = next((name for name, form in _FORMS.items() if form.fullmatch(text)), None)
     try:
         if named is None:
@@ -52,7 +52,7 @@ def period_of(book: Book, text: str, scope: str | None) -> tuple[date, date, str
 
 
 def metric_shows(book: Book, name: str, period: tuple[date, date, str], where: Sequence[str], ask: Answers) -> Any:
-    """The document of `/v1/metrics/{name}/shows`. `ask` answers a question for the reader."""
+    """The document of `/v1/metrics/{name}/shows`. `ask` runs a query for the reader."""
     first, last, scope = period
     metric = book.project.catalog.metrics[name]
     plain = Question(metrics=(name,), scope=scope, from_=first, to=last, where=tuple(where))
@@ -87,7 +87,7 @@ def _shown(name: str, show: str | None, plain: Question, ask: Answers) -> dict[s
 
 
 def _would_be(name: str, show: str | None, plain: Question, ask: Answers) -> Any:
-    """The number that a refused show would give: the daily values added up, or their mean. None where neither is."""
+    """The number that a refused show would give: the sum of the daily values, or their mean. None for other shows."""
     from dataclasses import replace
 
     if show not in (ADDED, MEAN):
@@ -106,7 +106,7 @@ def _would_be(name: str, show: str | None, plain: Question, ask: Answers) -> Any
 
 
 def added_up(values: Sequence[Any]) -> int | Decimal | float:
-    """The sum of daily values, of the type that they have."""
+    """The sum of daily values, in their type."""
     total = sum((Decimal(str(value)) for value in values), Decimal())
     if all(isinstance(value, int) for value in values):
         return int(total)

@@ -1,4 +1,4 @@
-"""`/openapi.json`: the HTTP API in OpenAPI 3.1, made of the types of its bodies and one table of operations."""
+"""`/openapi.json`: the HTTP API as OpenAPI 3.1, built from the types of its bodies and one table of operations."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 
 def every_operation() -> tuple[Operation, ...]:
-    """The operations of events and of reading."""
+    """All operations: those of events and those of reading."""
     from tallybook.server.read_operations import READ_OPERATIONS
 
     return (*OPERATIONS, *READ_OPERATIONS)
@@ -204,7 +204,7 @@ def every_operation() -> tuple[Operation, ...]:
 
 @cache
 def document() -> dict[str, Any]:
-    """The document as a dict, for JSON."""
+    """The OpenAPI document as a dict, for JSON."""
     from tallybook import __version__
 
     types = sorted(
@@ -282,7 +282,7 @@ def _answer(each: Operation, status: int, body: Any) -> dict[str, Any]:
     if status == 200:
         content |= each.more_content
     if each.many and status == 422:
-        content[PROBLEM] = {"schema": _ref(ProblemBody)}  # an Idempotency-Key that came with another body
+        content[PROBLEM] = {"schema": _ref(ProblemBody)}  # an Idempotency-Key that was sent with another body
     return {"description": "done", "content": content}
 
 

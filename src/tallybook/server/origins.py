@@ -1,4 +1,4 @@
-"""Which pages may send events with a browser key: CORS by `[serve] origins`."""
+"""Decides which pages may send events with a browser key: CORS by `[serve] origins`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MAX_AGE_SECONDS = 600
 METHODS = "GET, POST, PUT"
 HEADERS = f"authorization, content-type, content-encoding, idempotency-key, {IDENTITY_HEADER}"
 PAGE_PATHS = frozenset(("/v1/engagements", "/v1/beacon"))
-"""Paths beside those of events, users and accounts that pages may ask with a browser key."""
+"""Further paths that pages may call with a browser key, besides those of events, users and accounts."""
 
 
 def preflight(request: Request, policy: DoorPolicy) -> HttpAnswer:
-    """The answer to a browser that asks whether a page may send."""
+    """The answer to a browser's preflight request."""
     _check(request, policy)
     return HttpAnswer(
         204,
@@ -29,13 +29,13 @@ def preflight(request: Request, policy: DoorPolicy) -> HttpAnswer:
 
 
 def check_origin(key: ApiKey, request: Request, policy: DoorPolicy) -> None:
-    """Raises Refusal for a browser key that a page of another origin uses."""
+    """Raise Refusal for a browser key that is used by a page of another origin."""
     if "browser" in key.scopes and "origin" in request.headers:
         _check(request, policy)
 
 
 def allow_origin(answer: HttpAnswer, request: Request, policy: DoorPolicy) -> None:
-    """Let a page of ours read the answer."""
+    """Allow a page of a declared origin to read the answer."""
     origin = request.headers.get("origin", "")
     if policy.origins:
         answer.headers["vary"] = "origin"

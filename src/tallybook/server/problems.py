@@ -1,4 +1,4 @@
-"""Errors of questions as problems of RFC 9457. None has SQL, a path or an address of this machine in it."""
+"""Turns errors of queries into problem documents of RFC 9457. They contain no SQL, path or address of this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUERY_PATH = "/v1/query"
 
 
 def query_link(options: Mapping[str, Any], **more: str) -> str:
-    """The path and query string at which a question is answered. `options` are those of `question_options`."""
+    """The path and query string for a query. `options` are those of `question_options`."""
     pairs: list[tuple[str, str]] = []
     for name, value in {**options, **more}.items():
         if isinstance(value, list | tuple):
@@ -38,7 +38,7 @@ def query_link(options: Mapping[str, Any], **more: str) -> str:
 
 
 def as_refusal(error: Exception, on_error: Callable[[Exception], None]) -> Refusal:
-    """The answer to a question that cannot be answered. An error of ours is given to `on_error`, with a reference."""
+    """The refusal for an error of a query. An internal error is passed to `on_error`, with a reference."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, Refused):
@@ -53,13 +53,14 @@ def as_refusal(error: Exception, on_error: Callable[[Exception], None]) -> Refus
 
 
 def bad_question(message: str, hint: str = "", field: str = "") -> Refusal:
-    """A question that is invalid: 400, beside the field."""
+    """The refusal of an invalid query: 400, naming the field."""
     more = {name: text for name, text in (("field", field), ("hint", hint)) if text}
     return Refusal(RequestError(status=400, code="bad_question", message=message, more=more))
 
 
 def certain_rows(book: Book, question: Question, most: int) -> int:
-    """How many rows the answer certainly has, where that is more than `most`; else 0. Less work than the answer."""
+    """The number of rows that the answer is known to have, if that is more than `most`; else 0. It is cheaper than the
+    answer."""
     from tallybook.query import rows_at_least
 
     if not question.by or question.live or question.event is not None:
@@ -69,7 +70,7 @@ def certain_rows(book: Book, question: Question, most: int) -> int:
 
 
 def too_many_rows(count: int, most: int, by: Iterable[str]) -> Refusal:
-    """An answer that is too large to be given: 422, with what to narrow."""
+    """The refusal of an answer that is too large: 422, with ways to narrow it."""
     hint = "a shorter range, a wider scope, a filter"
     hint += f", fewer dimensions than {', '.join(by)}, or top" if [*by] else ""
     error = RequestError(
@@ -84,11 +85,11 @@ def too_many_rows(count: int, most: int, by: Iterable[str]) -> Refusal:
 
 
 class Referenced(TallybookError):
-    """An error of ours, with the reference that the reader was given."""
+    """An internal error, with the reference that the reader was given."""
 
 
 def fault(error: Exception, on_error: Callable[[Exception], None]) -> Refusal:
-    """A fault of ours: 500 with a reference number, under which the log has the details."""
+    """The refusal for an internal error: 500 with a reference number, under which the log has the details."""
     reference = secrets.token_hex(4)
     what = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
     logged = Referenced(f"reference {reference}: {what}", hint=getattr(error, "hint", ""))

@@ -1,4 +1,4 @@
-"""The parent of `tallybook serve`: it starts processes for each role, and starts again what ends."""
+"""The parent process of `tallybook serve`. It starts processes for each role, and restarts those that end."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 
 ROLES = ("ingest", "web", "compact", "schedule")
 LISTENING = ("ingest", "web")
-"""Roles of one process, which has the listener."""
+"""Roles with a single process, which has the listener."""
 END_SECONDS = 10.0
-"""After SIGTERM the children have this long; then they are killed."""
+"""Time for the children to end after SIGTERM, in seconds. Then they are killed."""
 RESTART_SECONDS = 1.0
 
 
 @dataclass
 class Child:
-    """A process of one role. `number` distinguishes several of a role."""
+    """A process of one role. `number` distinguishes the processes of a role."""
 
     role: str
     number: int
@@ -30,7 +30,7 @@ class Child:
 
 
 class Processes:
-    """The children of a server. `command` makes the command of (role, number), given the fd of the pipe to the
+    """The children of a server. `command` returns the command for (role, number), given the fd of the pipe to the
     parent."""
 
     def __init__(
@@ -52,8 +52,8 @@ class Processes:
         meanwhile: Callable[[], None] = lambda: None,
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
-        """Keep a child for each slot until `wait` says that this process shall end. `at_end` is called before the
-        children are asked to end."""
+        """Keep a child running for each slot until `wait` returns that this process must end. Then call `at_end` and
+        ask the children to end."""
         due = dict.fromkeys(self.slots, 0.0)
         try:
             while True:

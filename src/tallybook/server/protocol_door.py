@@ -1,4 +1,5 @@
-"""Requests of other services' clients: stored as our own are, and answered as these clients expect it."""
+"""Answers requests of other services' clients. Their events are stored like our own, and the answers have the form that
+these clients expect."""
 
 from __future__ import annotations
 
@@ -25,20 +26,20 @@ KEY_PARAMETERS = ("api_key", "token", "key", "writeKey")
 
 @dataclass
 class _Story:
-    """A request while it is answered: what is known of it decides how it is refused."""
+    """What is known so far of a request being answered. It decides how the request is refused."""
 
     kind: ProtocolKind
     sent: EventRequest
 
 
 class ProtocolDoor:
-    """Answers the paths of `ProtocolRoutes`. It shares keys, limits and the log with the door for our own events."""
+    """Answers the paths of `ProtocolRoutes`. Keys, limits and the log are those of the door for our own events."""
 
     def __init__(self, app: EventsApp) -> None:
         self.app = app
 
     async def answer(self, request: Request, route: ProtocolRoute) -> HttpAnswer:
-        """The answer in the words of the protocol, also where it is an error."""
+        """The answer in the format of the protocol, including errors."""
         sent = EventRequest(
             body=b"",
             path=route.path,
@@ -69,7 +70,7 @@ class ProtocolDoor:
     async def _store(self, request: Request, route: ProtocolRoute, story: _Story) -> HttpAnswer:
         app = self.app
         text = _key_of_head(request, route)
-        # A key in the head is checked before the body is read.
+        # A key in the headers is checked before the body is read.
         key = await app.gate.key_of(request, "write", text=text) if text is not None else None
         if key is not None:
             app.rates.check(key)
@@ -89,7 +90,7 @@ class ProtocolDoor:
             story.kind = owner_of(route, story.sent)
             plain: bytes = method_of(story.kind, "plain")(story.sent)
             if key is None:
-                # In the messages, or in a field of the form around them.
+                # The key is in the messages, or in a field of the form around them.
                 text = method_of(story.kind, "key_of")(replace(story.sent, body=plain))
                 text = text or method_of(story.kind, "key_of")(story.sent)
                 key = await app.gate.key_of(request, "write", text=text or "")
@@ -111,7 +112,7 @@ class ProtocolDoor:
             return _http(found)
 
     def _refused(self, story: _Story, refusal: Refusal) -> HttpAnswer:
-        """The refusal in the shape of the protocol, with the headers that every refusal has."""
+        """The refusal in the format of the protocol, with the headers that every refusal has."""
         usual = refusal.answer()
         found = _http(method_of(story.kind, "refused")(story.sent, refusal.error))
         for name in ("retry-after", "www-authenticate"):
@@ -143,7 +144,7 @@ def _http(found: ProtocolAnswer) -> HttpAnswer:
 
 
 def _key_of_head(request: Request, route: ProtocolRoute) -> str | None:
-    """The key in a header or in the query string; None where it can only be in the body."""
+    """The key in a header or in the query string. None if it can only be in the body."""
     if (text := key_text(request.headers)) is not None:
         return text
     for kind in route.kinds:

@@ -1,4 +1,4 @@
-"""The paths of wire protocols of other services, and of the beacon of pages, for `/openapi.json`."""
+"""The paths of other services' wire protocols, and of the beacon for pages, for `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _JSON: dict[str, Any] = {"application/json": {"schema": {}}}
 
 
 def protocol_paths() -> dict[str, dict[str, Any]]:
-    """By path its operations. A path of several protocols is one operation: the body decides."""
+    """The operations by path. If several protocols share a path, it is one operation, because the body decides between
+    them."""
     kinds: dict[str, list[ProtocolKind]] = {}
     own = PROTOCOLS.kind(OWN_PROTOCOL).paths
     for kind in PROTOCOLS.kinds():

@@ -1,4 +1,4 @@
-"""Which requests are of which wire protocol of another service: their paths, also below the prefix of the protocol."""
+"""Maps request paths to the wire protocols of other services, with or without the prefix of the protocol."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ OWN_PATHS = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/events/sch
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolRoute:
-    """Where a request is meant to go: `kinds` are the protocols with this path, none where only the prefix is known."""
+    """The destination of a request. `kinds` are the protocols with this path, or none if only the prefix is known."""
 
     kinds: tuple[ProtocolKind, ...]
     path: str
-    """Without the prefix and a slash at the end."""
+    """The path without the prefix and without a trailing slash."""
     owner: ProtocolKind
-    """Whose answers are given where nothing is known of the body."""
+    """The protocol that answers as long as the body is unknown."""
     template: str
-    """The path in counters."""
+    """The path as shown in counters."""
 
 
 class ProtocolRoutes:
-    """The paths of all protocols but our own. `allowed`: the names of those that are taken; None: all."""
+    """The paths of all protocols except our own. `allowed`: the names of enabled protocols; None for all."""
 
     def __init__(self, allowed: Iterable[str] | None = None) -> None:
         names = None if allowed is None else frozenset(allowed)
         self.kinds = [
             kind for kind in PROTOCOLS.kinds() if kind.name != OWN_PROTOCOL and (names is None or kind.name in names)
         ]
-        # Our own paths stay ours, whatever a package says.
+        # Our own paths cannot be taken by a package.
         own = {*PROTOCOLS.kind(OWN_PROTOCOL).paths, *OWN_PATHS}
         begin = {_first(path) for path in own}
         self.prefixes = {kind.prefix: kind for kind in self.kinds if kind.prefix and kind.prefix not in begin}
@@ -44,7 +44,7 @@ class ProtocolRoutes:
                     self.by_path.setdefault(path.rstrip("/"), []).append(kind)
 
     def find(self, path: str) -> ProtocolRoute | None:
-        """The route of a path; None where no protocol has it."""
+        """The route of a path. None if no protocol has it."""
         bare = path.rstrip("/")
         first = _first(bare)
         if kinds := self.by_path.get(bare):
@@ -63,17 +63,17 @@ def _first(path: str) -> str:
 
 
 def adapter_of(kind: ProtocolKind) -> Any:
-    """The class of a protocol. What it does not say, it does as `WireProtocol` does."""
+    """The class of a protocol. For missing methods, `WireProtocol` has the defaults."""
     return PROTOCOLS.adapter(kind.name)
 
 
 def method_of(kind: ProtocolKind, name: str) -> Any:
-    """A method of a protocol; that of `WireProtocol` where it has none."""
+    """A method of a protocol, or the default method of `WireProtocol`."""
     return getattr(adapter_of(kind), name, None) or getattr(WireProtocol, name)
 
 
 def owner_of(route: ProtocolRoute, request: EventRequest) -> ProtocolKind:
-    """The protocol that a body is of, where several have its path."""
+    """The protocol of a body, if several protocols have its path."""
     if len(route.kinds) < 2:
         return route.owner
     return next((kind for kind in route.kinds if method_of(kind, "is_own")(request)), route.owner)

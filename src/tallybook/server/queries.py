@@ -1,4 +1,4 @@
-"""`/v1/query`: the question of `tallybook query` over HTTP, with the same answer."""
+"""`/v1/query`: the queries of `tallybook query` over HTTP, with the same answers."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 MAX_BODY = 200_000
 _FOLDERS = re.compile(r"'(?:[^']|'')*/(?=[^/']+\.parquet')")
 MAX_ROWS = 200_000
-"""Rows of an answer over HTTP."""
+"""Maximum number of rows of an answer over HTTP."""
 HOW = ("format", "exact", "explain", "sql")
-"""What a request says beside the question: how the answer is written."""
+"""Options of a request that are not part of the query: how to write the answer."""
 READ_HEADERS = {
     "cache-control": "private, no-cache",
     "vary": "accept, authorization, cookie",
@@ -45,7 +45,7 @@ READ_HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class AskedQuestion:
-    """A question as it was sent, and how its answer is to be written."""
+    """A query as it was sent, and the format of its answer."""
 
     question: Question
     form: AnswerFormat
@@ -55,7 +55,7 @@ class AskedQuestion:
 
     @classmethod
     def of(cls, options: Mapping[str, Any], accept: str) -> AskedQuestion:
-        """Raises QueryError and Refusal for what cannot be read."""
+        """Read a request. Raises QueryError and Refusal."""
         flags = {name: options.get(name) or False for name in HOW[1:]}
         for name, value in flags.items():
             if not isinstance(value, bool):
@@ -65,7 +65,7 @@ class AskedQuestion:
 
     @property
     def says_how(self) -> bool:
-        """Whether only the explanation or the SQL is asked for."""
+        """Whether only the explanation or the SQL is requested."""
         return self.explain or self.sql
 
 
@@ -116,7 +116,8 @@ class QueryDoor:
     # -- in a thread
 
     def answered(self, book: Book, asked: AskedQuestion, reader: AnswerReader, known: str = "") -> HttpAnswer:
-        """The answer to a reader; 304 without an engine where `known` names it. Raises as `Book.ask`, and Refusal."""
+        """The answer for a reader, or a 304 if its ETag is in `known`, without using an engine. Raises like `Book.ask`,
+        and Refusal."""
         question = reader.bounded(book.project.catalog, asked.question)
         state = self.book.state(book)
         tag = answer_tag(state, asked, reader)
@@ -138,7 +139,7 @@ class QueryDoor:
             problem = RequestError(status=422, code="does_not_fit", message=error.message, more=hint)
             raise Refusal(problem) from None
         if tag and self.book.state(book) != state:
-            # Something was committed between the look at the book and the answer.
+            # Another commit happened between reading the state and the answer.
             del headers["etag"]
         headers |= {
             "content-type": FORMATS["json"].content_type if asked.says_how else asked.form.content_type,
@@ -165,7 +166,7 @@ class QueryDoor:
 
 
 def options_of_query(query: str) -> dict[str, Any]:
-    """The options of a query string. Raises QueryError and Refusal for one that cannot be read."""
+    """The options in a query string. Raises QueryError and Refusal if it cannot be read."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=500)
     except ValueError:
@@ -181,7 +182,7 @@ def options_of_query(query: str) -> dict[str, Any]:
 
 
 def answer_tag(state: BookState, asked: AskedQuestion, reader: AnswerReader) -> str:
-    """The ETag of an answer: a hash of everything that it depends on. Empty where that cannot be known."""
+    """The ETag of an answer: a hash of everything that it depends on. Empty if that cannot be known."""
     if asked.question.live or not state.is_settled:
         return ""
     from tallybook import __version__
@@ -199,16 +200,17 @@ def answer_tag(state: BookState, asked: AskedQuestion, reader: AnswerReader) -> 
 
 
 def is_known(tag: str, known: str) -> bool:
-    """Whether an `If-None-Match` header names an ETag. `*` names none of ours: a query is no stored thing."""
+    """Whether an `If-None-Match` header contains an ETag. `*` matches nothing, because a query is not a stored
+    resource."""
     return tag in [one.strip().removeprefix("W/") for one in known.split(",")]
 
 
 def without_folders(sql: str) -> str:
-    """SQL with the names of the book's files, without the folders of this machine in which they are."""
+    """The SQL with the names of the book's files, but without the folders of this machine."""
     return _FOLDERS.sub("'", sql)
 
 
 def file_name(result: Result) -> str:
-    """A name for the file of an answer: ASCII letters, digits and _ only."""
+    """A file name for an answer, with only ASCII letters, digits, _ and -."""
     name = "-".join(result.metrics)[:60]
     return "".join(one if one.isascii() and (one.isalnum() or one in "_-") else "_" for one in name) or "answer"

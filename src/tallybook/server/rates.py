@@ -1,4 +1,4 @@
-"""How many events a second a key may send to this process."""
+"""Limits how many events per second a key may send to this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tallybook.storage import ApiKey
 
 
 class Rates:
-    """Tokens of each key: a second's worth at most. A request may take more than there are, and the next one waits."""
+    """The tokens of each key, at most one second's worth. A request may take more tokens than are left, and then the
+    next request waits."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.seconds = seconds
@@ -19,7 +20,7 @@ class Rates:
         """By key: (tokens, when they were counted)."""
 
     def check(self, key: ApiKey) -> None:
-        """Raises Refusal when the key has sent too much."""
+        """Raise Refusal if the key has sent too much."""
         if key.rate is None or (left := self._left(key, key.rate)) > 0:
             return
         wait = math.ceil((1 - left) / key.rate)

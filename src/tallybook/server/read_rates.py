@@ -1,4 +1,4 @@
-"""How many requests a second a reader may make to this process."""
+"""Limits how many requests per second a reader may make to this process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tallybook.core import RequestError
 from tallybook.server.answers import Refusal
 
 BURST_SECONDS = 2
-"""A reader who paused may make so many seconds' worth of requests at once."""
+"""After a pause, a reader may make this many seconds' worth of requests at once."""
 MAX_READERS = 10_000
 
 
 class ReadRates:
-    """Tokens of each reader: one a request, some a second."""
+    """The tokens of each reader. A request takes one, and each second adds some."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self.seconds = seconds
@@ -22,7 +22,7 @@ class ReadRates:
         """By reader: (tokens, when they were counted)."""
 
     def take(self, reader: str, rate: int) -> None:
-        """Raises Refusal when the reader made too many requests."""
+        """Raise Refusal if the reader has made too many requests."""
         now, most = self.seconds(), float(rate * BURST_SECONDS)
         left, at = self.tokens.get(reader, (most, now))
         left = min(most, left + (now - at) * rate)

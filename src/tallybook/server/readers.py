@@ -1,4 +1,4 @@
-"""Who reads, and what of the book they may see."""
+"""Readers, and which parts of the book they may see."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerReader:
-    """Somebody who reads. Empty bounds let everything through.
+    """A reader. An empty bound allows everything.
 
-    `metrics`: the only metrics. `where`: filters like those of a question, which every answer has. `events`: the only
-    events; then of metrics only those that read them. `accounts`: the only accounts."""
+    `metrics`: the only metrics. `where`: filters that apply to every answer. `events`: the only events, and the only
+    events that allowed metrics read. `accounts`: the only accounts."""
 
     name: str
-    """For people: the name of a key, a person, or "this machine"."""
+    """The name shown to people: the name of a key, a person, or "this machine"."""
     key: ApiKey | None = None
     metrics: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     is_ambient: bool = False
-    """Whether the browser itself identifies the reader, so that other sites could act in their name."""
+    """Whether the browser itself identifies the reader, so that another site could act in the reader's name."""
 
     @classmethod
     def of_key(cls, key: ApiKey, *, is_ambient: bool = False) -> AnswerReader:
-        """Whoever has a key."""
+        """The reader who has a key."""
         return cls(
             name=key.name,
             key=key,
@@ -49,27 +49,28 @@ class AnswerReader:
 
     @property
     def is_bound(self) -> bool:
-        """Whether there is anything that this reader may not see."""
+        """Whether this reader may not see everything."""
         return bool(self.metrics or self.where or self.events or self.accounts)
 
     @property
     def is_filtered(self) -> bool:
-        """Whether answers are computed from some series only."""
+        """Whether answers are computed from only some of the series."""
         return bool(self.where or self.accounts)
 
     @property
     def view(self) -> str:
-        """What the reader may see, as a text that two readers share where it is the same."""
+        """A text that identifies what the reader may see. Readers with the same view have the same text."""
         return repr((self.metrics, self.where, self.events, self.accounts))
 
     def visible_metrics(self, catalog: Catalog) -> list[str]:
-        """The names of the metrics that the reader may ask for, in the order of the file."""
+        """The names of the metrics that the reader may query, in the order of the file."""
         return [name for name in catalog.metrics if self._sees(catalog, name)]
 
     def bounded(self, catalog: Catalog, question: Question) -> Question:
-        """The question within what the reader may see.
+        """The query, limited to what the reader may see.
 
-        Raises QueryError for a metric that is unknown to this reader, Refusal for what the bounds do not allow."""
+        Raises QueryError for a metric that this reader does not know, and Refusal for anything else that the bounds do
+        not allow."""
         if not self.is_bound:
             return question
         if question.event is not None:
@@ -89,11 +90,11 @@ class AnswerReader:
         return BoundedQuestion.bounded(question, [*question.within, *lists]) if any(lists) else question
 
     def sees_event(self, event: str) -> bool:
-        """Whether the reader may ask for a usage event."""
+        """Whether the reader may query a usage event."""
         return event in self.events if self.events else not self.metrics
 
     def seen(self, result: Result) -> Result:
-        """An answer without suggestions of values that the reader may not see."""
+        """The answer without suggestions of values that the reader may not see."""
         if not self.is_filtered:
             return result
         rows = [{**row, "notes": _without_suggestions(row["notes"])} if "notes" in row else row for row in result.data]
@@ -126,7 +127,7 @@ class AnswerReader:
         return found
 
     def _check_where(self, question: Question, dimensions: Sequence[str] | None) -> None:
-        """Raises Refusal where a bound cannot be applied, or the question asks beyond it."""
+        """Raise Refusal if a bound cannot be applied, or if the query asks for something outside of it."""
         allowed: dict[str, set[str]] = {}
         for text in self.where:
             dimension, equal, value = _parts(text)
@@ -162,14 +163,14 @@ def _without_suggestions(notes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parts(text: str) -> tuple[str, bool, str]:
-    """(dimension, whether it is =, value) of a filter."""
+    """The dimension of a filter, whether its operator is =, and its value."""
     found = FILTER.match(text)
     assert found is not None, text
     return found["dim"], found["sign"] == "=", found["value"]
 
 
 def _conditions_of_segments(question: Question) -> list[str]:
-    """The conditions of all segments. Raises QueryError for segments that are not understood."""
+    """The conditions of all segments. Raises QueryError for segments that cannot be read."""
     return [text for one in segments_of(question) for text in one.where]
 
 

@@ -1,4 +1,4 @@
-"""Reading over HTTP: stored events, rejected ones and their replay, and the types of properties."""
+"""Reads over HTTP: stored events, rejected events and their replay, and the types of properties."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ EVENT_PARAMETERS = ("event", "user", "account", "id", "from", "to", "cursor", "l
 REJECTED_PARAMETERS = ("key", "code", "from", "to", "cursor", "limit")
 REPLAY_PARAMETERS = ("key", "code", "from", "to", "cursor")
 REPLAY_SECONDS = 5.0
-"""A replay answers after this time, with a cursor to go on."""
+"""Maximum time of a replay, in seconds. Then it answers with a cursor for the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventReads:
-    """Answers about the events of a book. `compactor` makes one that replays."""
+    """Answers requests about the events of a book. `compactor` creates the compactor for a replay."""
 
     events: EventLedger
     compactor: Callable[[], Compactor]
@@ -63,7 +63,7 @@ class EventReads:
             raise refused_query(error) from None
 
     def rejected(self, key: ApiKey, query: str) -> Mapping[str, Any]:
-        """A page of rejected events, the newest first."""
+        """A page of rejected events, newest first."""
         given = _parameters(query, REJECTED_PARAMETERS)
         self._check_unbound(key)
         question = replace(_rejected(given), limit=_limit(given), cursor=given.get("cursor"))
@@ -73,7 +73,7 @@ class EventReads:
             raise refused_query(error) from None
 
     def replay(self, key: ApiKey, query: str) -> Mapping[str, Any]:
-        """Decode rejected events again: those that the key sent, with the scope admin those of all keys."""
+        """Decode rejected events again: those that the key sent, or with the scope admin those of all keys."""
         given = _parameters(query, REPLAY_PARAMETERS)
         asked = replace(_rejected(given), cursor=given.get("cursor"))
         if "admin" not in key.scopes:
@@ -105,7 +105,7 @@ class EventReads:
         }
 
     def _check_unbound(self, key: ApiKey) -> None:
-        """Rejected bytes may be of any event and account."""
+        """Raise Refusal for a bound key, because rejected bytes may be about any event and account."""
         if key.events or key.accounts:
             raise Refusal(
                 RequestError(
@@ -140,7 +140,7 @@ def _not_bound(key: ApiKey, what: str, seen: str, bound: tuple[str, ...]) -> Ref
 
 
 def _parameters(query: str, known: tuple[str, ...]) -> dict[str, str]:
-    """The parameters of a query string. One without a value is not given."""
+    """The parameters of a query string. A parameter with an empty value counts as missing."""
     found: dict[str, str] = {}
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=50)
@@ -166,7 +166,7 @@ def _limit(given: Mapping[str, str]) -> int:
 
 
 def _range(given: Mapping[str, str]) -> dict[str, Any]:
-    """`from` and `to` as days, both inclusive, or as instants, `to` exclusive."""
+    """`from` and `to`: as days, both inclusive, or as instants with `to` exclusive."""
     found: dict[str, Any] = {}
     for name, day, instant in (("from", "first", "start"), ("to", "last", "end")):
         if name in given:
@@ -186,7 +186,7 @@ def _rejected(given: Mapping[str, str]) -> RejectedQuestion:
 
 
 def _day_or_instant(name: str, text: str) -> date | datetime:
-    # A plus sign in a query string is a space.
+    # A plus sign in a query string is decoded as a space.
     written = text.replace(" ", "+") if "T" in text else text
     try:
         if len(written) == 10:

@@ -1,4 +1,4 @@
-"""A request as the door sees it, before its body is read."""
+"""A request before its body is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallybook.storage import ApiKey
 
 @dataclass
 class Request:
-    """One request, as far as it is not its body."""
+    """One request without its body."""
 
     method: str
     path: str
@@ -23,19 +23,19 @@ class Request:
     client: RequestClient
     policy: DoorPolicy
     version: str = "1.1"
-    """Of HTTP."""
+    """The HTTP version."""
     key: ApiKey | None = None
-    """Set once it is known to be valid."""
+    """Set once the key is known to be valid."""
     reader: str = ""
-    """Who reads, once that is known."""
+    """The reader, once known."""
     asked: object = None
-    """What a reader asks, where the path and the query do not say it."""
+    """What the reader asks for, if the path and the query string do not show it."""
     shown_path: str = ""
-    """What logs have instead of a path that is a secret."""
+    """Shown in logs instead of a path that is a secret."""
 
 
 def request_of(scope: Scope, receive: Receive, policy: DoorPolicy) -> Request:
-    """Headers that come twice are joined by commas, as proxies do."""
+    """The request of an ASGI scope. Repeated headers are joined by commas, as proxies do."""
     headers: dict[str, str] = {}
     for raw, value in scope["headers"]:
         name, text = raw.decode("latin-1").lower(), value.decode("latin-1")

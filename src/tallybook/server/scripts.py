@@ -1,4 +1,4 @@
-"""Scripts that pages of others include, as /tallybook.js: no build step, the file is what is served."""
+"""Scripts for other sites' pages, such as /tallybook.js. There is no build step: the file is served as it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tallybook.server.gate import Gate
 from tallybook.server.requests import Request
 
 SCRIPTS = {"/tallybook.js": "tallybook.js"}
-"""By path: a file of the folder `static`."""
+"""The file in the folder `static`, by path."""
 CACHE_SECONDS = 3600
 
 
@@ -31,7 +31,7 @@ def _script(request: Request) -> HttpAnswer:
         "content-type": "text/javascript; charset=utf-8",
         "cache-control": f"public, max-age={CACHE_SECONDS}",
         "etag": tag,
-        # Pages of any origin include it, also with `crossorigin` and a hash of its content.
+        # Pages of any origin may include it, even with `crossorigin` and a hash of its content.
         "access-control-allow-origin": "*",
         "cross-origin-resource-policy": "cross-origin",
         "x-content-type-options": "nosniff",

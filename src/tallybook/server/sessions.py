@@ -1,7 +1,7 @@
-"""Signing in on a page: a cookie in place of a read key, for two weeks.
+"""Sessions of people who signed in on a page: a cookie instead of a read key, valid for two weeks.
 
-The cookie has the name of the key and is signed with the hash of its text, which only the ledger knows. So it needs no
-table, every worker reads it, and it ends when the key is revoked, rotated or expires."""
+The cookie contains the name of the key, and is signed with the hash of the key's text, which only the ledger knows. So
+it needs no table, every worker can read it, and it ends when the key is revoked, rotated or expires."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _USE = "session"
 
 
 def session_cookie(key: ApiKey, *, now: datetime, is_secure: bool) -> str:
-    """The value of `Set-Cookie` for somebody who brought a key."""
+    """The `Set-Cookie` value for a person who signed in with a key."""
     until = int((now + SESSION).timestamp())
     text = sign_text({"use": _USE, "key": key.name, "until": until}, _secret(key))
     return _cookie(text, int(SESSION.total_seconds()), is_secure=is_secure)
@@ -38,7 +38,7 @@ def no_cookie(*, is_secure: bool) -> str:
 
 
 def session_key(request: Request, keys: KeyRing, now: datetime) -> ApiKey | None:
-    """The key for which the cookie of a request was given; None without a valid one. Raises KeysUnknown."""
+    """The key for which the cookie of a request was issued, or None without a valid cookie. Raises KeysUnknown."""
     text = _sent(request)
     payload = read_unsigned(text) if text else None
     if payload is None or payload.get("use") != _USE or not isinstance(until := payload.get("until"), int):
@@ -58,7 +58,7 @@ def is_secure(request: Request) -> bool:
 
 
 def safe_next(text: str) -> str:
-    """A path of this server to go on to; `/` for anything else, such as another site."""
+    """The path on this server to continue to, or `/` for anything else, such as another site."""
     is_path = text.startswith("/") and not text.startswith(("//", "/\\")) and "\\" not in text
     return text if is_path and text.isprintable() and " " not in text and len(text) <= 2_000 else "/"
 
@@ -70,7 +70,7 @@ def _cookie(text: str, seconds: int, *, is_secure: bool) -> str:
 
 
 def _sent(request: Request) -> str:
-    """The text of our cookie. A cookie of a page without TLS is not believed where there is TLS."""
+    """The text of our cookie. With TLS, a cookie from a page without TLS is not trusted."""
     try:
         found = SimpleCookie(request.headers.get("cookie", ""))
     except CookieError:
@@ -84,8 +84,8 @@ def _secret(key: ApiKey) -> str:
 
 
 class SessionDoor:
-    """`POST /login` with a form that has `key` or `invite`, and `next`, and `POST /logout`. The page with the form is
-    `GET /login`; what failed is in its query, as `failed=key`."""
+    """`POST /login` with a form that has `next` and either `key` or `invite`, and `POST /logout`. `GET /login` is the
+    page with the form; its query string names what failed, such as `failed=key`."""
 
     def __init__(self) -> None:
         self.room = BodyRoom()
@@ -115,7 +115,7 @@ class SessionDoor:
 
 
 async def _signed_in(request: Request, gate: Gate, form: dict[str, str]) -> tuple[ApiKey | None, str]:
-    """(the key of a form, what failed)."""
+    """The key in a form, and what failed."""
     import asyncio
 
     if invitation := form.get("invite", ""):
@@ -134,6 +134,6 @@ async def _signed_in(request: Request, gate: Gate, form: dict[str, str]) -> tupl
 
 
 def _onward(path: str, cookie: str | None = None) -> HttpAnswer:
-    """Go on to a path of this server, with GET."""
+    """Redirect to a path on this server, with GET."""
     headers = {"location": path, "cache-control": "no-store", "referrer-policy": "no-referrer"}
     return HttpAnswer(303, headers=headers | ({"set-cookie": cookie} if cookie else {}))

@@ -1,9 +1,10 @@
 """Links that show one board or one view to people without a key: signed, read-only, with filters that the signer fixed.
 
-A link is `/s/v1.<payload>.<signature>` (see `signed_text`), signed with the text of a key of the scope `share`.
-The payload is JSON: `id`, `until` (seconds since 1970), `board` (a name) or `view` (options of a question, and
-`chart`), `where` (filters), `by` (whom to ask). Other programs may sign links, too; they are listed once they are
-opened. A view of several series has `series` (a list of options) instead of the options of one, and `formula`."""
+A link is `/s/v1.<payload>.<signature>` (see `signed_text`), signed with the text of a key with the scope `share`. The
+payload is JSON: `id`, `until` (seconds since 1970), `board` (a name) or `view` (options of a query, and `chart`),
+`where` (filters), and `by` (the person to contact). A view of several series has `series` (a list of options) instead
+of the options of one query, and `formula`. Other programs may sign links too. Their links are listed once they are
+opened."""
 
 from __future__ import annotations
 
@@ -39,26 +40,25 @@ ELSEWHERE = "elsewhere"
 MAX_SERIES = 4
 _SERIES_KEYS = frozenset(("series", "formula", "chart"))
 NOTHING = ""
-"""The name of no metric."""
+"""A name that no metric has."""
 _KEYS = frozenset(("id", "until", "board", "view", "where", "by"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedLink:
-    """What a link shows. Exactly one of `board` and `view` is set. `contact`: whom to ask about it."""
+    """The contents of a link. Exactly one of `board` and `view` is set. `contact`: the person to ask about it."""
 
     id: str
     until: datetime
     board: str | None = None
     view: Mapping[str, Any] | None = None
-    """The options of a question, and `chart`."""
+    """The options of a query, and `chart`."""
     where: tuple[str, ...] = ()
     contact: str = ""
 
     @property
     def asked(self) -> list[Question]:
-        """The questions of a view, one for each series; none of a board. Raises QueryError for options that there are
-        not."""
+        """The queries of a view, one per series. Empty for a board. Raises QueryError for options that do not exist."""
         if self.view is None:
             return []
         series = self.view.get("series")
@@ -71,20 +71,20 @@ class SharedLink:
 
     @property
     def is_several(self) -> bool:
-        """Whether it shows several series, or a formula of them."""
+        """Whether the link shows several series, or a formula of them."""
         return self.view is not None and "series" in self.view
 
     def reader(self, catalog: Catalog) -> AnswerReader:
-        """Who opens the link: they see the metrics of the board or view, within its filters, and nothing else."""
+        """The reader who opens the link. This reader sees only the metrics of the board or view, within its filters."""
         asked = self.questions(catalog)
         return self.reader_of(*asked)
 
     def reader_of(self, *asked: Question) -> AnswerReader:
-        """Who may ask these questions within the filters of the link. Where some are about events and others are not,
-        the events are left out: each question has a reader of its own then."""
+        """The reader for these queries, within the filters of the link. If some queries are about events and others are
+        not, events are left out, because each query then has a reader of its own."""
         metrics = dict.fromkeys(part.strip() for one in asked for name in one.metrics for part in name.split(","))
         events = dict.fromkeys(one.event for one in asked if one.event)
-        # An empty bound would let everything through.
+        # An empty bound would allow everything.
         return AnswerReader(
             name=f"share {self.id}",
             metrics=tuple(metrics) or (() if events else (NOTHING,)),
@@ -93,7 +93,7 @@ class SharedLink:
         )
 
     def questions(self, catalog: Catalog) -> list[Question]:
-        """The questions of the board or view, without the filters of the link. Raises QueryError where the board is no
+        """The queries of the board or view, without the filters of the link. Raises QueryError if the board is no
         longer declared."""
         if self.board is None:
             return self.asked
@@ -108,7 +108,7 @@ class SharedLink:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What is signed."""
+        """The payload to sign."""
         found = {
             "id": self.id,
             "until": int(self.until.timestamp()),
@@ -122,7 +122,7 @@ class SharedLink:
 
 @dataclass(frozen=True, kw_only=True)
 class ShareTerms:
-    """What a new link shows, and until when."""
+    """The contents of a new link, and its expiry."""
 
     until: datetime
     board: str | None = None
@@ -134,9 +134,9 @@ class ShareTerms:
 def create_share(
     shares: ShareLedger, keys: Sequence[ApiKey], terms: ShareTerms, catalog: Catalog, *, maker: str, now: datetime
 ) -> tuple[SharedLink, str]:
-    """(the link, its path), recorded in the ledger.
+    """Create a link and record it in the ledger. Returns the link and its path.
 
-    Raises QueryError without a share key, and for what is not there."""
+    Raises QueryError if there is no share key, or if something it names does not exist."""
     signing = [key for key in keys if key.is_valid(now) and "share" in key.scopes and key.secret]
     if not signing:
         raise QueryError("there is no key that signs links", hint="tallybook keys create share --scope share")
@@ -148,14 +148,14 @@ def create_share(
     for text in terms.where:
         parse_filter(text)
     link = SharedLink(
-        id=secrets.token_hex(8),  # never like an option of a command
+        id=secrets.token_hex(8),  # must not look like an option of a command
         until=terms.until,
         board=terms.board,
         view=terms.view,
         where=tuple(terms.where),
         contact=terms.contact,
     )
-    link.reader(catalog)  # Options of a view that there are not are an error now.
+    link.reader(catalog)  # Options of a view that do not exist are reported now.
     shares.add(record_of(link, maker=maker, now=now))
     return link, SHARED + sign_text(link.payload, signing[0].secret or "")
 
@@ -165,9 +165,10 @@ def record_of(link: SharedLink, *, maker: str, now: datetime) -> ShareRecord:
 
 
 async def share_of(request: Request, gate: Gate, path: str | None = None) -> SharedLink:
-    """What the link of a request shows, for whoever has it.
+    """The contents of the link in a request.
 
-    Raises Refusal: 403 for one that is forged or changed, 410 with whom to ask for one that ended or was revoked."""
+    Raises Refusal: 403 for a link that is forged or changed, 410 with the person to contact for a link that has expired
+    or was revoked."""
     request.shown_path = f"{SHARED}…"
     text = (path or request.path).removeprefix(SHARED)
     try:
@@ -192,7 +193,7 @@ async def share_of(request: Request, gate: Gate, path: str | None = None) -> Sha
 
 
 def _is_revoked(shares: ShareLedger, link: SharedLink, now: datetime) -> bool:
-    """Whether a link was revoked. One that another program signed is recorded, so that it is listed."""
+    """Whether a link was revoked. A link signed by another program is recorded, so that it is listed."""
     known = shares.get(link.id)
     if known is None:
         shares.add(record_of(link, maker=ELSEWHERE, now=now))
@@ -202,7 +203,7 @@ def _is_revoked(shares: ShareLedger, link: SharedLink, now: datetime) -> bool:
 
 
 def _link(payload: Mapping[str, Any]) -> SharedLink:
-    """Raises Refusal for a payload that says something else than a link does."""
+    """The link in a payload. Raises Refusal for a payload that is not a link."""
     board, view, where = payload.get("board"), payload.get("view"), payload.get("where", [])
     share_id, until, contact = payload.get("id"), payload.get("until"), payload.get("by", "")
     is_one = isinstance(board, str) != isinstance(view, dict) and not {*payload} - _KEYS

@@ -1,7 +1,7 @@
-"""Texts that this server believes again: `v1.<payload>.<signature>`, the form of signed identities. Pure.
+"""Texts that this server can verify later: `v1.<payload>.<signature>`, the format of signed identities. Pure.
 
-The payload is JSON in base64url without padding; the signature is HMAC-SHA256 over `v1.<payload>`, likewise. A text has
-one form: other spellings of the same bytes are refused."""
+The payload is JSON in base64url without padding. The signature is HMAC-SHA256 over `v1.<payload>`, encoded the same
+way. A text has only one valid form: other spellings of the same bytes are refused."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_SIGNED = 8_000
-"""Characters."""
+"""Maximum length in characters."""
 _VERSION = "v1"
 
 
 def sign_text(payload: Mapping[str, Any], secret: str) -> str:
-    """A text with the payload that nobody without the secret can make."""
+    """A text with the payload. Only someone with the secret can create it."""
     plain = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     encoded = _text64(plain.encode())
     return f"{_VERSION}.{encoded}.{_signature(encoded, secret)}"
 
 
 def read_unsigned(text: str) -> dict[str, Any] | None:
-    """The payload of a text, whoever made it; None for one that cannot be read."""
+    """The payload of a text, without checking its signature. None if it cannot be read."""
     parts = text.split(".")
     if len(text) > MAX_SIGNED or len(parts) != 3 or parts[0] != _VERSION:
         return None
@@ -39,7 +39,8 @@ def read_unsigned(text: str) -> dict[str, Any] | None:
 
 
 def is_signed(text: str, secrets: Iterable[str]) -> bool:
-    """Whether one of the secrets signed a text. Each is tried, so that the time does not show which one."""
+    """Whether one of the secrets signed a text. All secrets are tried, so that the time does not reveal which one
+    matched."""
     head, _, signature = text.rpartition(".")
     payload = head.partition(".")[2]
     sent = signature.encode(errors="replace")

@@ -1,4 +1,4 @@
-"""What becomes of a request's events: their place on the disk, and the verdict of each."""
+"""Waits for a request's events to be on disk, and gives the verdict on each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 
 
 def event_and_day(raw_path: str) -> tuple[str, date]:
-    """The event and the day of a path as it was sent: the name of an event may contain a slash."""
+    """The event and the day in a path as it was sent. The name of an event may contain a slash."""
     raw, _, text = raw_path.removeprefix("/v1/days/").rpartition("/")
     event = unquote(raw)
     try:
@@ -36,7 +36,7 @@ def event_and_day(raw_path: str) -> tuple[str, date]:
 
 
 async def on_disk(waiting: Awaitable[tuple[str, int]]) -> None:
-    """Wait until the disk has a row. Raises Refusal when it has no room, or failed."""
+    """Wait until a row is on disk. Raises Refusal if there is no room or writing failed."""
     try:
         await waiting
     except LogAway:
@@ -68,6 +68,6 @@ def verdicts_of(decoded: DecodedEvents, received: datetime) -> HttpAnswer:
 
 
 def receipt(received: datetime) -> str:
-    """A name for a request, 26 characters that sort by time (a ULID)."""
+    """A name for a request: 26 characters that sort by time (a ULID)."""
     number = int(received.timestamp() * 1000) << 80 | random.getrandbits(80)
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])

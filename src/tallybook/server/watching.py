@@ -1,4 +1,4 @@
-"""What is written down about requests: counters, the access log, and faults of our own."""
+"""Records requests: counters, the access log, and internal errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _nothing(_: Exception) -> None:
 
 @dataclass
 class Watching:
-    """`gauges`: by name (about, value). `on_error` is given an error that nobody foresaw."""
+    """`gauges`: (about, value) by name. `on_error` is called with unexpected errors."""
 
     counts: Counts = field(default_factory=Counts)
     access: AccessLog | None = None
@@ -74,7 +74,7 @@ class Watching:
             self.counts.add("rejected_events_total", key=key.name, code=one["code"])
 
     def answered(self, now: datetime, request: Request, answer: HttpAnswer, seconds: float) -> None:
-        """Count an answer, and write its line of the access log, and of who asked what."""
+        """Count an answer, and write its line in the access log and in the audit log."""
         self.counts.request(request.method, self._template(request.path), answer.status, seconds)
         path = request.shown_path or request.path[:200]
         if self.audit is not None and request.reader:
@@ -109,7 +109,7 @@ class Watching:
 
 
 def _own_template(path: str) -> str:
-    """A path without what senders chose, so that there are few."""
+    """A path with its variable parts replaced, so that counters have few different paths."""
     if path.startswith("/v1/days/"):
         return "/v1/days/{event}/{day}"
     if path.startswith("/v1/hooks"):

@@ -37,11 +37,11 @@ MAX_FILES = 20_000
 WATCH_SECONDS = 0.8
 SEEN_INTERVAL = timedelta(minutes=1)
 GRACE_SECONDS = 8
-"""Requests in flight have this long to be answered after SIGTERM."""
+"""Time for requests in flight to be answered after SIGTERM, in seconds."""
 
 
 def check_installed() -> None:
-    """Raises DeclarationError with the line to paste where the HTTP server is not installed."""
+    """Raise DeclarationError, with the command that installs it, if the HTTP server is missing."""
     try:
         import uvicorn  # noqa: F401
         import zstandard  # noqa: F401
@@ -52,19 +52,19 @@ def check_installed() -> None:
 
 
 def event_ledger(place: BookLocation) -> EventLedger:
-    """The tables and files of events of a book, which is made if it is not there."""
+    """The tables and files of a book's events. The book is created if it does not exist."""
     store = open_store(place)
     return EventLedger(store.ledger, store.files)
 
 
 class Watch:
-    """A thread that reads the keys again and looks at the room on the disk, about every second."""
+    """A thread that reads the keys again and checks the free disk space, about every second."""
 
     def __init__(self, keys: KeyRing, logs: LogFolder, folder: Path | None, settings: ServeSettings) -> None:
         self.keys, self.logs, self.folder, self.settings = keys, logs, folder, settings
         self.problem: RequestError | None = None
         self.seen: Mapping[str, datetime] = {}
-        """By key: when it was last used. The door writes it."""
+        """The last use of each key. The door writes it."""
         self.noted: dict[str, datetime] = {}
         self.counts: Counts | None = None
         self.gauges: dict[str, tuple[str, float]] = {}
@@ -74,7 +74,7 @@ class Watch:
         threading.Thread(target=self._work, name="tallybook-watch", daemon=True).start()
 
     def look(self) -> None:
-        # What could not be read is found out by whoever needs it: keys go stale after two seconds.
+        # A failed read shows where it matters: keys become stale after two seconds.
         with suppress(TallybookError):
             self.keys.refresh()
         with suppress(OSError, TallybookError):
@@ -86,7 +86,7 @@ class Watch:
         noted, found = self.noted, dict(self.seen)
         new = {name: at for name, at in found.items() if name not in noted or at - noted[name] > SEEN_INTERVAL}
         if new:
-            # The next look tries again.
+            # The next check tries again.
             with suppress(TallybookError):
                 self.keys.events.note_seen(new)
                 noted |= new
@@ -128,8 +128,8 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerPlan:
-    """What one worker serves. `roles`: `ingest` takes and reads events, `web` only reads. `number` and `shared` are its
-    place among workers."""
+    """What one worker serves. With the role `ingest` it takes and reads events; with `web` it only reads. `number` and
+    `shared` identify it among the workers."""
 
     place: BookLocation
     settings: ServeSettings
@@ -140,14 +140,15 @@ class WorkerPlan:
     """Reads the settings again. Raises TallybookError."""
     on_error: Callable[[Exception], None]
     book: SharedBook | None = None
-    """The Book that answers questions; None where none are answered."""
+    """The Book that answers queries, or None if this worker answers none."""
     roles: tuple[str, ...] = ("ingest", "web")
     number: int = 0
     shared: Path | None = None
 
 
 def run_worker(plan: WorkerPlan, listener: socket.socket) -> None:
-    """Serve until SIGTERM, then answer what is in flight and close the log. SIGHUP reads settings and certificate."""
+    """Serve until SIGTERM, then answer requests in flight and close the log. SIGHUP reloads settings and
+    certificate."""
     import uvicorn
 
     _raise_file_limit()
@@ -160,7 +161,7 @@ def run_worker(plan: WorkerPlan, listener: socket.socket) -> None:
     preparing = _preparing(plan, app)
     reload = _Reload(plan, watch, app, config, needs_proxy(listener, plan.settings))
     watch.meanwhile = reload.step
-    # uvicorn raises SIGTERM again when it is done; by then nothing is left to do.
+    # uvicorn raises SIGTERM again when it is done. By then there is nothing left to do.
     handlers = {signal.SIGTERM: reload.nothing, signal.SIGINT: reload.nothing, signal.SIGHUP: reload.ask}
     before = {one: signal.signal(one, handler) for one, handler in handlers.items()}
     try:
@@ -220,7 +221,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
 
 
 def _preparing(plan: WorkerPlan, app: EventsApp) -> PagePreparing | None:
-    """The thread that prepares pages, started; None where no pages are served."""
+    """The started thread that prepares pages, or None if no pages are served."""
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.pages.preparing import PagePreparing
 
@@ -233,7 +234,7 @@ def _preparing(plan: WorkerPlan, app: EventsApp) -> PagePreparing | None:
 
 
 def _audit_log(plan: WorkerPlan) -> AuditLog | None:
-    """Where it is kept who asked what; None where it is turned off."""
+    """The audit log of readers, or None if it is turned off."""
     from tallybook.server.audit_log import AuditFiles, AuditLog, AuditTable
 
     if not plan.settings.audit or plan.book is None:
@@ -245,7 +246,7 @@ def _audit_log(plan: WorkerPlan) -> AuditLog | None:
 
 
 def _doors(plan: WorkerPlan) -> list[Door]:
-    """What is answered beside events, in the order in which a path is tried."""
+    """The doors besides events, in the order in which a path is tried."""
     if plan.book is None:
         return []
     from tallybook.server.book_api import BookDoor
@@ -296,7 +297,7 @@ def _config(app: EventsApp, settings: ServeSettings) -> uvicorn.Config:
 
 
 class _Reload:
-    """Applies the settings again, once SIGHUP asked for it."""
+    """Applies the settings again after a SIGHUP."""
 
     def __init__(
         self, plan: WorkerPlan, watch: Watch, app: EventsApp, config: uvicorn.Config, needs_proxy: bool
@@ -332,7 +333,7 @@ class _Reload:
 
 
 def check_certificate(settings: ServeSettings) -> None:
-    """Raises DeclarationError for a certificate or private key that cannot be used."""
+    """Raise DeclarationError for a certificate or private key that cannot be used."""
     if settings.certificate is None:
         return
     try:
@@ -346,7 +347,7 @@ def check_certificate(settings: ServeSettings) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Every connection is a file. The usual soft limit is 1,024."""
+    """Raise the limit on open files, because every connection is a file. The usual soft limit is 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(MAX_FILES, most)
     with suppress(ValueError, OSError):
@@ -354,7 +355,7 @@ def _raise_file_limit() -> None:
 
 
 def end_with_parent(pipe: int) -> None:
-    """End this process when the other end of a pipe is closed, as it is when the parent was killed."""
+    """End this process when the other end of a pipe is closed, which happens when the parent is killed."""
 
     def watch() -> None:
         os.read(pipe, 1)

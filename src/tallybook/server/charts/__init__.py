@@ -1,1 +1,1 @@
-"""Charts as SVG, drawn by us: the same values always give the same text. Pure."""
+"""Charts drawn as SVG by our own code. The same values always give the same text. Pure."""

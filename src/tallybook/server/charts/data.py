@@ -1,4 +1,4 @@
-"""What a chart shows, before it is drawn: series of points, gaps, notes, a goal."""
+"""The contents of a chart before it is drawn: series of points, gaps, notes, and a goal."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from dataclasses import dataclass, field
 from datetime import date
 
 SLOTS = 8
-"""Colors of series. A series beyond them has none of its own."""
+"""Number of colors for series. Further series have no color of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChartPoint:
-    """One period of one series. `value` None is unknown; `text` is what the table shows."""
+    """One period of one series. `value` is None if unknown. `text` is the value as shown in the table."""
 
     value: float | None
     text: str
     is_complete: bool = True
     before: float | None = None
-    """The value that it is compared with."""
+    """The value for comparison."""
     before_text: str = ""
     link: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnSeries:
-    """`slot` is its color, 1 to 8; 0 for the sum of all others. One point for each period of the chart."""
+    """One series. `slot` is its color, from 1 to 8, or 0 for the sum of all others. It has one point for each period of
+    the chart."""
 
     name: str
     slot: int
@@ -51,10 +52,10 @@ class ChartGoal:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartData:
-    """Everything that is drawn. `periods` are their first days, `labels` their names."""
+    """Everything in a chart. `periods` are the first days of periods, `labels` their names."""
 
     name: str
-    """The name of the chart, which screen readers read."""
+    """The name of the chart for screen readers."""
     summary: str
     scope: str
     unit: str = ""
@@ -65,9 +66,9 @@ class ChartData:
     missing: frozenset[int] = frozenset()
     """The indexes of periods that were not collected."""
     running: frozenset[int] = frozenset()
-    """The indexes of periods of which days are missing, or yet to come."""
+    """The indexes of periods with days that are missing or in the future."""
     is_joined: bool = False
-    """Whether a part of a period can be compared with whole ones: an average can, a total cannot."""
+    """Whether an incomplete period can be compared with complete ones. An average can, a total cannot."""
     begins_at_zero: bool = True
     is_percent: bool = False
     """Whether 0.12 is written as 12%."""
@@ -83,7 +84,7 @@ class ChartData:
         return any(point.value is not None for one in self.series for point in one.points)
 
     def hint(self, place: int) -> str:
-        """What a period is, in lines: for its tooltip."""
+        """The description of a period in lines, for its tooltip."""
         lines = [f"{self.labels[place]}{' *' if place in self.running else ''}"]
         if place in self.missing:
             lines.append("not collected")

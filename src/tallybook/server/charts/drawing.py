@@ -1,4 +1,4 @@
-"""Draws a chart as SVG: in two sizes, of which the stylesheet shows the one that fits."""
+"""Draws a chart as SVG in two sizes. The stylesheet shows the size that fits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tallybook.server.charts.marks import line, mark, n, polyline, rect, runs, t
 from tallybook.server.charts.scales import ValueAxis, period_ticks, tick_texts, value_axis
 
 MAX_MARKS = 70
-"""With more points the marks of a line would cover it."""
+"""Maximum number of points that get marks. More marks would cover the line."""
 MIN_END_DISTANCE = 16.0
 BARS = ("bar", "stacked")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChartSize:
-    """A drawing in pixels. `kind` is its class; `end` the room for names at the ends of lines."""
+    """The size of a drawing in pixels. `kind`: its class. `end`: room for names at the ends of lines."""
 
     kind: str
     width: int
@@ -32,10 +32,9 @@ FULL = ChartSize(kind="wide", width=1180, height=320, end=150)
 NARROW = ChartSize(kind="narrow", width=350, height=230, end=8, fewer_ticks=True)
 CARD = ChartSize(kind="wide", width=560, height=270, end=96)
 MIN_END, END_MARGIN, END_LETTER = 60, 26, 7.6
-"""In pixels: the room from which on names are written at the ends of lines, that of the mark before a name, and the
-width of a letter."""
+"""In pixels: minimum room for names at the ends of lines, room for the mark before a name, and width of a letter."""
 MAX_END_SHARE = 0.3
-"""Of the width."""
+"""Maximum share of the width for names at the ends of lines."""
 
 
 def draw(chart: ChartData, size: ChartSize, name: str) -> str:
@@ -81,7 +80,7 @@ class _Drawing:
 
     @cached_property
     def end(self) -> float:
-        """The room for names at the ends of lines: as much as they need, within a share of the width."""
+        """The room for names at the ends of lines: as much as they need, up to a share of the width."""
         if self.size.end < MIN_END:
             return self.size.end
         longest = max(len(one.name) for one in self.chart.series)
@@ -135,7 +134,7 @@ class _Drawing:
         if self.axis.low:
             found.append(line("axis", self.left, self.bottom, self.right, self.bottom))
         if chart.unit:
-            # A unit that is wider than the numbers below it begins at the edge.
+            # A unit that is wider than the numbers below it starts at the edge.
             room = self.left - 8 - END_LETTER * len(chart.unit)
             at, anchor = (self.left - 8, "end") if room > 0 else (2, "start")
             found.append(text(at, self.top - 14, chart.unit, "tick", anchor))
@@ -147,7 +146,7 @@ class _Drawing:
         return found
 
     def shades(self) -> list[str]:
-        """Periods that were not collected, and those that are not whole."""
+        """The shading of periods that were not collected or are incomplete."""
         found, height = [], self.bottom - self.top
         for first, last in _runs_of(self.chart.missing):
             x, width = self.left + first * self.band, (last - first + 1) * self.band
@@ -170,7 +169,7 @@ class _Drawing:
         return found
 
     def compared(self) -> list[str]:
-        """The line with which a single series is compared; of a part of a period a short bar."""
+        """The line for comparison with a single series. Incomplete periods get a short bar."""
         if len(self.chart.series) != 1:
             return []
         points = self.chart.series[0].points
@@ -206,7 +205,7 @@ class _Drawing:
         for run in whole:
             if self.axis.low <= 0 and (not several or self.chart.form == "area") and len(run) > 1:
                 found.append(f'<path class="fade f{one.slot}" d="{self.area(run)}"/>')
-            # Lines differ by their dashes. A single dashed line would look like an incomplete one.
+            # Lines differ by their dashes. A single dashed line would look incomplete.
             dashes = f" d{one.slot}" if several else ""
             found.append(f'<path class="ln k{one.slot}{dashes}" d="{polyline(run)}"/>')
         found += self.joins(one)
@@ -226,7 +225,7 @@ class _Drawing:
         return f"{polyline(run)}L{n(run[-1][0])} {n(base)}L{n(run[0][0])} {n(base)}Z"
 
     def joins(self, one: DrawnSeries) -> list[str]:
-        """Dotted lines to and from incomplete points, where a part can be compared with the whole."""
+        """Dotted lines to and from incomplete points, if incomplete periods can be compared with complete ones."""
         if not self.chart.is_joined:
             return []
         found = []
@@ -303,7 +302,7 @@ class _Drawing:
         return found
 
     def ends(self) -> list[str]:
-        """The names of several series at their right ends, moved where they would overlap."""
+        """The names of series at the right ends of their lines, moved so that they do not overlap."""
         if len(self.chart.series) < 2 or self.size.end < MIN_END:
             return []
         wanted = sorted(self._end_places(), key=lambda one: one[0])

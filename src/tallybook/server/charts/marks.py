@@ -1,4 +1,4 @@
-"""Marks and lines of series, pieces of SVG. Color is never the only sign: shapes and dashes differ too."""
+"""Marks and lines of series as SVG. Color is never the only difference: shapes and dashes differ too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def polyline(points: Sequence[tuple[float, float]]) -> str:
 
 
 def runs(points: Iterable[tuple[float, float] | None]) -> list[list[tuple[float, float]]]:
-    """The points between gaps."""
+    """The groups of consecutive points without gaps."""
     found: list[list[tuple[float, float]]] = [[]]
     for point in points:
         if point is None:

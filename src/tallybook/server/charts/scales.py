@@ -9,7 +9,7 @@ from datetime import date
 
 STEPS = (1, 2, 2.5, 5, 10)
 MAX_EACH_LABEL = 9
-"""Up to so many periods, each has its label."""
+"""Maximum number of periods that each get a label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class ValueAxis:
     ticks: tuple[float, ...]
 
     def share(self, value: float) -> float:
-        """Where a value is: 0 at the low end, 1 at the high one."""
+        """The position of a value: 0 at the low end, 1 at the high end."""
         return (value - self.low) / (self.high - self.low)
 
 
@@ -46,7 +46,7 @@ def _step(raw: float) -> float:
 
 
 def tick_texts(axis: ValueAxis, *, percent: bool = False) -> list[str]:
-    """Short texts: 150k, 2.5M, 0.02; the same number of decimals in all."""
+    """Short texts of ticks, all with the same number of decimals: 150k, 2.5M, 0.02."""
     factor = 100.0 if percent else 1.0
     ticks = [tick * factor for tick in axis.ticks]
     most = max(map(abs, ticks))
@@ -64,7 +64,7 @@ def _text(value: float, digits: int, letter: str) -> str:
 
 
 def period_ticks(periods: Sequence[date], labels: Sequence[str], scope: str, room: float) -> list[tuple[int, str]]:
-    """(index, text) of the periods with a label, at most so many as fit into `room` pixels."""
+    """(index, text) of the periods with a label, as many as fit into `room` pixels."""
     most = max(2, int(room / 84))
     if len(periods) <= min(MAX_EACH_LABEL, most):
         return list(enumerate(labels))
@@ -82,5 +82,5 @@ def period_ticks(periods: Sequence[date], labels: Sequence[str], scope: str, roo
 
 
 def _thinned(ticks: list[tuple[int, str]], most: int) -> list[tuple[int, str]]:
-    """Every second, third, … of the ticks."""
+    """Every second, third, … tick, so that at most `most` remain."""
     return ticks[:: math.ceil(len(ticks) / most)] if ticks else ticks

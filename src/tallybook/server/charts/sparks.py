@@ -1,4 +1,5 @@
-"""Sparklines: complete periods only, gaps as gaps. Screen readers skip them; their numbers are beside them."""
+"""Sparklines of complete periods, with gaps shown as gaps. Screen readers skip them, because the numbers are next to
+them."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from tallybook.server.charts.marks import n, polyline, runs
 def spark(
     values: Sequence[float | None], *, width: int = 136, height: int = 30, kind: str = "spark", slot: int = 1
 ) -> str:
-    """A line through values; None is a gap, which is shaded."""
+    """A line through values. None is a gap, and is shaded."""
     known = [value for value in values if value is not None]
     head = f'<svg class="{kind}" viewBox="0 0 {width} {height}" aria-hidden="true" focusable="false">'
     if len(known) < 2:
@@ -50,7 +51,7 @@ def _shade(first: int, last: int, step: float, width: int, height: int) -> str:
 
 
 def bar(share: float) -> str:
-    """A share from 0 to 1 as a bar."""
+    """A share between 0 and 1, as a bar."""
     part = max(0.0, min(1.0, share)) * 100
     return (
         '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false">'

@@ -1,4 +1,5 @@
-"""A chart as a file of its own: with its title, its legend and the colors of the light theme, or as PNG and PDF."""
+"""Exports a chart as a file of its own, with its title, its legend and the colors of the light theme. Also as PNG and
+PDF."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ svg{background:#fff;font-family:%s;font-variant-numeric:tabular-nums}
 
 
 def style() -> str:
-    """The rules of a chart without the stylesheet of the pages."""
+    """The style rules of a chart outside the stylesheet of the pages."""
     slots = []
     for slot, color in enumerate(SERIES_COLORS):
         dash = f".d{slot}{{stroke-dasharray:{DASHES[slot]}}}" if DASHES[slot] else ""
@@ -44,7 +45,7 @@ def style() -> str:
 
 
 def as_document(chart: ChartData) -> str:
-    """The chart as a document: title, summary, drawing."""
+    """The chart as a document with title, summary and drawing."""
     inner = draw(chart, WIDE, "c1")
     width, height = WIDE.width + 2 * PAD, WIDE.height + HEAD + PAD
     return (
@@ -57,7 +58,7 @@ def as_document(chart: ChartData) -> str:
 
 
 def _nested(drawn: str) -> str:
-    """A drawing inside another one has a size of its own."""
+    """A drawing to nest inside another one. It needs its own size."""
     return drawn.replace('<svg class="wide" ', f'<svg width="{WIDE.width}" height="{WIDE.height}" ', 1)
 
 
@@ -66,13 +67,13 @@ def _cut(summary: str, most: int = 140) -> str:
 
 
 def as_png(document: str) -> bytes:
-    """A drawing as PNG. Raises TallybookError with the line to paste where vl-convert is not installed."""
+    """A drawing as PNG. If vl-convert is not installed, raises TallybookError with the command that installs it."""
     drawn: bytes = _converter().svg_to_png(document, scale=SCALE)
     return drawn
 
 
 def as_pdf(document: str) -> bytes:
-    """A drawing as PDF. Raises as `as_png`."""
+    """A drawing as PDF. Raises like `as_png`."""
     drawn: bytes = _converter().svg_to_pdf(document)
     return drawn
 
@@ -88,7 +89,7 @@ def _converter() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardPicture:
-    """A card of a board: its title, and its chart where it has one."""
+    """A card of a board: its title and, if it has one, its chart."""
 
     title: str
     chart: ChartData | None

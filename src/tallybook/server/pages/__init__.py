@@ -1,1 +1,1 @@
-"""The web pages: one module for each, only over `Book`. Templates are in `server/templates`."""
+"""The web pages, one module each. They use only `Book`. Templates are in `server/templates`."""

@@ -1,7 +1,7 @@
-"""Who uses the product: the activity of users and accounts over the last days that are over, and their latest events.
+"""Activity of users and accounts over the last closed days, and their latest events.
 
-Activity is counted by an attribute over 28 days, else by a metric with their ids, else by the events that are stored.
-Where a day of it is not collected, nobody is counted as quiet: the activity is unknown."""
+Activity is counted by an attribute over 28 days, or else by a metric with the ids, or else by stored events. If one of
+the days is not collected, the activity is unknown, and nobody counts as inactive."""
 
 from __future__ import annotations
 
@@ -35,31 +35,32 @@ from tallybook.storage import EventLedger, IdentityLinks
 ACTIVE_DAYS, EVENT_DAYS = 28, 90
 LAST = f"{ACTIVE_DAYS} days"
 MAX_EVENTS = 12
-"""Usage events that are asked one by one where no metric counts them."""
+"""Maximum number of usage events that are queried one by one if no metric counts them."""
 LATEST = 10
 USER_DIMENSIONS = ("user_id", "user")
 EVENT_COLUMN = {"accounts": "account", "users": "user"}
-"""Of events: the column with the ids."""
+"""The event column with the ids, by kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """How much each id used the product. `words` say what is counted; `where` is the condition that lists who did."""
+    """How much each id used the product. `words` describe what is counted. `where` is the condition that lists active
+    ids."""
 
     words: str
     values: MetricValues
     where: str = ""
     is_of_events: bool = False
-    """Whether stored events were counted, where no metric does."""
+    """Whether stored events were counted, because no metric counts activity."""
 
     def of(self, id_: str) -> float | None:
-        """How much one id did; None where it is unknown."""
+        """The activity of one id, or None if it is unknown."""
         value = self.values.of(id_)[0]
         return None if value is None else float(value)
 
 
 def activity_of(work: PageWork, kind: str) -> Activity | None:
-    """The activity of users or accounts; None where nothing that is declared or stored says it."""
+    """The activity of users or accounts. None if no declaration and no stored event shows it."""
     settings = work.catalog.entities[kind]
     name, attribute = _attribute(work, settings)
     if attribute is None:
@@ -69,7 +70,7 @@ def activity_of(work: PageWork, kind: str) -> Activity | None:
 
 
 def usage_metrics(work: PageWork, settings: EntitySettings) -> list[Metric]:
-    """Metrics that count what these do, those of usage events first."""
+    """Metrics that count activity of these entities. Metrics of usage events come first."""
     found = [
         metric
         for name, metric in work.metrics.items()
@@ -82,7 +83,8 @@ def usage_metrics(work: PageWork, settings: EntitySettings) -> list[Metric]:
 
 
 def _attribute(work: PageWork, settings: EntitySettings) -> tuple[str, MetricAttribute | None]:
-    """(name, attribute): a declared one over the days that count, else one of the first metric that fits."""
+    """(name, attribute): a declared attribute over the counted days, or else an attribute of the first suitable
+    metric."""
     usage = usage_metrics(work, settings)
     names = {one.name for one in usage}
     for name, one in settings.metrics.items():
@@ -104,13 +106,13 @@ def _by_metric(work: PageWork, settings: EntitySettings, name: str, attribute: M
 
 
 def _by_events(work: PageWork, kind: str) -> Activity | None:
-    """How many events of any name each id sent."""
+    """The number of events of any name from each id."""
     rows = _of_all_events(work, EVENT_COLUMN[kind])
     return None if rows is None else replace(_summed("events of any name", rows), is_of_events=True)
 
 
 def _summed(words: str, rows: Iterable[tuple[str, float]]) -> Activity:
-    """The activity that some rows add up to. It is unknown where they cannot be read."""
+    """The activity summed from some rows. It is unknown if the rows cannot be read."""
     counted: dict[str, float] = {}
     why = None
     try:
@@ -127,7 +129,7 @@ def _summed(words: str, rows: Iterable[tuple[str, float]]) -> Activity:
 
 
 def _of_all_events(work: PageWork, column: str, where: Sequence[str] = ()) -> Iterator[tuple[str, float]] | None:
-    """(id, how many) of each event, one event at a time; None if the book has no events or too many of them."""
+    """(id, count) for each event, one event at a time. None if the book has no events or too many."""
     events = known_events(work)
     if not events or len(events) > MAX_EVENTS:
         return None
@@ -135,12 +137,12 @@ def _of_all_events(work: PageWork, column: str, where: Sequence[str] = ()) -> It
 
 
 def _counts(work: PageWork, event: str, column: str, where: Sequence[str] = ()) -> Iterator[tuple[str, float]]:
-    """(id, how many) of one event. Raises QueryError and Refused."""
+    """(id, count) for one event. Raises QueryError and Refused."""
     yield from _rows(work, Question(metrics=(), event=event, count=True, by=[column], where=where), column)
 
 
 def _rows(work: PageWork, question: Question, column: str) -> Iterator[tuple[str, float]]:
-    """(id, value) over the days that count. Raises Refused where one of them is unknown."""
+    """(id, value) over the counted days. Raises Refused if one of these days is unknown."""
     last = work.book.today - ONE_DAY
     first = plus_days(last, 1 - ACTIVE_DAYS)
     result = work.answer(replace(question, scope="all", from_=first, to=last))
@@ -153,8 +155,8 @@ def _rows(work: PageWork, question: Question, column: str) -> Iterator[tuple[str
 
 
 def users_by_activity(work: PageWork, account: str) -> Activity | None:
-    """The activity of the users of one account, by what has the ids of both. For users whose account is no attribute;
-    None where nothing has both."""
+    """The activity of the users of one account, from a metric or events with the ids of both. For users whose account
+    is not an attribute. None if nothing has both ids."""
     accounts, users = work.catalog.entities["accounts"], work.catalog.entities.get("users")
     user_dimensions = users.dimension if users else USER_DIMENSIONS
     for metric in usage_metrics(work, accounts):
@@ -173,7 +175,7 @@ def users_by_activity(work: PageWork, account: str) -> Activity | None:
 
 @dataclass(frozen=True, kw_only=True)
 class LatestEvents:
-    """The latest events of one user or account, and how many there are in the last days."""
+    """The latest events of one user or account, and the number of events in the last days."""
 
     rows: Sequence[Mapping[str, Any]]
     total: int
@@ -181,7 +183,8 @@ class LatestEvents:
 
 
 def last_seen(work: PageWork, kind: str) -> LastSeen | None:
-    """When users or accounts were last seen; None where the book has no events, or their own attribute says it."""
+    """When users or accounts were last seen. None if the book has no events, or if a declared attribute has this
+    time."""
     attributes = {one.casefold() for one in work.book.entities(kind).attributes()}
     if LAST_SEEN in attributes or not known_events(work):
         return None
@@ -190,7 +193,7 @@ def last_seen(work: PageWork, kind: str) -> LastSeen | None:
 
 
 def latest_events(work: PageWork, kind: str, id_: str) -> LatestEvents | None:
-    """The latest events of one user or account; None where the book has no events."""
+    """The latest events of one user or account. None if the book has no events."""
     if not known_events(work):
         return None
     store = work.book.reader.store

@@ -1,4 +1,4 @@
-"""What needs attention: failed, late, unusual, off goal, missing. One sentence and one link each."""
+"""Lists what needs attention: failed, late, unusual, off goal, missing. Each item is one sentence with one link."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_ITEMS = 12
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionItem:
-    """One sentence. `subject` is a metric, which links to its page."""
+    """One item. `subject` is a metric, which links to its page."""
 
     kind: str
     words: str
@@ -59,7 +59,7 @@ def _item(kind: str, **rest: str) -> AttentionItem:
 
 
 def _problems(work: PageWork) -> list[AttentionItem]:
-    """Failed and late metrics, and deliveries that wait."""
+    """Failed and late metrics, and waiting deliveries."""
     found, status = [], status_of(work)
     for one in status.metrics:
         metric = work.catalog.metrics[one.metric]
@@ -79,7 +79,7 @@ def _problems(work: PageWork) -> list[AttentionItem]:
 
 
 def known_causes(work: PageWork) -> list[Known]:
-    """What alerts know of the values of metrics, read once for a page."""
+    """The known causes of alerts about values of metrics, read once per page."""
     can_see = work.book.reader.there and not work.reader.is_filtered
     return work.once("causes", lambda: work.book.alerts() if can_see else [])
 
@@ -122,12 +122,12 @@ def _off_goal(work: PageWork) -> list[AttentionItem]:
 
 
 def calendars(work: PageWork) -> list[CoverageCalendar]:
-    """The coverage of all metrics, read once for a page."""
+    """The coverage of all metrics, read once per page."""
     return work.once("coverage", lambda: work.book.coverage() if work.book.reader.there else [])
 
 
 def gaps_of(work: PageWork) -> dict[str, int]:
-    """By collected metric, how many days are missing between its first and its last one."""
+    """By collected metric, how many days are missing between its first and last collected day."""
     late = {one.metric: str(one.to) for one in status_of(work).metrics if one.days_late and one.to}
     found = {}
     for one in calendars(work):

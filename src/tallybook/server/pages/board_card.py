@@ -1,4 +1,4 @@
-"""Cards of boards and shared views: the answer to one question, or to several series and their formula."""
+"""Cards of boards and shared views. A card answers one query, or several series and their formula."""
 
 from __future__ import annotations
 
@@ -37,33 +37,34 @@ ReaderOf = Callable[[Question], AnswerReader]
 
 @dataclass(frozen=True, kw_only=True)
 class BoardCard:
-    """One metric or several series of a view, answered. `problem` says why there is no answer."""
+    """One metric, or several series of a view, with its answer. `problem` says why there is no answer."""
 
     title: str
     link: str
     value: Shown | None = None
     change: Change | None = None
     headline: Sequence[tuple[str, Shown]] = ()
-    """The last complete period of each series, as large numbers."""
+    """The last complete period of each series, shown as large numbers."""
     figures: Sequence[Figure] = ()
     table: TableView | None = None
     form: str = "line"
     problem: str = ""
     metric: str = ""
     range: str = ""
-    """Its scope and range, where they are not those of the board."""
+    """Its scope and range, if they differ from those of the board."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CardWork:
-    """What the cards of a page have in common. `reader_of`: who asks a question, where it is not who opens the page."""
+    """The shared inputs of a page's cards. `reader_of`: the reader of a query, if it is not the person who opens the
+    page."""
 
     work: PageWork
     names: FigureNames = field(default_factory=FigureNames)
     reader_of: ReaderOf | None = None
 
     def answer(self, question: Question) -> Result:
-        """The answer within what its reader may see. Raises as `PageWork.answer`."""
+        """The answer to a query, limited to what its reader may see. Raises like `PageWork.answer`."""
         reader = self.reader_of(question) if self.reader_of else self.work.reader
         return replace(self.work, reader=reader).answer(question)
 
@@ -71,7 +72,7 @@ class CardWork:
 def card_of(
     cards: CardWork, form: BuilderForm, question: Question, title: str, *, headline: Headline | None = None
 ) -> BoardCard:
-    """The answer to a question as a card. `headline` finds its number, otherwise that of the last complete period."""
+    """The answer to a query as a card. `headline` computes its number; by default it is the last complete period."""
     work = cards.work
     plain = BoardCard(title=title, link=form.link(), form=form.chart, metric=form.first.metric)
     try:
@@ -94,7 +95,7 @@ def card_of(
 def series_card(
     cards: CardWork, form: BuilderForm, questions: Mapping[str, Question], title: str, *, link: str = ""
 ) -> BoardCard:
-    """Several series and their formula as one card. `questions`: that of each letter."""
+    """Several series and their formula as one card. `questions`: the query of each letter."""
     plain = BoardCard(title=title, link=link, form=form.chart)
     try:
         results = {letter: cards.answer(question) for letter, question in questions.items()}
@@ -114,15 +115,15 @@ def series_card(
 
 
 def problem_of(error: QueryError | Refused | Refusal) -> str:
-    """Why a card has no answer, as a sentence."""
+    """The reason why a card has no answer, as a sentence."""
     if isinstance(error, Refusal):
-        # A filter that the reader is bound to, and that this metric does not have.
+        # A filter that the reader is bound to and this metric lacks.
         return f"Not shown within {error.error.expected or 'these filters'}."
     return page_words(f"{begins_sentence(error.message)}.")
 
 
 def series_title(work: PageWork, one: AskedSeries) -> str:
-    """What a series is called."""
+    """The title of a series."""
     metric = work.catalog.metrics.get(one.metric)
     measured = f"{MEASURE_WORDS[one.measure]} {one.of}".strip().lower()
     return title_of(metric) if metric else f"{one.event}: {measured}" if one.event else one.metric.removeprefix(EVENT)
@@ -132,7 +133,7 @@ def series_title(work: PageWork, one: AskedSeries) -> str:
 
 
 def _formula_headline(work: PageWork, form: BuilderForm, found: AnswerView) -> tuple[Shown | None, Change | None]:
-    """The formula of the last complete period, and its change."""
+    """The formula's value in the last complete period, and its change."""
     if not form.formula or form.scope == "all":
         return None, None
     values: Sequence[tuple[Any, FormulaValue]] = sorted(found.values.items())

@@ -1,4 +1,4 @@
-"""The views of a board as forms of the query builder, and as cards."""
+"""Turns the views of a board into forms of the query builder, and into cards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tallybook.server.pages.words import title_of
 
 @dataclass(frozen=True, kw_only=True)
 class BoardControls:
-    """What is chosen for all views: the fields of the form above the cards."""
+    """The choices for all views: the fields of the form above the cards."""
 
     scope: str
     last: str
@@ -36,7 +36,7 @@ class BoardControls:
 
     @property
     def options(self) -> list[tuple[str, str]]:
-        """The dimensions that every view has."""
+        """The dimensions that all views have in common."""
         return [("", "–"), *((dim, dim) for dim in self.dims)]
 
     @property
@@ -58,7 +58,7 @@ def board_cards(
 
 
 def sees_view(work: PageWork, view: BoardView) -> bool:
-    """Whether the reader may see something of a view: one of its metrics, or all of its series."""
+    """Whether the reader may see part of a view: one of its metrics, or all of its series."""
     if view.series:
         return all(
             one.metric in work.metrics if one.metric else work.reader.sees_event(one.event) for one in view.series
@@ -111,9 +111,10 @@ def _asked(board: Board, view: BoardView, metric: str, controls: BoardControls) 
 
 
 def narrowed(own: Sequence[str], controls: BoardControls) -> tuple[str, ...]:
-    """The filters of a view, and the one that is chosen for all views: it narrows a view and never widens it.
+    """The filters of a view combined with the filter chosen for all views. The chosen filter narrows a view and never
+    widens it.
 
-    Raises QueryError where the view has a filter that does not let the chosen value through."""
+    Raises QueryError if a filter of the view excludes the chosen value."""
     if not controls.where:
         return tuple(own)
     kept = []
@@ -154,7 +155,7 @@ def _series_card(cards: CardWork, board: Board, view: BoardView, controls: Board
 
 
 def _own_range(form: BuilderForm, controls: BoardControls) -> str:
-    """The scope and days of a view, where they are not those of the board."""
+    """The scope and days of a view, if they differ from those of the board."""
     if form.scope == controls.scope and form.last == controls.last and not form.to:
         return ""
     days = f"last {form.last}" if form.last else f"from {form.from_}" if form.from_ else "all days"

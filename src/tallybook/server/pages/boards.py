@@ -1,4 +1,4 @@
-"""Boards: several questions on one page, with one range, scope and filter for all of them."""
+"""Boards: several queries on one page, with one range, scope and filter for all of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _metrics_in_words(work: PageWork, board: Board) -> str:
 
 
 def board_page(work: PageWork, name: str) -> Page:
-    """The page `/boards/NAME`. Raises QueryError for an unknown one."""
+    """The page `/boards/NAME`. Raises QueryError for an unknown board."""
     board = known_board(work, name)
     wrong = None
     try:
@@ -72,25 +72,25 @@ def board_page(work: PageWork, name: str) -> Page:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardProblem:
-    """What is wrong with one field of the form above the cards."""
+    """The problem of one field of the form above the cards."""
 
     field: str
     message: str
 
 
 def _offered(known: Sequence[tuple[str, str]], typed: str) -> list[tuple[str, str]]:
-    """The choices of a field. What was typed stays, also where it is none of them."""
+    """The choices of a field. A typed value stays among them even if it is not a known one."""
     return [*known] if not typed or typed in dict(known) else [*known, (typed, typed)]
 
 
 def share_command(what: str, where: Sequence[str] = ()) -> str:
-    """The command that makes a signed link to a board or an address of the builder."""
+    """The command that creates a signed link to a board or to a URL of the builder."""
     filters = "".join(f" --where {shlex.quote(text)}" for text in where)
     return f"tallybook shares create {shlex.quote(what)}{filters} --until 30d"
 
 
 def report_command(board: Board, controls: BoardControls) -> str:
-    """The command that writes the board as it is shown, but for a chosen filter, as one file."""
+    """The command that writes the board as shown to one file, without the chosen filter."""
     scope = f" --scope {controls.scope}" if controls.scope != board.scope else ""
     last = f" --last {shlex.quote(controls.last)}" if controls.last != board.last else ""
     return f"tallybook report {shlex.quote(board.name)}{scope}{last} -o {shlex.quote(board.name)}.html"
@@ -102,7 +102,7 @@ def _in_words(seconds: float) -> str:
 
 
 def known_board(work: PageWork, name: str) -> Board:
-    """The board of a name. Raises QueryError with the nearest one."""
+    """The board with a name. Raises QueryError with the nearest name."""
     boards = {key: one for key, one in work.catalog.boards.items() if _is_visible(work, one)}
     if name in boards:
         return boards[name]
@@ -111,9 +111,10 @@ def known_board(work: PageWork, name: str) -> Board:
 
 
 def controls_of(work: PageWork, board: Board) -> BoardControls:
-    """What the address chooses, else what the board declares.
+    """The choices in the URL, or else those of the board.
 
-    Raises QueryError, with the field, for a scope, span or dimension that is none: a filter is never left out."""
+    Raises QueryError, with the field, for an invalid scope, span or dimension, because a filter must never be
+    ignored."""
     scope = work.ask.one("scope") or board.scope
     if scope not in SCOPES or (scope == "all" and board.scope != scope):
         raise QueryError(f"there is no scope {scope[:40]!r}", hint=f"one of {', '.join(SCOPES[:-1])}", field="scope")

@@ -1,4 +1,4 @@
-"""A metric by one dimension: the top values, the others together, and all."""
+"""A metric split by one dimension: the top values, the others combined, and all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BreakdownRow:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricView:
-    """What is chosen on the page."""
+    """The choices on the page."""
 
     metric: Metric
     scope: str
@@ -44,7 +44,7 @@ class MetricView:
     by: str
 
     def question(self, **more: Any) -> Question:
-        """The question of the chart."""
+        """The query for the chart."""
         options: dict[str, Any] = {
             "metrics": [self.metric.name],
             "scope": self.scope,
@@ -63,7 +63,7 @@ def dimensions(work: PageWork, view: MetricView) -> list[Choice]:
 
 @dataclass(frozen=True, kw_only=True)
 class Breakdown:
-    """A metric by one dimension over the last complete periods. Other and All are computed from parts."""
+    """A metric split by one dimension over the last complete periods. Other and All are computed from parts."""
 
     by: str
     first: date
@@ -73,7 +73,7 @@ class Breakdown:
 
 
 def breakdown(work: PageWork, view: MetricView) -> Breakdown | None:
-    """The top values of a dimension, the others together, and all. None without a dimension."""
+    """The top values of a dimension, the others combined, and all. None if no dimension is chosen."""
     if not view.by:
         return None
     first, last = back(work, view.scope, 12), shown_period(work, view.scope).end
@@ -130,12 +130,12 @@ def _same_series(one: Row, row: Row, dim: str) -> bool:
 
 
 def filter_text(dim: str, value: Any) -> str:
-    """The filter that chooses one value."""
+    """The filter that selects one value."""
     return f"{dim}=" if value is None else f"{dim}=''" if value == "" else f"{dim}={value}"
 
 
 def back(work: PageWork, scope: str, count: int) -> date:
-    """The first day of the period so many periods back."""
+    """The first day of the period `count` periods back."""
     periods = work.catalog.book.periods()
     start = periods.period_start(work.book.today, scope)
     for _ in range(count):

@@ -1,4 +1,5 @@
-"""The query builder: form left, answer right. What has no right answer is shown, and says why."""
+"""The query builder, with the form on the left and the answer on the right. A query without a correct answer is shown
+with the reason."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ MAX_ROWS = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class WrongField:
-    """What is wrong with one field of the form, with the value that was probably meant."""
+    """The problem of one field of the form, with the value that was probably meant."""
 
     field: str
     message: str
@@ -44,22 +45,22 @@ class WrongField:
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedAnswer:
-    """Why there is no answer, and what to ask instead."""
+    """The reason why there is no answer, and queries to use instead."""
 
     title: str
     why: str
     instead: Sequence[Choice]
     days: Sequence[tuple[str, str, float]] = ()
-    """(name, text, share of the largest) of the days that would be added up."""
+    """(name, text, share of the largest) for the days that would be added up."""
     added: str = ""
     hint: str = ""
-    """What to do where no other question is named."""
+    """What to do if no other query is suggested."""
     meant: Choice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesView:
-    """One series of the form with everything that its fields offer."""
+    """One series of the form, with all choices of its fields."""
 
     asked: AskedSeries
     title: str
@@ -114,7 +115,7 @@ def builder(work: PageWork) -> Page:
 
 
 def default_metric(work: PageWork) -> str:
-    """A pinned metric, else the first one."""
+    """The first pinned metric, or else the first metric."""
     names = list(work.metrics)
     return next((name for name in names if work.metrics[name].pinned), names[0] if names else "")
 
@@ -139,13 +140,13 @@ class _InSeries(Exception):
 
 
 def _wrong_field(error: QueryError, suffix: str = "") -> WrongField:
-    """What is wrong, beside its field. `suffix`: the end of the names of the fields of its series."""
+    """The problem, next to its field. `suffix`: the suffix of the field names of its series."""
     field = error.field or "metrics"
     return WrongField(field=field + suffix if field in SERIES_FIELDS else field, message=_words(error))
 
 
 def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[str]]) -> dict[str, Result]:
-    """The answer of each series, by its letter. Raises _InSeries."""
+    """The answer for each series, by its letter. Raises _InSeries."""
     found = {}
     for one in form.series:
         try:
@@ -156,7 +157,7 @@ def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[st
 
 
 def _answered(work: PageWork, form: BuilderForm, one: AskedSeries, events: Mapping[str, Sequence[str]]) -> Result:
-    """The answer of one series. Raises QueryError and Refused."""
+    """The answer for one series. Raises QueryError and Refused."""
     if not one.event:
         work.metric(one.metric)
     elif one.event not in events:
@@ -209,7 +210,7 @@ def _series_view(
 
 
 def _segment_rows(work: PageWork, form: BuilderForm) -> list[tuple[str, str]]:
-    """(name, conditions) of each row of the form; an empty row where there are some, or one is added."""
+    """(name, conditions) of each row of the form. Includes an empty row if there are segments or one is being added."""
     rows = [segment_parts(text) for text in form.segments]
     return [*rows, ("", "")] if rows or work.ask.one("add") == "segment" else []
 
@@ -217,7 +218,7 @@ def _segment_rows(work: PageWork, form: BuilderForm) -> list[tuple[str, str]]:
 def _options(
     work: PageWork, form: BuilderForm, series: Sequence[SeriesView], events: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """What the selects of the form offer. A value that is none of them is offered too: what was typed stays."""
+    """The choices of the form's selects. A typed value stays among them even if it is not a known one."""
     metrics = [(name, title_of(metric)) for name, metric in work.metrics.items()]
     tops = [("6", "Top 6 + other"), ("12", "Top 12 + other"), ("all", "All values")]
     compares = list(COMPARES.get(form.scope, COMPARES["year"]))
@@ -245,7 +246,7 @@ def _with(known: Sequence[str], chosen: str) -> list[tuple[str, str]]:
 def _refused(
     work: PageWork, form: BuilderForm, first: SeriesView, period: ShownPeriod, error: Refused
 ) -> RefusedAnswer:
-    """Why there is no answer, with the reader's own numbers, and the questions that have one."""
+    """The reason why there is no answer, with the reader's own numbers, and queries that have an answer."""
     trap = next((one for one in first.shows if one.is_refused and one.show == first.chosen_show), None)
     right = [one for one in first.shows if not one.is_refused]
     if trap is not None:
@@ -275,7 +276,7 @@ def _brief(value: Any) -> str:
 
 
 def _instead(form: BuilderForm, letter: str, error: Refused) -> list[Choice]:
-    """The questions that the refusal names."""
+    """The queries that the refusal suggests."""
     known = {"scope", "last", "compare", "from", "to"}
     found = []
     for change in error.changes:
@@ -295,7 +296,7 @@ def _instead(form: BuilderForm, letter: str, error: Refused) -> list[Choice]:
 
 
 def _changed(name: str, value: Any) -> str:
-    """A change of a question in the words of the form."""
+    """A change of a query, in the words of the form."""
     if name == "show":
         return SHOWN.get(str(value), str(value)) if value else "As the metric is declared"
     label = LABELS.get(name, name)
@@ -304,7 +305,7 @@ def _changed(name: str, value: Any) -> str:
 
 
 def _meant(work: PageWork, form: BuilderForm, asked: AskedSeries, period: ShownPeriod) -> Choice | None:
-    """A flow in the same unit, which people may have meant."""
+    """A flow with the same unit, which the user may have meant."""
     metric = work.metrics[asked.metric]
     same = (m for m in work.metrics.values() if m.kind == "flow" and m.adds_up and not m.derived)
     other = next((m for m in same if metric.unit and m.unit == metric.unit), None)

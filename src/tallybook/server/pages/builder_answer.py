@@ -1,4 +1,4 @@
-"""The answer of the query builder: charts, the table next to them, and the same question in other words."""
+"""The answer of the query builder: charts, the table next to them, and the same query in other forms."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FORMULA_HEIGHT = 220
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerView:
-    """What is shown right of the form."""
+    """The part of the page to the right of the form."""
 
     range: str
     figures: Sequence[Figure]
@@ -50,20 +50,20 @@ class AnswerView:
     remarks: Sequence[str]
     headline: Sequence[tuple[str, Shown]] = ()
     values: Mapping[date, FormulaValue] = field(default_factory=dict)
-    """Of the formula."""
+    """The values of the formula."""
     is_empty: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copy:
-    """The question in other words."""
+    """The query in another form."""
 
     kind: str
     text: str
 
 
 def too_many(count: int, most: int, by: Sequence[str]) -> Refused:
-    """The refusal of an answer that is too large for a page, with what to narrow."""
+    """The refusal of an answer that is too large for a page, with ways to narrow it."""
     narrow = "a shorter range, a wider scope, or a filter" + (", or fewer series" if by else "")
     return Refused(f"the answer has {count:,} rows, and a page shows at most {most:,}: narrow it by {narrow}")
 
@@ -76,7 +76,7 @@ def answer_view(
     names: FigureNames | None = None,
     size: ChartSize = WIDE,
 ) -> AnswerView:
-    """The answer to the form. `names`: of the charts of its page. Raises QueryError for a formula that is none."""
+    """The answer to the form. `names`: names for the charts of its page. Raises QueryError for an invalid formula."""
     parsed = parsed_formula(form.formula, list(results)) if form.formula else None
     values = formula_values(parsed, results, work.book.today) if parsed else {}
     every = list(results.values())
@@ -108,7 +108,7 @@ def _range(results: Sequence[Result], today: date) -> str:
 def _headlines(
     form: BuilderForm, results: Mapping[str, Result], values: Mapping[date, FormulaValue]
 ) -> list[tuple[str, Shown]]:
-    """The last complete period of each series and of the formula, as large numbers."""
+    """The last complete period of each series and of the formula, shown as large numbers."""
     if not (form.is_several or values):
         return headline_of(form, next(iter(results.values())))
     found = []
@@ -122,7 +122,7 @@ def _headlines(
 
 
 def headline_of(form: BuilderForm, result: Result) -> list[tuple[str, Shown]]:
-    """The last complete period of each series of one answer, as large numbers."""
+    """The last complete period of each series of one answer, shown as large numbers."""
     column = result.metric_columns[0]
     whole = [row for row in result.data if row["period"] is not None and row["complete"]]
     last = max((row["period"] for row in whole), default=None)
@@ -142,7 +142,7 @@ def headline_of(form: BuilderForm, result: Result) -> list[tuple[str, Shown]]:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureDrawing:
-    """How charts are drawn: the names of their page, and their size."""
+    """Settings for drawing charts: the names on their page, and their size."""
 
     names: FigureNames
     size: ChartSize
@@ -198,7 +198,7 @@ def single_chart(work: PageWork, form: BuilderForm, result: Result) -> ChartData
 
 
 def _together(charts: Sequence[ChartData]) -> ChartData:
-    """Charts of the same unit as one."""
+    """Charts with the same unit, combined into one."""
     first = charts[0]
     if len(charts) == 1:
         return first
@@ -231,7 +231,7 @@ def _aligned(chart: ChartData, periods: Sequence[date]) -> DrawnSeries:
 
 
 def formula_chart(form: BuilderForm, base: ChartData, values: Mapping[date, FormulaValue]) -> ChartData:
-    """A formula in a panel of its own, with its own scale."""
+    """The formula in its own panel with its own scale."""
     column = FORMULA_COLUMN
     points = tuple(
         ChartPoint(
@@ -262,8 +262,8 @@ def formula_chart(form: BuilderForm, base: ChartData, values: Mapping[date, Form
 def copies_of(
     work: PageWork, form: BuilderForm, question: Question, result: Result | None, *, has_answer: bool
 ) -> list[Copy]:
-    """The question as a link, command, request, Python, toml and SQL. Several series are one question only on pages.
-    One without an answer cannot be on a board."""
+    """The query as a link, command, request, Python, toml and SQL. Several series are one query only on pages. A query
+    without an answer cannot be put on a board."""
     link = Copy(kind="Link", text=work.ask.origin + form.link())
     board = Copy(kind="View of a board (tallybook.toml)", text=as_toml(form))
     if form.is_several or form.formula:

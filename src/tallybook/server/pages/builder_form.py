@@ -1,4 +1,4 @@
-"""The form of the query builder: what its fields say, as questions, and as the same question in other words."""
+"""The form of the query builder: reads its fields as queries, and writes the same query in other forms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tallybook.server.pages.page import PageRequest, address
 LETTERS = "ABCD"
 WEEKDAY = "weekday"
 EVENT = "event:"
-"""Begins the value of the field `metrics` for a usage event."""
+"""Prefix of the value of the field `metrics` for a usage event."""
 DEFAULT_TOP = 6
 LINE = CHART_FORMS[0]
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
@@ -36,7 +36,7 @@ MEASURE_WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class AskedSeries:
-    """One series of the form: a metric or an event, its filters and its show."""
+    """One series of the form: a metric or an event, with its filters and its show."""
 
     letter: str
     metric: str
@@ -53,19 +53,19 @@ class AskedSeries:
 
     @property
     def suffix(self) -> str:
-        """The end of its field names."""
+        """The suffix of its field names."""
         return "" if self.letter == "A" else f"_{self.letter.lower()}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuilderForm:
-    """Everything that the form asks."""
+    """All choices of the form."""
 
     series: tuple[AskedSeries, ...]
     formula: str = ""
     by: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
-    """As "paid: plan=pro", also those that cannot be read."""
+    """Segments such as "paid: plan=pro", including ones that cannot be read."""
     top: str = ""
     scope: str = "week"
     last: str = ""
@@ -74,7 +74,7 @@ class BuilderForm:
     compare: str = ""
     chart: str = LINE
     closed: date | None = None
-    """The last day that is over."""
+    """The last closed day."""
 
     @property
     def first(self) -> AskedSeries:
@@ -86,7 +86,7 @@ class BuilderForm:
         return len(self.series) > 1
 
     def question(self, one: AskedSeries) -> Question:
-        """The question of one series. Raises QueryError for a number that is none."""
+        """The query of one series. Raises QueryError for an invalid number."""
         if self.is_several and self.segments:
             raise QueryError(
                 "segments divide one series", hint="a filter of each series is a segment too", field="segments"
@@ -101,7 +101,7 @@ class BuilderForm:
             "show": one.show or None,
             "segments": self.segments,
         }
-        # Nothing is added up over segments: of each, all series are shown. Weekdays are seven, and not ranked.
+        # Segments show all series of each, without top values. Weekdays are always seven, and not ranked.
         if options["by"] and not self.segments and WEEKDAY not in self.by and (top := self.top_number()):
             options["top"] = top
         if not self.is_several and self.compare:
@@ -112,13 +112,13 @@ class BuilderForm:
         return Question(metrics=(), event=one.event, **(options | measured))
 
     def with_totals(self, one: AskedSeries) -> Question:
-        """The question of one series as pages ask it: with a row of all series where there are several."""
+        """The query of one series for pages. If there are several series, it has a row with all of them."""
         question = self.question(one)
         can_total = bool(question.by) and not question.compare and not question.segments
         return replace(question, totals=True) if can_total else question
 
     def top_number(self) -> int | None:
-        """How many series; None for all. Raises QueryError."""
+        """The number of series, or None for all. Raises QueryError."""
         if self.top in ("", "all"):
             return DEFAULT_TOP if self.top == "" else None
         if not (self.top.isascii() and self.top.isdigit() and 0 < int(self.top) <= 1000):
@@ -126,7 +126,7 @@ class BuilderForm:
         return int(self.top)
 
     def fields(self) -> list[tuple[str, str]]:
-        """The form as fields of an address."""
+        """The form as fields of a URL."""
         found: list[tuple[str, str]] = []
         for one in self.series:
             end = one.suffix
@@ -141,7 +141,7 @@ class BuilderForm:
         return [(name, text) for name, text in [*found, *rest.items()] if text]
 
     def link(self, path: str = "/q", **changes: Any) -> str:
-        """The address of the form with changes."""
+        """The URL of the form with changes."""
         return address(path, replace(self, **changes).fields())
 
     def with_first(self, **changes: Any) -> BuilderForm:
@@ -155,7 +155,7 @@ class BuilderForm:
 
 
 def form_of_request(ask: PageRequest, default_metric: str) -> BuilderForm:
-    """What the fields say. Raises QueryError only for what cannot be put back into the form."""
+    """The form in a request. Raises QueryError only for values that cannot be put back into the form."""
     scope = ask.one("scope", "week")
     from_, to, last = ask.one("from").strip(), ask.one("to").strip(), ask.one("last").strip()
     if not (from_ or last) and scope in DEFAULT_LAST:
@@ -203,7 +203,7 @@ def _series_of(ask: PageRequest, default_metric: str) -> tuple[AskedSeries, ...]
 
 
 def _measured(ask: PageRequest, end: str) -> tuple[str, str]:
-    """(measure, property) of an event, also as the API writes them: count=true, sum=amount."""
+    """(measure, property) of an event. Also reads the form used in the API: count=true, sum=amount."""
     for name in EVENT_MEASURES:
         if not end and (value := ask.one(name)):
             return name, "" if name == "count" else value
@@ -212,7 +212,7 @@ def _measured(ask: PageRequest, end: str) -> tuple[str, str]:
 
 
 def filters_of(ask: PageRequest, end: str) -> tuple[str, ...]:
-    """The filters: as texts, and as rows of dimension, sign and value."""
+    """The filters, from texts and from rows of dimension, sign and value."""
     found = ask.every(f"where{end}")
     names = [value for key, value in ask.fields if key == f"w{end}"]
     signs = [value for key, value in ask.fields if key == f"o{end}"]
@@ -224,7 +224,7 @@ def filters_of(ask: PageRequest, end: str) -> tuple[str, ...]:
 
 
 def segments_of_request(ask: PageRequest) -> tuple[str, ...]:
-    """The segments: as texts, and as rows of a name and its conditions, without the row that is removed."""
+    """The segments, from texts and from rows of a name and its conditions. The row being removed is left out."""
     names = [value.strip() for key, value in ask.fields if key == "sn"]
     conditions = [value.strip() for key, value in ask.fields if key == "sc"]
     rows = [f"{name}: {text}" if name or text else "" for name, text in zip(names, conditions, strict=False)]
@@ -234,7 +234,7 @@ def segments_of_request(ask: PageRequest) -> tuple[str, ...]:
 
 
 def segment_parts(text: str) -> tuple[str, str]:
-    """(name, conditions) of a segment as fields show it."""
+    """(name, conditions) of a segment, as shown in fields."""
     name, _, conditions = text.partition(":")
     return name.strip(), conditions.strip()
 
@@ -249,7 +249,7 @@ def filter_parts(text: str) -> tuple[str, str, str]:
 
 
 def heading(titles: Sequence[str], form: BuilderForm, show: str) -> str:
-    """The question as a heading: `API calls: daily average by week and apiType`."""
+    """The query as a heading, such as `API calls: daily average by week and apiType`."""
     over = "" if form.scope == "all" else f" by {form.scope}"
     if form.is_several:
         return f"{several_title(titles, form)}{over}{', ' + form.formula if form.formula else ''}"
@@ -259,7 +259,7 @@ def heading(titles: Sequence[str], form: BuilderForm, show: str) -> str:
 
 
 def several_title(titles: Sequence[str], form: BuilderForm) -> str:
-    """What several series are called together: `Signups and API calls`, `Signups: plan=pro and plan=free`."""
+    """The common title of several series, such as `Signups and API calls`, or `Signups: plan=pro and plan=free`."""
     names = list(dict.fromkeys(titles))
     filters = [", ".join(one.where) for one in form.series if one.where]
     segments = f": {' and '.join(filters)}" if filters and len(names) == 1 else ""

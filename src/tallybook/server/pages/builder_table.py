@@ -1,4 +1,4 @@
-"""The table of the query builder: the numbers of the chart, each with a link to what is behind it."""
+"""The table of the query builder: the numbers of the chart, each with a link to its origin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tallybook.server.pages.page import address
 from tallybook.server.pages.words import Shown, change, marks_of, number
 
 MAX_COLUMNS = 24
-"""Series side by side in the table. More are listed below each other."""
+"""Maximum number of series shown side by side. More series are listed below each other."""
 FINER = {"week": "day", "month": "day", "quarter": "week", "year": "month", "all": "month"}
 SEGMENT = "segment"
 """The column with the name of the segment."""
@@ -26,7 +26,7 @@ FORMULA_COLUMN = Column(name="value", role="metric", type="float")
 
 @dataclass(frozen=True, kw_only=True)
 class NumberCell:
-    """One number of the table. `link` leads to what is behind it."""
+    """One number of the table. `link` leads to its origin."""
 
     value: Shown
     link: str = ""
@@ -46,7 +46,7 @@ class TableLine:
 
 @dataclass(frozen=True, kw_only=True)
 class TableView:
-    """The numbers of an answer. `heads`: (text, whether it is a number) of the columns after the period."""
+    """The numbers of an answer. `heads`: (text, whether it is a number) for each column after the period."""
 
     period: str
     series_heads: Sequence[str]
@@ -56,7 +56,7 @@ class TableView:
 
 
 def table_of(form: BuilderForm, result: Result) -> TableView:
-    """The numbers of one answer: a column for each series where they fit side by side."""
+    """The numbers of one answer, with a column for each series if they fit side by side."""
     dims = [one.name for one in result.dimension_columns]
     keys = list(dict.fromkeys(tuple(row[d] for d in dims) for row in result.data if _is_series(row)))
     is_split = bool(form.segments and form.by)
@@ -118,7 +118,7 @@ def _long_table(form: BuilderForm, result: Result, dims: Sequence[str]) -> Table
     name, before = column.name, f"{column.name}_previous"
     every = [row[name] for row in result.data]
     lines = []
-    # Over all days, the total of the only period is the total of all periods.
+    # Over all days there is only one period, so its total is the total of all periods.
     rows = [row for row in result.data if form.scope != "all" or row["period"] is not None]
     for row in _newest_first(rows):
         cells = [_cell(form, result, row, column, every, is_total=bool(row.get("total")))]
@@ -144,7 +144,7 @@ def _long_table(form: BuilderForm, result: Result, dims: Sequence[str]) -> Table
 
 
 def _named(row: Row, dims: Sequence[str]) -> list[str]:
-    """The dimensions of a row in words."""
+    """The text of each dimension of a row."""
     name = "All" if row.get("total") else "Other" if row.get("others") else "–" if row.get("no_series") else ""
     return [name, *[""] * (len(dims) - 1)] if name else [series_label([row[dim]]) for dim in dims]
 
@@ -184,7 +184,7 @@ def several_table(form: BuilderForm, results: Mapping[str, Result], values: Mapp
 
 
 def series_heads(form: BuilderForm, results: Mapping[str, Result]) -> list[str]:
-    """What the columns of several series are called."""
+    """The column headings of several series."""
     found = []
     for one in form.series:
         column = results[one.letter].metric_columns[0]
@@ -197,7 +197,7 @@ def series_heads(form: BuilderForm, results: Mapping[str, Result]) -> list[str]:
 
 
 def behind(form: BuilderForm, result: Result, row: Row) -> str:
-    """The address of the parts of a number: its finer periods, or the facts of its day."""
+    """The URL of the parts of a number: its finer periods, or the facts of its day."""
     if row["period"] is None:
         return ""
     first = form.first
@@ -229,8 +229,8 @@ def behind(form: BuilderForm, result: Result, row: Row) -> str:
 
 
 def _joined(where: Sequence[str], segments: Sequence[str]) -> list[str] | None:
-    """The filters together with the conditions of a segment; None where both are about one dimension: then they would
-    be alternatives."""
+    """The filters combined with the conditions of a segment. None if both are about the same dimension, because they
+    would then be alternatives."""
     conditions = [one for text in segments for one in split_segment(text).conditions]
     used = {filter_parts(text)[0].casefold() for text in where}
     if used & {filter_parts(text)[0].casefold() for text in conditions}:

@@ -1,4 +1,4 @@
-"""How a number is computed: the sentence, the SQL, the definition, the days that are collected, revisions, one day."""
+"""How a number is computed: the sentence, the SQL, the definition, the collected days, revisions, and one day."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class CalendarMonth:
     days: Any
     """The month as SVG."""
     words: str
-    """The same for screen readers."""
+    """The month in words, for screen readers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class RevisionLine:
 
 @dataclass(frozen=True, kw_only=True)
 class ExplainedDay:
-    """What is behind the number of one day."""
+    """The origin of the number of one day."""
 
     day: str
     value: str
@@ -62,7 +62,7 @@ class ComputedFacts:
     expected: int
     since: str
     gaps: Sequence[tuple[str, str]]
-    """(words, the command) of each gap."""
+    """(words, command) for each gap."""
     revisions: Sequence[RevisionLine]
     day: ExplainedDay | None
     asked_day: str
@@ -95,7 +95,7 @@ def computed(work: PageWork, view: MetricView, result: Result) -> ComputedFacts:
 
 
 def _sql(work: PageWork, explained: Explanation) -> str:
-    """The facts of a metric as its source is asked for them: for one day, with its bounds in UTC."""
+    """The SQL that queries a metric's source, for one day with its bounds in UTC."""
     metric = work.catalog.metrics[explained.metric]
     if metric.derived or metric.function:
         return metric.measure or metric.function or ""
@@ -207,7 +207,7 @@ def _revisions(work: PageWork, name: str) -> list[RevisionLine]:
 
 
 def _explained_day(work: PageWork, view: MetricView, asked: str) -> tuple[ExplainedDay | None, str]:
-    """What is behind a day, or what is wrong with the day that was typed."""
+    """The explanation of a day, or the problem with the day that was typed."""
     name = view.metric.name
     try:
         day = work.book.day(asked)

@@ -1,6 +1,7 @@
-"""The pages over HTTP: who reads, what is cached, the policy that browsers enforce, errors as pages.
+"""The pages over HTTP: access, caching, the security policy for browsers, and errors as pages.
 
-Starlette is not needed: paths are few, and `Request` and `HttpAnswer` already have the gate, the rates and the log."""
+Starlette is not needed. There are few paths, and `Request` and `HttpAnswer` already provide the gate, the rates and the
+log."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ MAX_CACHED_BYTES = 24_000_000
 
 
 class PageCache:
-    """The latest rendered pages, by their ETag."""
+    """The most recently rendered pages, by ETag."""
 
     def __init__(self, max_bytes: int = MAX_CACHED_BYTES) -> None:
         self._pages: OrderedDict[str, Page] = OrderedDict()
@@ -73,7 +74,7 @@ class PageCache:
 
 @dataclass
 class LastRead:
-    """When a page was last read, on the monotonic clock."""
+    """The last time a page was read, on the monotonic clock."""
 
     at: float = -math.inf
 
@@ -120,7 +121,7 @@ class PagesDoor:
     # -- in a thread
 
     def made(self, book: Book, ask: PageRequest, reader: AnswerReader, known: str = "") -> HttpAnswer:
-        """The page for a reader; 304 where `known` names it."""
+        """The page for a reader, or a 304 if its ETag is in `known`."""
         now = self.clock()
         state = self.book.state(book)
         tag = page_tag(state, ask, reader, now, [*_last_run(book), *_evaluation(book, ask.path)])
@@ -133,13 +134,13 @@ class PagesDoor:
         if isinstance(made, File):
             return _file(made)
         if made.status != 200 or self.book.state(book) != state:
-            # Something was committed while the page was made.
+            # Another commit happened while the page was rendered.
             return HttpAnswer(made.status, headers=HEADERS | dict(made.headers), text=made.html)
         self.cache.keep(tag, made)
         return HttpAnswer(made.status, headers=headers | dict(made.headers), text=made.html)
 
     def facts_of(self, book: Book, state: BookState) -> VersionFacts | None:
-        """What pages of this state have in common; None while days are hidden until a later moment."""
+        """The facts shared by all pages of this state. None while days are hidden until a later time."""
         if not state.is_settled:
             return None
         commits = state.commits
@@ -147,7 +148,7 @@ class PagesDoor:
         return self.facts.of(depends)
 
     def prepare(self) -> None:
-        """Find out what the first page of a version needs."""
+        """Compute what the first page of a version needs."""
         from tallybook.server.pages.overview import prepare
 
         with self.book.using() as book:
@@ -155,10 +156,10 @@ class PagesDoor:
             if facts is not None and book.reader.version:
                 prepare(PageWork(book=book, ask=PageRequest(path="/"), now=self.clock(), facts=facts))
 
-    # -- what is no page
+    # -- responses that are not pages
 
     def _login(self, request: Request) -> HttpAnswer:
-        """The form to sign in. `failed` says what went wrong, `invite` is an invitation that works once."""
+        """The sign-in form. `failed` names what went wrong. `invite` is an invitation that can be used once."""
         fields = dict(parse_qsl(request.query, max_num_fields=20))
         wrong = FAILED.get(fields.get("failed", ""), "")
         onward, invite = safe_next(fields.get("next", "/")), fields.get("invite", "")[:MAX_FIELD_LENGTH]
@@ -167,7 +168,7 @@ class PagesDoor:
         return HttpAnswer(400 if wrong else 200, headers=headers, text=html)
 
     def _refused(self, request: Request, refusal: Refusal) -> HttpAnswer:
-        """An error as a page; a request without a key gets the form to sign in."""
+        """An error as a page. A request without a key gets the sign-in form."""
         error = refusal.error
         ask = plain_request(request)
         if error.status == 401:
@@ -181,7 +182,7 @@ class PagesDoor:
         return answer
 
     async def _choose_theme(self, request: Request) -> HttpAnswer:
-        """Keep the theme in a cookie, and go back."""
+        """Store the theme in a cookie and redirect back."""
         fields = dict(await form_of(request, self.room))
         theme = fields.get("theme", "")
         kept = theme if theme in ("light", "dark") else ""
@@ -193,7 +194,7 @@ class PagesDoor:
 
 
 def page_request(request: Request) -> PageRequest:
-    """The request as pages see it. Raises Refusal for fields that cannot be read."""
+    """The request in the form that pages use. Raises Refusal for fields that cannot be read."""
     try:
         fields = parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
@@ -209,7 +210,7 @@ def _bad_request(message: str) -> Refusal:
 
 
 def plain_request(request: Request) -> PageRequest:
-    """The request without the fields of its address."""
+    """The request without its query string."""
     host = request.headers.get("host", "localhost")
     theme = cookie_of(request, THEME)
     return PageRequest(
@@ -220,7 +221,7 @@ def plain_request(request: Request) -> PageRequest:
 
 
 def cookie_of(request: Request, name: str) -> str:
-    """The value of a cookie; empty without one."""
+    """The value of a cookie; empty if it is missing."""
     try:
         found = SimpleCookie(request.headers.get("cookie", "")).get(name)
     except CookieError:
@@ -229,7 +230,7 @@ def cookie_of(request: Request, name: str) -> str:
 
 
 async def form_of(request: Request, room: BodyRoom) -> list[tuple[str, str]]:
-    """The fields of a form that one of our pages sent. Raises Refusal for one of another site."""
+    """The fields of a form that one of our pages sent. Raises Refusal for a form from another site."""
     check_site(request)
     with room.share() as share:
         body = await body_of(request.headers, request.receive, share, MAX_FORM)
@@ -240,7 +241,7 @@ async def form_of(request: Request, room: BodyRoom) -> list[tuple[str, str]]:
 
 
 def page_tag(state: BookState, ask: PageRequest, reader: AnswerReader, now: datetime, work: Sequence[object]) -> str:
-    """The ETag of a page: a hash of everything that it depends on. `work`: the last run, and the last evaluation of
+    """The ETag of a page: a hash of everything that it depends on. `work`: the last run and the last evaluation of
     rules."""
     from tallybook import __version__
 
@@ -266,7 +267,7 @@ def _last_run(book: Book) -> list[object]:
 
 
 def _evaluation(book: Book, path: str) -> list[object]:
-    """The last evaluation of rules, for pages that show who is inside them."""
+    """The number of the last evaluation of rules, for pages that show rules."""
     shows = path.startswith(("/accounts", "/users")) and bool(book.project.catalog.rules)
     return [book.rules.number] if shows else []
 
@@ -275,7 +276,7 @@ def _evaluation(book: Book, path: str) -> list[object]:
 
 
 def _static(request: Request) -> HttpAnswer:
-    """A static file. Its address has a hash of its content, and never changes."""
+    """A static file. Its URL contains a hash of its content, so the content never changes."""
     _, _, rest = request.path.partition("/_/")
     version, _, name = rest.partition("/")
     if name not in STATIC:

@@ -1,4 +1,4 @@
-"""Users and accounts: counts, and a list by condition."""
+"""Users and accounts: counts, and a list filtered by a condition."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ NAME_WORDS = ("name", "title", "company", "email")
 
 @dataclass(frozen=True, kw_only=True)
 class EntityCount:
-    """A count of the summary; without a `value` the sentence `more` says what to declare."""
+    """A count in the summary. Without a `value`, `more` is a sentence that says what to declare."""
 
     label: str
     value: str
     more: str = ""
     link: str = ""
     code: str = ""
-    """What to add to the file."""
+    """The lines to add to tallybook.toml."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,11 @@ class EntityLine:
     name: str
     cells: Sequence[tuple[str, bool]]
     rules: Sequence[str] = ()
-    """The rules that it is inside."""
+    """The rules that the entity is inside."""
 
 
 def entities_page(work: PageWork, kind: str) -> Page:
-    """The page `/accounts` or `/users`. Raises QueryError where they are not declared."""
+    """The page `/accounts` or `/users`. Raises QueryError if they are not declared."""
     refuse_bound(work)
     answers = work.book.entities(kind)
     where, sort = work.ask.one("where").strip(), work.ask.one("sort", "id")
@@ -101,7 +101,8 @@ def entities_page(work: PageWork, kind: str) -> Page:
 def _listed(
     work: PageWork, answers: EntityAnswers, where: str, sort: str, start: int, last: LastSeen | None
 ) -> tuple[EntityPage, str]:
-    """(the rows, what is wrong with the condition or the order: then the rows are those without it)."""
+    """The rows, and the problem with the condition or the sort order. If there is a problem, the rows are not filtered
+    or sorted by it."""
     find = work.ask.one("find").strip()
     seen = last.relation if last is not None else None
     try:
@@ -112,13 +113,13 @@ def _listed(
 
 
 def refuse_bound(work: PageWork) -> None:
-    """Raises Refused for a reader who sees only a part of the book."""
+    """Raise Refused for a reader who sees only part of the book."""
     if work.reader.is_bound:
         raise Refused("this key sees a part of the book; users and accounts are not in it")
 
 
 def section_of(work: PageWork) -> str:
-    """The section of the navigation that these pages belong to."""
+    """The navigation section of these pages."""
     return "accounts" if "accounts" in work.catalog.entities else "users"
 
 
@@ -146,7 +147,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _active(work: PageWork, kind: str, everybody: int) -> EntityCount:
-    """How many were active, by what says so."""
+    """The number of active users or accounts, and how activity is measured."""
     label = f"Active in {ACTIVE_DAYS} days"
     activity = activity_of(work, kind)
     if activity is None:
@@ -159,7 +160,7 @@ def _active(work: PageWork, kind: str, everybody: int) -> EntityCount:
         )
     if activity.values.why is not None:
         return EntityCount(label=label, value="–", more=activity.values.why)
-    if activity.is_of_events:  # which change without a new version of the book
+    if activity.is_of_events:  # event counts change without a new version of the book
         active, unknown = _count_active(work, kind, activity)
     else:
         active, unknown = work.once(f"active {kind}", lambda: _count_active(work, kind, activity))
@@ -171,14 +172,14 @@ def _active(work: PageWork, kind: str, everybody: int) -> EntityCount:
 
 
 def _count_active(work: PageWork, kind: str, activity: Activity) -> tuple[int, int]:
-    """(how many were active, of how many it is unknown)."""
+    """The number of active ids, and the number of ids whose activity is unknown."""
     ids = [row[0] for row in work.book.entities(kind).list(columns=("id",)).rows]
     done = [activity.of(id_) for id_ in ids]
     return sum(1 for one in done if one), sum(1 for one in done if one is None)
 
 
 def _at_risk(work: PageWork, kind: str, inside: InsideRules | None) -> EntityCount:
-    """How many are inside the rules about them."""
+    """The number of users or accounts inside rules."""
     label = "At risk, by your rules"
     names = [one.name for one in work.catalog.rules.values() if one.kind == kind and not one.draft]
     if not names:
@@ -198,7 +199,7 @@ def _at_risk(work: PageWork, kind: str, inside: InsideRules | None) -> EntityCou
 
 
 def _inside(work: PageWork, kind: str, ids: Sequence[str]) -> InsideRules | None:
-    """How many are inside the rules, and the rules of some ids; None where that cannot be read."""
+    """The number of entities inside rules, and the rules of the given ids. None if it cannot be read."""
     if not any(rule.kind == kind for rule in work.catalog.rules.values()):
         return None
     try:
@@ -212,7 +213,7 @@ def _inside(work: PageWork, kind: str, ids: Sequence[str]) -> InsideRules | None
 
 
 def _quick(work: PageWork, kind: str, answers: EntityAnswers, where: str) -> list[Choice]:
-    """Conditions of rules, then values of attributes with few of them."""
+    """Quick filters: conditions of rules, followed by values of attributes that have only a few."""
     rules = [
         (one.name.replace("_", " ").capitalize(), one.when) for one in work.catalog.rules.values() if one.kind == kind
     ]
@@ -230,7 +231,7 @@ def _quick(work: PageWork, kind: str, answers: EntityAnswers, where: str) -> lis
 
 
 def _shown(found: EntityPage) -> list[int]:
-    """The places of the columns that are shown: not the name, which is the first one."""
+    """The indexes of the columns to show. The name is left out, because it is shown first."""
     name = _name_place(found)
     return [place for place in range(1, len(found.columns)) if place != name][:MAX_COLUMNS]
 
@@ -251,7 +252,7 @@ def _heads(work: PageWork, found: EntityPage, sort: str, *, has_seen: bool) -> l
 def _head(
     work: PageWork, column: str, name: str, sort: str, *, is_number: bool = False, is_latest_first: bool = False
 ) -> EntityHead:
-    """A head that sorts by its column, and the other way round where it is the order already."""
+    """A heading that sorts by its column. If the list is already sorted by it, the order is reversed."""
     first, other = (f"-{column}", column) if is_latest_first else (column, f"-{column}")
     return EntityHead(
         name=name,
@@ -276,12 +277,12 @@ def _line(
 
 
 def entity_link(kind: str, entity: str) -> str:
-    """The address of the page of one user or account."""
+    """The URL of the page of one user or account."""
     return f"/{kind}/{quote(entity, safe='')}"
 
 
 def value_text(value: Any) -> str:
-    """The value of an attribute as people read it."""
+    """The value of an attribute, formatted for people."""
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Everything about one user or account: numbers over time, its users, its events, and what rules did about it."""
+"""Everything about one user or account: numbers over time, its users, its events, and firings of rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tallybook.storage import DROPPED, FIRED, HOLDOUT, WAITING
 
 MAX_FIRINGS, MAX_PROPERTIES = 10, 120
 ENDS = 5
-"""So many of the most active and of the least active users."""
+"""Number of most active users and of least active users to show."""
 FIRING_WORDS = {FIRED: "Done", WAITING: "Waits", DROPPED: "Left before it was done", HOLDOUT: "Holdout: nothing done"}
 STATE_WORDS = {
     "in": "inside",
@@ -93,7 +93,7 @@ def entity_page(work: PageWork, kind: str, entity: str) -> Page:
 
 
 def metrics_of(work: PageWork, settings: EntitySettings) -> list[tuple[Metric, str]]:
-    """The metrics that have one of these as a dimension, with that dimension."""
+    """The metrics that have the ids of these entities as a dimension, with that dimension."""
     found = []
     for name, metric in work.metrics.items():
         dims = work.catalog.queryable_dims(name)
@@ -153,7 +153,7 @@ def _over_time(work: PageWork, metric: Metric, dim: str, entity: str, scope: str
 
 @dataclass(frozen=True, kw_only=True)
 class UserLine:
-    """A user of an account. `more`: an attribute; `value`: what the user did."""
+    """A user of an account. `more`: an attribute. `value`: the user's activity."""
 
     id: str
     link: str
@@ -166,8 +166,8 @@ class UserLine:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountUsers:
-    """The users of an account by what they did: the most active ones, and the least active ones where there are more
-    than fit. `words`: what is counted; empty where nothing says it, and `why`: why it is unknown."""
+    """The users of an account by activity: the most active ones, and also the least active ones if there are too many
+    to show. `words`: what is counted, empty if no activity is known. `why`: why activity is unknown."""
 
     total: int
     most: Sequence[UserLine]
@@ -180,7 +180,7 @@ class AccountUsers:
 
 
 def _people(work: PageWork, kind: str, entity: str) -> AccountUsers | None:
-    """The users of an account; None where nothing says who they are."""
+    """The users of an account. None if it is unknown who they are."""
     if kind != "accounts":
         return None
     users = work.book.entities("users") if "users" in work.catalog.entities else None
@@ -208,7 +208,7 @@ def _people(work: PageWork, kind: str, entity: str) -> AccountUsers | None:
 
 
 def _people_by_activity(work: PageWork, entity: str) -> AccountUsers | None:
-    """Those who did something for the account in the last days."""
+    """The users who were active for the account in the last days."""
     activity = users_by_activity(work, entity)
     if activity is None:
         return None
@@ -219,7 +219,7 @@ def _people_by_activity(work: PageWork, entity: str) -> AccountUsers | None:
 
 
 def _with_last_seen(work: PageWork, people: AccountUsers | None) -> AccountUsers | None:
-    """The users with the time when each was last seen."""
+    """The users, each with the time when the user was last seen."""
     seen = last_seen(work, "users") if people is not None and "users" in work.catalog.entities else None
     if people is None or seen is None:
         return people
@@ -284,7 +284,7 @@ class EventLine:
 
 @dataclass(frozen=True, kw_only=True)
 class EventsView:
-    """The latest events. `who`: the column of the other id, user or account."""
+    """The latest events. `who`: the column with the other id, of a user or account."""
 
     who: str
     lines: Sequence[EventLine]
@@ -293,7 +293,7 @@ class EventsView:
 
 
 def _events(work: PageWork, kind: str, entity: str) -> EventsView | None:
-    """The latest events of one; None where the book has no events."""
+    """The latest events of one user or account. None if the book has no events."""
     found: LatestEvents | None = latest_events(work, kind, entity)
     if found is None:
         return None
@@ -341,7 +341,7 @@ class FiringLine:
 
 
 def _firings(work: PageWork, kind: str, entity: str) -> list[FiringLine]:
-    """What rules did about one, the latest first."""
+    """The firings of rules for one user or account, newest first."""
     found = work.book.rules.firings_of(kind, entity)[::-1][:MAX_FIRINGS]
     return [
         FiringLine(

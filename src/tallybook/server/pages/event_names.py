@@ -1,4 +1,4 @@
-"""The usage events that a reader may ask for."""
+"""The usage events that a reader may query."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tallybook.storage import EventLedger
 
 
 def known_events(work: PageWork) -> dict[str, list[str]]:
-    """The properties of each event that was received; none where the reader may not ask for events."""
+    """The properties of each received event. Empty if the reader may not query events."""
     reader = work.book.reader
     if not reader.there or (work.reader.metrics and not work.reader.events):
         return {}

@@ -25,12 +25,12 @@ PICTURES = ("svg", "png")
 
 
 def export(work: PageWork, kind: str) -> File | Page:
-    """The file of a kind; where there is no answer, the page that says why."""
+    """A file of the given kind, or the page with the reason if there is no answer."""
     form = form_of_request(work.ask, default_metric(work))
     try:
         if form.is_several or form.formula:
             return _several_file(work, form, kind)
-        # A chart has the periods of its totals, as on the page. A file of rows has the rows of the API.
+        # A chart has the periods of the totals, as on the page. A file of rows has the same rows as the API.
         asked = form.with_totals(form.first) if kind in PICTURES else form.question(form.first)
         return _file(work, form, work.answer(asked), kind)
     except (QueryError, Refused):
@@ -40,7 +40,7 @@ def export(work: PageWork, kind: str) -> File | Page:
 
 
 def _several_file(work: PageWork, form: BuilderForm, kind: str) -> File:
-    """Several series and their formula: the columns of the table, or the charts below each other."""
+    """Several series and their formula: the columns of the table, or the charts one below the other."""
     results = {one.letter: work.answer(form.question(one)) for one in form.series}
     found = answer_view(work, form, results)
     if kind in PICTURES:
@@ -54,7 +54,7 @@ def _several_file(work: PageWork, form: BuilderForm, kind: str) -> File:
 
 
 def several_result(form: BuilderForm, results: Mapping[str, Result], values: Mapping[date, FormulaValue]) -> Result:
-    """Several answers side by side: a column for each series, named as in the table, and one for the formula."""
+    """Several answers side by side, with a column for each series, named as in the table, and one for the formula."""
     names = dict(zip(results, series_heads(form, results), strict=True))
     first = next(iter(results.values()))
     columns = [msgspec.structs.replace(results[one].metric_columns[0], name=names[one], title=None) for one in results]

@@ -1,4 +1,4 @@
-"""What all pages of a version of the book have in common, found once: alerts, goals, coverage, the overview."""
+"""Facts shared by all pages of a version of the book and computed once: alerts, goals, coverage, the overview."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT_VERSIONS = 2
 
 @dataclass
 class VersionFacts:
-    """Facts by their name. Whoever asks first finds one out; others who ask for it wait."""
+    """Facts by name. The first caller computes a fact, and other callers of the same fact wait."""
 
     _known: dict[str, tuple[int, Any]] = field(default_factory=dict)
     """(moment, fact)"""
@@ -21,8 +21,8 @@ class VersionFacts:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, name: str, make: Callable[[], T], moment: int = 0) -> T:
-        """The fact of a name, made by `make` where it is not known, or known of another moment. Raises what `make`
-        raises."""
+        """The fact with a name. It is computed by `make` if it is unknown or was computed for another `moment`. Raises
+        what `make` raises."""
         with self._lock:
             lock = self._locks.setdefault(name, threading.Lock())
         with lock:
@@ -33,14 +33,14 @@ class VersionFacts:
 
 
 class FactsCache:
-    """The facts of the latest versions."""
+    """The facts of the most recent versions."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._facts: dict[Hashable, VersionFacts] = {}
 
     def of(self, state: Hashable) -> VersionFacts:
-        """The facts of a state of the book: of everything that they depend on."""
+        """The facts of a state of the book, which covers everything that they depend on."""
         with self._lock:
             if state not in self._facts:
                 while len(self._facts) >= KEPT_VERSIONS:

@@ -1,4 +1,5 @@
-"""Answers as charts: series with their colors, gaps, incomplete periods, notes, goals, and a sentence for each."""
+"""Turns answers into charts: series with their colors, gaps, incomplete periods, notes, goals, and a sentence for each
+chart."""
 
 from __future__ import annotations
 
@@ -33,10 +34,10 @@ from tallybook.server.pages.words import number, period_phrase, title_of
 from tallybook.storage import SeriesSlots, with_new
 
 METRICS = "metric"
-"""The dimension of the slots of metrics."""
+"""The dimension name under which color slots of metrics are stored."""
 JOINED_SHOWS = ("average", "last", "first", "min", "max")
 MAX_DRAWN = 12
-"""Series of one chart. The table has all."""
+"""Maximum number of series in one chart. The table has all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureOptions:
-    """What a chart shows beside an answer."""
+    """What a chart shows besides an answer."""
 
     form: str = "line"
     compared_with: str = ""
@@ -69,9 +70,9 @@ class FigureOptions:
     goals: Sequence[ChartGoal] = ()
     odd_days: frozenset[date] = frozenset()
     link: Callable[[Row], str] | None = None
-    """The address of the facts behind a row."""
+    """Returns the URL of the facts behind a row."""
     values: Sequence[Any] = ()
-    """All values of the table: those of the chart are written the same way."""
+    """All values of the table. Values of the chart are formatted like them."""
 
 
 def chart_data(work: PageWork, result: Result, metric_name: str, options: FigureOptions) -> ChartData:
@@ -87,7 +88,7 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
     labels = [result.period_text(day) for day in periods]
     options = replace(options, values=[row[metric_name] for row in result.data])
     series = _series(work, result, column, keys, periods, options)
-    # A fact may be in several segments: they do not add up to anything.
+    # A fact may be in several segments, so segments do not add up to a total.
     stacks = can_stack(metric, column) and not options.has_segments
     form = options.form if options.form != "stacked" or stacks else "line"
     title = title_of(metric) if metric else metric_words({"name": column.name, "title": column.title, "unit": None})
@@ -119,12 +120,12 @@ def _drawn_as(form: str) -> str:
 
 
 def can_stack(metric: Metric | None, column: Column) -> bool:
-    """Whether the values of series add up to that of all: averages, distinct counts and highest days do not."""
+    """Whether the values of series add up to the value of all. Averages, distinct counts and highest days do not."""
     return metric is not None and metric.adds_up and column.show in ("total", "last", "first", "average", "change")
 
 
 def _can_be_joined(metric: Metric | None, column: Column) -> bool:
-    """Whether a part of a period can be compared with whole ones."""
+    """Whether an incomplete period can be compared with complete ones."""
     if metric is None:
         return column.show in JOINED_SHOWS
     if metric.derived or metric.kind == LEVEL:
@@ -136,7 +137,7 @@ def _can_be_joined(metric: Metric | None, column: Column) -> bool:
 
 
 def _keys(rows: Sequence[Row], dims: Sequence[str], metric: str) -> list[tuple[Any, ...]]:
-    """The series that are drawn, the heaviest first."""
+    """The series to draw, largest first."""
     if not dims:
         return [()]
     own = [row for row in rows if not row.get("others") and not row.get("no_series")]
@@ -149,7 +150,7 @@ def series_label(key: Sequence[Any]) -> str:
 
 
 def slots_of(work: PageWork, dims: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], int]:
-    """The color slot of each series, kept in the ledger where it can be written."""
+    """The color slot of each series. It is stored in the ledger if the ledger can be written."""
     if not dims:
         return dict.fromkeys(keys, 1)
     texts = {key: msgspec.json.encode([None if part is None else str(part) for part in key]).decode() for key in keys}
@@ -158,7 +159,7 @@ def slots_of(work: PageWork, dims: Sequence[str], keys: Sequence[tuple[Any, ...]
 
 
 def metric_slots(work: PageWork, names: Sequence[str]) -> dict[str, int]:
-    """The color slot of each metric of a chart with several."""
+    """The color slot of each metric in a chart with several metrics."""
     return _assigned(work, METRICS, {name: name for name in names})
 
 
@@ -166,7 +167,7 @@ def _assigned(work: PageWork, dimension: str, texts: dict[Any, str]) -> dict[Any
     found: dict[str, int] = {}
     wanted = list(texts.values())
     if work.book.reader.there:
-        # A ledger that cannot be written now does not keep the colors; the chart has some all the same.
+        # If the ledger cannot be written now, the colors are used but not stored.
         with suppress(BookError):
             slots = SeriesSlots(work.book.reader.store.ledger)
             found = slots.assign(dimension, wanted, SLOTS)
@@ -242,7 +243,7 @@ def _is_complete(rows: Sequence[Row], day: date, metric: str) -> bool:
 
 
 def _is_missing(rows: Sequence[Row], day: date, metric: str) -> bool:
-    """Whether nothing of a period was collected."""
+    """Whether no day of a period was collected."""
     own = [row for row in rows if row["period"] == day]
     days = [(row.get("notes") or {}).get(metric, {}).get("days", row["days"]) for row in own]
     return all(one == 0 for one in days) and all(row[metric] is None for row in own)
@@ -269,7 +270,7 @@ def _notes(notes: Sequence[Note], metric: str, result: Result, periods: Sequence
 
 
 def summary_of(chart: ChartData, title: str, column: Column) -> str:
-    """What the chart shows, in sentences: from where to where, the most, what is missing."""
+    """A summary of the chart in sentences: first and last value, largest value, and what is missing."""
     if not chart.has_values:
         return f"No value of {title} is known in these {len(chart.periods)} periods."
     sentences = [_series_sentence(chart)] if len(chart.series) > 1 else [_one_sentence(chart, title)]
@@ -311,7 +312,7 @@ def _one_sentence(chart: ChartData, title: str) -> str:
 
 
 def _series_sentence(chart: ChartData) -> str:
-    """The last whole value of the heaviest series."""
+    """A sentence with the last complete values of the largest series."""
     known = [(one, _whole_places(chart, one)) for one in chart.series]
     last = max((places[-1] for _, places in known if places), default=None)
     if last is None:
@@ -338,7 +339,7 @@ def figure(chart: ChartData, name: str, wide: ChartSize = WIDE) -> Figure:
 
 
 def legend_of(chart: ChartData) -> list[LegendItem]:
-    """What the signs of a chart mean."""
+    """The legend that explains the signs of a chart."""
     found: list[LegendItem] = []
     several = len(chart.series) > 1
     if several or chart.compared_with:

@@ -1,4 +1,4 @@
-"""The page of a book without a run: what is done, and what to type."""
+"""The page of a book without a run: the steps already done, and the commands to run next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds every page: the navigation, how fresh the numbers are, the footer."""
+"""The parts around every page: the navigation, how fresh the numbers are, and the footer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tallybook.monitor import Status
 
 FRESH_SECONDS = 300
-"""A page says what is late, which changes with the clock: a rendered one is used for so long."""
+"""Seconds for which a rendered page is reused. A page reports what is late, which changes with the clock."""
 SECTIONS = (
     ("overview", "Overview", "/"),
     ("query", "Query", "/q"),
@@ -34,13 +34,13 @@ class Frame:
     through: str
     """The day up to which metrics are collected; empty before the first run."""
     late: str = ""
-    """What is late, in words."""
+    """A sentence about what is late."""
     last_run: str = ""
     sections: tuple[tuple[str, str, str], ...] = SECTIONS
 
 
 def status_of(work: PageWork) -> Status:
-    """The status of the book, read once for a page; pages that do not explain it share it for a while."""
+    """The status of the book, read once per page. Pages that do not explain it share it for a while."""
     if work.ask.path == "/health":
         if "status" not in work.found:
             work.found["status"] = work.book.status()
@@ -76,7 +76,7 @@ def _is_there(section: str, catalog: Any) -> bool:
 
 
 def _signed_in(work: PageWork) -> str:
-    """The name of a reader who can sign out."""
+    """The name of a reader who can sign out, or an empty text."""
     return work.reader.name if work.reader.is_ambient and work.reader.key is not None else ""
 
 

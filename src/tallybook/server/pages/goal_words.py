@@ -1,4 +1,4 @@
-"""Goals in the words of pages."""
+"""Formats goals for pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class GoalLine:
-    """A goal beside its metric: a word with its tone, and the target."""
+    """A goal next to its metric: a word with its tone, and the target."""
 
     word: str
     tone: str
@@ -30,13 +30,13 @@ class GoalLine:
 
 
 def goal_standings(work: PageWork) -> list[Standing]:
-    """How all goals are, read once for a page."""
+    """The standings of all goals, read once per page."""
     can_see = work.catalog.goals and work.book.reader.there and not work.reader.is_filtered
     return work.once("goals", lambda: work.book.goals() if can_see else [])
 
 
 def goal_lines(work: PageWork) -> dict[str, GoalLine]:
-    """By metric, its first goal."""
+    """The first goal of each metric."""
     found: dict[str, GoalLine] = {}
     for one in goal_standings(work):
         found.setdefault(one.metric, goal_line(one))
@@ -59,12 +59,12 @@ def status_words(one: Standing) -> tuple[str, str, str]:
 
 
 def in_goal(one: Standing, value: Any) -> Shown:
-    """A number in the unit of a goal."""
+    """A number, in the unit of a goal."""
     return number(value, one.column, brief=True)
 
 
 def off_goal_sentence(one: Standing) -> str:
-    """How far off a goal is: `348 of 420 in 2026-11 after 28 of 30 days. Expected by now: 392.`"""
+    """A sentence about a goal that is off track: `348 of 420 in 2026-11 after 28 of 30 days. Expected by now: 392.`"""
     value, target = in_goal(one, one.value), in_goal(one, one.target)
     if one.at_most:
         return f"{value} in {one.label}, goal at most {target}."

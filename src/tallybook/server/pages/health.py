@@ -65,7 +65,7 @@ class StateLine:
 
 
 def health(work: PageWork) -> Page:
-    """The page `/health`. Raises Refused for a reader who sees only a part of the book."""
+    """The page `/health`. Raises Refused for a reader who sees only part of the book."""
     if work.reader.is_bound:
         raise Refused("this key sees a part of the book; health is about all of it")
     status = status_of(work)
@@ -165,7 +165,7 @@ def _run_line(run: Any) -> RunLine:
 
 
 def _sources(work: PageWork) -> list[StateLine]:
-    """Each source as the last run left it: how far its metrics are, and whether one failed."""
+    """Each source as of the last run: how far its metrics are collected, and whether one failed."""
     status, found = status_of(work), []
     for name in work.catalog.sources:
         own = [one for one in status.metrics if work.catalog.metrics[one.metric].source == name]
@@ -205,7 +205,7 @@ def _deliveries(work: PageWork) -> list[StateLine]:
 
 
 def _events(work: PageWork) -> list[StateLine]:
-    """What was received of each event, and what is wrong with it."""
+    """How much of each event was received, and problems with it."""
     if not work.book.reader.there:
         return []
     snapshot = EventLedger(work.book.reader.store.ledger).snapshot()

@@ -1,4 +1,4 @@
-"""The page of one metric: its numbers, chart, breakdown, table, and how they are computed."""
+"""The page of one metric: its numbers, chart, breakdown, table, and how the numbers are computed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ COMPARES = {
     "quarter": (NOTHING, PREVIOUS, ("1 year", "Prior year")),
     "year": (NOTHING, PREVIOUS),
 }
-"""What each scope can be compared with, with as many days of each kind."""
+"""The comparisons offered for each scope. Both ranges have the same number of each weekday."""
 NOT_ADDITIVE = "a flow: counted as it happens; its days do not add up"
 KIND_WORDS = {
     "flow": "a flow: counted as it happens, adds up over time",
@@ -120,14 +120,14 @@ def metric_page(work: PageWork, name: str) -> Page:
 
 
 def kind_words(metric: Metric) -> str:
-    """What kind of metric it is, in words."""
+    """The kind of a metric, in words."""
     if metric.kind == "flow" and not metric.derived and not metric.adds_up:
         return NOT_ADDITIVE
     return KIND_WORDS["derived" if metric.derived else metric.kind]
 
 
 def chosen_view(work: PageWork, metric: Metric) -> MetricView:
-    """What the address chooses. Raises QueryError for a scope that is none."""
+    """The choices in the URL. Raises QueryError for an invalid scope."""
     scope = work.ask.one("scope", "week")
     if scope not in SCOPES:
         raise QueryError(f"there is no scope {scope[:40]!r}", hint=f"one of {', '.join(SCOPES)}", field="scope")
@@ -168,7 +168,7 @@ def _compares(view: MetricView) -> list[tuple[str, str]]:
 
 
 def compared_words(compare: str, scope: str) -> str:
-    """What a comparison is with: `prior week`, `prior year`."""
+    """The comparison in words: `prior week`, `prior year`."""
     if not compare or compare == "previous":
         return f"prior {scope}" if compare else ""
     return dict(COMPARES.get(scope, ())).get(compare, f"{compare} before").lower()
@@ -178,7 +178,7 @@ def compared_words(compare: str, scope: str) -> str:
 
 
 def headlines(work: PageWork, view: MetricView) -> list[HeadlineNumber]:
-    """The last complete period, the running one, and the goal."""
+    """The numbers at the top: the last complete period, the current one, and the goal."""
     metric, name, better = view.metric, view.metric.name, view.metric.better
     period = shown_period(work, view.scope)
     history = work.answer(view.question(last=None, compare=None, from_=back(work, view.scope, 27), to=period.end))
@@ -248,7 +248,7 @@ def _figure(work: PageWork, view: MetricView, result: Result) -> Figure:
 
 
 def chart_goals(work: PageWork, metric: Metric, scope: str, show: str, where: Sequence[str]) -> tuple[ChartGoal, ...]:
-    """The goal of the last period, where it is one of this scope."""
+    """The goals of the last period that have this scope."""
     if work.reader.is_filtered:
         return ()
     own = [
@@ -267,7 +267,7 @@ def chart_goals(work: PageWork, metric: Metric, scope: str, show: str, where: Se
 
 
 def odd_days(work: PageWork, name: str) -> frozenset[date]:
-    """The unusual days of a metric, as alerts know them."""
+    """The unusual days of a metric, from the alerts."""
     if work.reader.is_filtered:
         return frozenset()
     found = set()
@@ -301,14 +301,14 @@ def _rows(work: PageWork, view: MetricView, result: Result, rows: Sequence[Row])
 
 
 def _change_at(rows: Sequence[Row], place: int, name: str) -> float | None:
-    """The change since the row before, of complete periods only."""
+    """The change from the previous row. Only between complete periods."""
     if not place or not rows[place]["complete"] or not rows[place - 1]["complete"]:
         return None
     return change_of(rows[place][name], rows[place - 1][name])
 
 
 def _behind(work: PageWork, view: MetricView, start: date) -> str:
-    """What is behind a number: its days, or the explanation of a day."""
+    """The origin of a number: its days, or the explanation of a day."""
     if view.scope == "day":
         return work.ask.link(day=str(start)) + "#computed"
     finer = "day" if view.scope in ("week", "month") else "month"

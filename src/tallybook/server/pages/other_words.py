@@ -1,4 +1,4 @@
-"""The question of the query builder in other words: as a command, request, Python, and a view of a board."""
+"""Writes the query of the query builder in other forms: a command, a request, Python, and a view of a board."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tallybook.server.pages.builder_form import LINE, WEEKDAY, AskedSeries, Buil
 from tallybook.server.problems import query_link
 
 BOARD_OPTIONS = ("metrics", "where", "show", "by", "segments", "scope", "last", "from", "to", "compare", "top")
-"""The options of a question that are keys of a view."""
+"""The options of a query that are keys of a view."""
 
 
 def as_command(question: Question) -> str:
-    """The question as a command."""
+    """The query as a command."""
     options = question_options(question)
     words = ["tallybook query", *map(shlex.quote, options.pop("metrics", []))]
     for name, value in options.items():
@@ -29,7 +29,7 @@ def as_command(question: Question) -> str:
 
 
 def as_python(question: Question) -> str:
-    """The question in Python."""
+    """The query in Python."""
     options = question_options(question)
     names = [json.dumps(name) for name in options.pop("metrics", [])]
     words = [f"{'from_' if name == 'from' else name}={value!r}" for name, value in options.items()]
@@ -38,13 +38,13 @@ def as_python(question: Question) -> str:
 
 
 def as_curl(origin: str, question: Question) -> str:
-    """The question as a request to the API."""
+    """The query as a request to the API."""
     link = query_link(question_options(question))
     return f"curl --header 'Authorization: Bearer KEY' '{origin}{link}'"
 
 
 def as_toml(form: BuilderForm) -> str:
-    """The form as a view of a board. Raises QueryError for what is no question."""
+    """The form as a view of a board. Raises QueryError for an invalid query."""
     options = question_options(form.question(form.first)) | {"scope": form.scope}
     if options.get("by") and not form.segments and WEEKDAY not in form.by:
         options.setdefault("top", "all")

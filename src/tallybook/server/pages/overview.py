@@ -56,7 +56,7 @@ class MetricLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Periods:
-    """The last complete period and the running one."""
+    """The last complete period and the current one."""
 
     scope: str
     first: date
@@ -68,7 +68,7 @@ class Periods:
 
     @property
     def is_running(self) -> bool:
-        """Whether days of the running period are over."""
+        """Whether any day of the current period is closed."""
         return self.running_days > 0
 
 
@@ -134,7 +134,8 @@ def periods_of(work: PageWork, scope: str) -> Periods:
 
 
 def answers_of(work: PageWork, names: Sequence[str], **options: Any) -> Iterator[Result]:
-    """The answer for all metrics at once; where one of them has none, an answer for each that has."""
+    """One answer for all metrics. If one of the metrics has no answer, a separate answer for each metric that has
+    one."""
     question = Question(metrics=names, **options)
     try:
         with isolated():
@@ -165,7 +166,8 @@ def metric_lines(work: PageWork, periods: Periods) -> dict[str, MetricLine]:
 
 
 def with_states(work: PageWork, lines: Mapping[str, MetricLine]) -> dict[str, MetricLine]:
-    """The lines with what is wrong now: a gap becomes late during a day, without a new version."""
+    """The lines with their current problems. A gap may become late during the day, without a new version of the
+    book."""
     gaps, odd = gaps_of(work), unusual_metrics(work)
     found = {}
     for name, line in lines.items():
@@ -180,7 +182,7 @@ def _by_metric(results: Iterator[Result]) -> dict[str, tuple[Result, list[Any]]]
 
 
 def is_whole(row: Mapping[str, Any], metric: str) -> bool:
-    """Whether a value is of all days of its period."""
+    """Whether a value covers all days of its period."""
     note = (row.get("notes") or {}).get(metric) or {}
     return bool(note.get("complete", row["complete"]))
 
@@ -228,7 +230,7 @@ def _column(result: Result, name: str) -> Column:
 def _series(
     name: str, whole: tuple[Result, list[Any]] | None, periods: Periods
 ) -> tuple[list[float | None], Column | None, Any]:
-    """(values of complete periods with gaps as None, the column, the row of the last complete period)."""
+    """The values of complete periods with gaps as None, the column, and the row of the last complete period."""
     if whole is None:
         return [], None, None
     result, rows = whole

@@ -1,4 +1,4 @@
-"""A request for a page, and a page: what the modules of pages take and return."""
+"""The request for a page and the page: the types that the modules of pages take and return."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MAX_FIELD_LENGTH = 4_000
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:
-    """What is asked for. `fields` are those of the query string, in their order."""
+    """The request. `fields` are the fields of the query string, in order."""
 
     path: str
     fields: Sequence[tuple[str, str]] = ()
     theme: str = ""
-    """light or dark, where the reader chose one."""
+    """light or dark, if the reader chose a theme."""
     origin: str = "http://127.0.0.1:8321"
     """Scheme and host, for links that people copy."""
 
@@ -43,13 +43,13 @@ class PageRequest:
         return [value for key, value in self.fields if key == name and value]
 
     def link(self, **changes: str | Sequence[str] | None) -> str:
-        """The address of this page with other fields; None leaves one out."""
+        """The URL of this page with other fields. A field that is None is removed."""
         kept = [(key, value) for key, value in self.fields if key not in changes and value]
         return address(self.path, kept, **changes)
 
 
 def address(path: str, kept: Sequence[tuple[str, str]] = (), /, **fields: str | Sequence[str] | None) -> str:
-    """A path with fields. A field that is None or empty is left out."""
+    """A path with fields. Fields that are None or empty are left out."""
     pairs = list(kept)
     for name, value in fields.items():
         texts = [value] if isinstance(value, str) else value or ()
@@ -68,7 +68,7 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """What is downloaded instead of shown."""
+    """A file to download."""
 
     content: bytes
     media: str
@@ -78,20 +78,20 @@ class File:
 
 @dataclass(kw_only=True)
 class PageWork:
-    """What a page is made with: the Book, the request, and who reads."""
+    """The inputs of a page: the Book, the request, and the reader."""
 
     book: Book
     ask: PageRequest
     now: datetime
     reader: AnswerReader = LOCAL
     found: dict[str, Any] = field(default_factory=dict)
-    """What several parts of a page need, read once."""
+    """Values that several parts of the page need, computed once."""
     facts: VersionFacts | None = None
-    """What all pages of this version need; None where it may change without a new version."""
+    """Facts that all pages of this version share. None if they may change without a new version."""
 
     def once(self, name: str, make: Callable[[], T], moment: int = 0) -> T:
-        """What `make` finds, once for a page; once for all pages of a version and `moment` where the reader sees
-        everything."""
+        """The result of `make`, computed once per page. If the reader sees everything, it is computed once for all
+        pages of a version and `moment`."""
         if name not in self.found:
             shared = self.facts if not self.reader.is_bound else None
             self.found[name] = shared.get(name, make, moment) if shared is not None else make()
@@ -114,7 +114,7 @@ class PageWork:
         raise QueryError(f"there is no metric {name[:80]!r}", hint=did_you_mean(name, self.metrics), field="metrics")
 
     def answer(self, question: Question) -> Result:
-        """The answer within what the reader may see. Raises as `Book.ask`, and Refusal."""
+        """The answer to a query, limited to what the reader may see. Raises like `Book.ask`, and Refusal."""
         return self.book.ask(self.reader.bounded(self.catalog, question))
 
 

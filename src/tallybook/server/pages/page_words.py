@@ -1,4 +1,4 @@
-"""Refused and invalid questions in the words of the pages: `Split by plan` instead of `--by plan`."""
+"""Explains refused and invalid queries in the words of the pages: `Split by plan` instead of `--by plan`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS = {
     "event": "the event",
     "show": "Shows",
 }
-"""The fields of the query builder by the option of the same question."""
+"""The labels of the query builder's fields, by option."""
 SHOWN = SHOW_NAMES | {"last": "The last day", "first": "The first day", "change": "Change"}
 _QUOTED = r"""'[^']*'|"[^"]*\""""
 _DAY = r"\d{4}-\d\d-\d\d|today|yesterday"
@@ -41,7 +41,8 @@ _COMMAND = re.compile(
 
 
 def page_words(text: str) -> str:
-    """A text in which options are fields of the query builder. Commands that ask nothing stay as they are typed."""
+    """A text with options replaced by the names of fields in the query builder. Commands other than queries stay
+    unchanged."""
     parts, end = [], 0
     for found in _COMMAND.finditer(text):
         parts += [_plain(text[end : found.start()]), _command(found)]

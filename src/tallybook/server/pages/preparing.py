@@ -1,4 +1,4 @@
-"""A thread that finds out what pages need as soon as the book has a new version, so that no reader waits for it."""
+"""A thread that computes what pages need as soon as the book has a new version, so that no reader waits for it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tallybook.server.pages.door import PagesDoor
 
 LOOK_SECONDS = 2.0
 READ_SECONDS = 3600.0
-"""Pages are prepared only while somebody read one within this time."""
+"""Pages are prepared only if someone has read one within this time."""
 
 
 class PagePreparing:
-    """Looks at the version every LOOK_SECONDS, from `start` to `stop`."""
+    """Checks the version every LOOK_SECONDS, from `start` to `stop`."""
 
     def __init__(self, door: PagesDoor, on_error: Callable[[Exception], None]) -> None:
         self.door, self.on_error = door, on_error
@@ -26,7 +26,7 @@ class PagePreparing:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait for what is being prepared, but not for long."""
+        """Wait briefly for the current preparation to end."""
         self._stopped.set()
         self._thread.join(2)
 

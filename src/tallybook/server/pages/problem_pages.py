@@ -21,8 +21,8 @@ TITLES = {
 
 
 def problem_page(ask: PageRequest, error: RequestError, *, now: datetime, is_shared: bool = False) -> str:
-    """An error as a page: what happened, its reference, and ways back. No SQL, no path. Whoever opens a shared link has
-    no way back: other pages are not for them."""
+    """An error as a page: what happened, its reference, and links back. It shows no SQL and no path. A reader of a
+    shared link gets no links back, because other pages are not for that reader."""
     facts = {
         "Reference": str(error.more.get("reference", "")),
         "At": f"{now:%Y-%m-%d %H:%M:%S} UTC",
@@ -50,5 +50,5 @@ def _sentence(error: RequestError) -> str:
 
 
 def signin_page(ask: PageRequest, *, onward: str, wrong: str = "", invite: str = "") -> str:
-    """The form that takes a read key, or an invitation."""
+    """The form for a read key or an invitation."""
     return render("signin.html", ask=ask, theme=ask.theme, onward=onward, wrong=wrong, invite=invite)

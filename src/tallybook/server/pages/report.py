@@ -28,10 +28,9 @@ CHART_ENDINGS = (".svg", ".png", ".pdf")
 
 
 def board_file(book: Book, name: str, ending: str, *, now: datetime, fields: Sequence[tuple[str, str]] = ()) -> bytes:
-    """A board as a file. `fields`: scope and last, where they are not as the board declares, and dim and value of its
-    filter.
+    """A board as a file. `fields`: scope and last, if they differ from the board's, and dim and value of its filter.
 
-    Raises QueryError for an unknown board or ending, TallybookError where a package is missing."""
+    Raises QueryError for an unknown board or extension, and TallybookError if a package is missing."""
     _known_ending(ending, REPORT_ENDINGS)
     work = PageWork(book=book, ask=PageRequest(path=f"/boards/{name}", fields=fields), now=now)
     if ending == ".html":
@@ -47,7 +46,7 @@ def board_file(book: Book, name: str, ending: str, *, now: datetime, fields: Seq
 
 
 def _pictures(card: BoardCard) -> list[BoardPicture]:
-    """The charts of a card below each other, the first one with its title."""
+    """The charts of a card, one below the other. The first one has the card's title."""
     charts: list[ChartData | None] = [one.chart for one in card.figures]
     charts = charts or [None]
     names = [_headed(card), *(one.chart.name for one in card.figures[1:])]
@@ -59,7 +58,7 @@ def _headed(card: BoardCard) -> str:
 
 
 def board_html(work: PageWork, name: str) -> str:
-    """A board as one file: its styles are in it, and it has no script."""
+    """A board as one HTML file, with its styles inside and without scripts."""
     board = known_board(work, name)
     controls = controls_of(work, board)
     return render(
@@ -78,7 +77,7 @@ def board_html(work: PageWork, name: str) -> str:
 
 
 def chart_file(book: Book, question: Question, form: str, ending: str, *, now: datetime) -> bytes:
-    """The chart of a question as a file. Raises as `Book.ask`, and QueryError for an unknown ending."""
+    """The chart of a query as a file. Raises like `Book.ask`, and QueryError for an unknown extension."""
     _known_ending(ending, CHART_ENDINGS)
     result = book.ask(question)
     work = PageWork(book=book, ask=PageRequest(path="/q"), now=now)

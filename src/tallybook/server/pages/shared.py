@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from tallybook.book import Book
 
 A_LINK = "a shared link"
-"""On error pages instead of the path, which is a secret."""
+"""Shown on error pages instead of the path, because the path is a secret."""
 DEFAULT_EVERY = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedPageDoor:
-    """`GET /s/{signed}`. Whoever has the link needs no key; the only origins that may show it in an <iframe> are those
-    of `[serve] frames`."""
+    """`GET /s/{signed}`. The link is enough; no key is needed. Only the origins in `[serve] frames` may show the page
+    in an <iframe>."""
 
     book: SharedBook
     clock: Callable[[], datetime]
@@ -66,7 +66,8 @@ class SharedPageDoor:
             return self._refused(ask, fault(error, self.on_error), headers)
 
     def _made(self, book: Book, ask: PageRequest, link: SharedLink, known: str, headers: dict[str, str]) -> HttpAnswer:
-        """The page; 304 where `known` names it. The link was checked just now, whatever is cached."""
+        """The page, or a 304 if its ETag is in `known`. The link itself was just checked, even if the page is
+        cached."""
         now, state = self.clock(), self.book.state(book)
         reader = shared_reader(book, link)
         tag = page_tag(state, ask, reader, now, [])
@@ -76,7 +77,7 @@ class SharedPageDoor:
         if made is None:
             made = shared_page(PageWork(book=book, ask=ask, now=now, reader=reader), link)
             if self.book.state(book) != state:
-                # Something was committed while the page was made.
+                # Another commit happened while the page was rendered.
                 return HttpAnswer(made.status, headers=headers, text=made.html)
             self.cache.keep(tag, made)
         return HttpAnswer(made.status, headers=headers | {"etag": tag}, text=made.html)
@@ -90,7 +91,7 @@ class SharedPageDoor:
 
 
 def shared_reader(book: Book, link: SharedLink) -> Any:
-    """Who opens the link. Raises Refusal where its board is no longer declared."""
+    """The reader who opens the link. Raises Refusal if its board is no longer declared."""
     try:
         return link.reader(book.project.catalog)
     except QueryError:
@@ -125,7 +126,7 @@ def shared_page(work: PageWork, link: SharedLink) -> Page:
 
 
 def view_title(work: PageWork, link: SharedLink) -> str:
-    """What a view asks, in words: `Recurring revenue by month and plan`."""
+    """The query of a view in words: `Recurring revenue by month and plan`."""
     if link.is_several:
         form = form_of_link(link)
         return heading([series_title(work, one) for one in form.series], form, "")
@@ -141,7 +142,7 @@ def _view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
 
 
 def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
-    """A card for each metric, or each measure of an event. Its headline is a number of its own answer, never one of
+    """A card for each metric, or for each measure of an event. Its headline is a number from its own answer, never from
     other days."""
     chart = str((link.view or {}).get("chart", LINE))
     form = chart if chart in CHART_FORMS else LINE
@@ -160,7 +161,7 @@ def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
 
 
 def _asked_once(work: PageWork, link: SharedLink) -> Iterator[tuple[str, AskedSeries, Question]]:
-    """(title, series, question) of each number that a view asks for."""
+    """(title, series, query) for each number in a view."""
     question = link.asked[0]
     where, show = tuple(question.where), question.show or ""
     if question.event is None:

@@ -1,4 +1,4 @@
-"""Shared views with several series or a formula: what a link says, as the form of the query builder, and its cards."""
+"""Shared views with several series or a formula: converts a link into a form of the query builder, and into cards."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ ROWS = ("w", "v", "sn", "formula", "add", "remove", "drop", *(f"metrics_{letter.
 
 
 def view_of_fields(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """What a link to an address of the query builder shows: the options of a question, or of several with a formula.
+    """The contents of a link to a URL of the query builder: the options of a query, or of several queries with a
+    formula.
 
-    Raises QueryError for fields that are none."""
+    Raises QueryError for invalid fields."""
     chart = next((text for name, text in pairs if name == "chart"), "")
     drawn = {"chart": chart} if chart else {}
     if not any(name in ROWS for name, _ in pairs):
@@ -41,7 +42,7 @@ def view_of_fields(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def form_of_link(link: SharedLink) -> BuilderForm:
-    """A link with several series as a form. Raises QueryError for options that there are not."""
+    """A link with several series as a form. Raises QueryError for options that do not exist."""
     view: Mapping[str, Any] = link.view or {}
     asked = link.asked
     chart = str(view.get("chart", LINE))
@@ -58,7 +59,7 @@ def form_of_link(link: SharedLink) -> BuilderForm:
 
 
 def _series(letter: str, question: Question) -> AskedSeries:
-    """The first number that a question asks for."""
+    """The first number of a query."""
     where, show = tuple(question.where), question.show or ""
     if question.event is None:
         return AskedSeries(
@@ -70,7 +71,7 @@ def _series(letter: str, question: Question) -> AskedSeries:
 
 
 def several_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
-    """The series and their formula as a card. Each series is asked within the link."""
+    """The series and their formula as a card. Each series is queried within the limits of the link."""
     form = form_of_link(link)
     title = " and ".join(dict.fromkeys(series_title(work, one) for one in form.series))
     questions = {one.letter: question for one, question in zip(form.series, link.asked, strict=True)}

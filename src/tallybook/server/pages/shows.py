@@ -1,4 +1,4 @@
-"""What a period of a metric can show, each with its own number, and what it cannot, with the reason."""
+"""The shows of a metric for one period, each with its number. Shows that are not possible have the reason."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tallybook.server.pages.page import PageWork
 from tallybook.server.pages.words import Shown, number, period_phrase, show_name, title_of
 
 ADDED_UP = "added up"
-"""The days of a distinct count added up: no show, and never right."""
+"""A choice that is not a show and is never right: adding up the days of a distinct count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShowChoice:
-    """One way for days to become a number. `refused` says why it is not right, with the reader's own numbers."""
+    """One way to turn days into a number. `refused` says why it is not right, with the reader's own numbers."""
 
     show: str
     name: str
@@ -27,9 +27,9 @@ class ShowChoice:
     why: str = ""
     refused: str = ""
     title: str = ""
-    """Of a refused one: the reason in a few words."""
+    """For a refused choice, the reason in a few words."""
     days: tuple[tuple[str, Any], ...] = ()
-    """Of a refused one: the days that it would add up, with their values."""
+    """For a refused choice, the days that it would add up, with their values."""
 
     @property
     def is_refused(self) -> bool:
@@ -38,7 +38,7 @@ class ShowChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class ShownPeriod:
-    """The period whose numbers are beside the choices."""
+    """The period whose numbers are shown next to the choices."""
 
     start: date
     end: date
@@ -69,7 +69,8 @@ def _label(start: date, scope: str) -> str:
 
 
 def show_choices(work: PageWork, metric: Metric, period: ShownPeriod, where: Sequence[str] = ()) -> list[ShowChoice]:
-    """Every show of a metric, those without a right answer last. None for a derived metric or the scope day."""
+    """Every show of a metric, with those without a right answer last. Empty for a derived metric and for the scope
+    day."""
     if metric.derived or period.scope in ("day", "all"):
         return []
     found = []
@@ -128,7 +129,7 @@ def _is_distinct(metric: Metric) -> bool:
 def _refused(
     work: PageWork, metric: Metric, period: ShownPeriod, where: Sequence[str], right: Sequence[ShowChoice]
 ) -> list[ShowChoice]:
-    """The choices that people expect and that have no right answer, with the numbers that they would give."""
+    """Choices that people expect but that have no right answer, each with the number that it would give."""
     is_level = metric.kind == LEVEL
     wrong = "total" if is_level else ADDED_UP if _is_distinct(metric) and metric.adds_up is False else ""
     if not is_level and "average" not in metric.shows:

@@ -1,4 +1,4 @@
-"""Which module makes which page, and what a reader gets instead of a page that cannot be made."""
+"""Maps paths to the modules of pages, and handles pages that cannot be made."""
 
 from __future__ import annotations
 
@@ -94,20 +94,21 @@ NAMED: dict[str, Callable[[PageWork, str], Page | File]] = {
     "/accounts/": _entity("accounts"),
     "/users/": _entity("users"),
 }
-"""By the beginning of a path: what follows is a name."""
+"""By path prefix. The rest of the path is a name."""
 
 
 NAMED_FIELDS = ("metrics", "board")
-"""What a path names: an unknown one is no page. Anything else that is wrong is a field of the address."""
+"""Fields whose value is a name in the path. If it is unknown, there is no such page. Other problems are about a field
+of the URL."""
 
 
 def is_page(path: str) -> bool:
-    """Whether a path is one of a page."""
+    """Whether a path belongs to a page."""
     return path in PAGES or any(path.startswith(begin) for begin in NAMED)
 
 
 def page_of(work: PageWork) -> Page | File:
-    """The page of a request. Raises what the Book raises for faults of ours."""
+    """The page for a request. Raises the Book's exceptions for internal errors."""
     path = work.ask.path
     try:
         if path in PAGES:
@@ -124,7 +125,7 @@ def page_of(work: PageWork) -> Page | File:
 
 
 def not_found(work: PageWork, message: str, hint: str = "", *, status: int = 404) -> Page:
-    """A page that says what was not found, and what there is."""
+    """A page that says what was not found, and what exists."""
     words = page_words(begins_sentence(message))
     title = "This address cannot be read" if status == 400 else ""
     said, _, lines = hint.partition("\n")

@@ -21,7 +21,7 @@ STATIC = {
 
 
 def check_templates() -> None:
-    """Raises DeclarationError with the line to paste where Jinja2 is not installed."""
+    """Raise DeclarationError, with the command that installs it, if Jinja2 is missing."""
     try:
         import jinja2  # noqa: F401
     except ImportError:
@@ -36,7 +36,7 @@ def static_file(name: str) -> bytes:
 
 @functools.cache
 def static_hash() -> str:
-    """Changes with every static file: their addresses are for ever."""
+    """A hash of all static files. It is part of their URLs, so the content behind a URL never changes."""
     digest = hashlib.sha256()
     for name in STATIC:
         digest.update(static_file(name))
@@ -44,7 +44,7 @@ def static_hash() -> str:
 
 
 def static_address(name: str) -> str:
-    """The address of a static file."""
+    """The URL of a static file."""
     return f"/_/{static_hash()}/{name}"
 
 
@@ -68,14 +68,14 @@ def _environment() -> Environment:
 
 
 def _day(value: date | str | None) -> Any:
-    """A day that does not break across lines."""
+    """A day, as HTML that does not break across lines."""
     from markupsafe import Markup, escape
 
     return Markup("<time>{}</time>").format(escape(str(value))) if value else "–"  # escaped
 
 
 def _dated(text: str) -> Any:
-    """A sentence whose days do not break across lines."""
+    """A sentence, as HTML whose days do not break across lines."""
     import re
 
     from markupsafe import Markup, escape
@@ -85,10 +85,10 @@ def _dated(text: str) -> Any:
 
 
 def markup(text: str) -> Any:
-    """Text of our own making that is HTML or SVG already."""
+    """Marks text that we generated and that is already HTML or SVG."""
     from markupsafe import Markup
 
-    return Markup(text)  # only called with what server/charts made
+    return Markup(text)  # only called with output of server/charts
 
 
 def render(template: str, /, **values: Any) -> str:

@@ -1,4 +1,4 @@
-"""Numbers, changes and periods as pages write them. Pure."""
+"""Formats numbers, changes and periods for pages. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tallybook.core import HIGHER, Column, Metric, Row, metric_words, number_for
 
 MINUS, UNKNOWN = "−", "–"
 USUAL_FACTOR = 2.0
-"""A change is colored when it is larger than the usual one by this factor."""
+"""A change is colored if it is larger than the usual change by this factor."""
 MIN_USUAL_CHANGES = 4
 BRIEF_FROM = 1000
 SHOW_NAMES = {"total": "Total", "average": "Daily average", "min": "Lowest day", "max": "Highest day"}
@@ -38,7 +38,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A change in words: `way` is up, down or flat; `tone` good or bad where it is known and unusual."""
+    """A change in words. `way`: up, down or flat. `tone`: good or bad, if it is known and the change is unusual."""
 
     text: str
     way: str
@@ -46,7 +46,8 @@ class Change:
 
 
 def number(value: Any, column: Column, *, brief: bool = False, values: Iterable[Any] = ()) -> Shown:
-    """A value as people read it. `brief`: without decimals from 1,000 on. `values`: others written the same way."""
+    """A value, formatted for people. `brief`: no decimals from 1,000 on. `values`: other values with the same
+    format."""
     how = number_format(column, [*values, value])
     unit = how.after.strip()
     if value is None:
@@ -74,14 +75,14 @@ def marks_of(row: Row, metric: str) -> str:
 
 
 def change_of(now: Any, before: Any) -> float | None:
-    """The change as a fraction; None where it has none."""
+    """The change as a fraction, or None if it cannot be computed."""
     if now is None or before is None or before == 0:
         return None
     return float(now) / float(before) - 1 if float(before) > 0 else None
 
 
 def change(share: float | None, better: str = "", usual: float | None = None) -> Change | None:
-    """A change in words. It has a tone only where the metric says which direction is better."""
+    """A change in words. It has a tone only if the metric declares which direction is better."""
     if share is None:
         return None
     digits = 0 if abs(share) >= 10 else 1
@@ -95,13 +96,13 @@ def change(share: float | None, better: str = "", usual: float | None = None) ->
 
 
 def usual_change(values: Sequence[Any]) -> float | None:
-    """The median size of the changes between neighbors; None where there are too few."""
+    """The median size of the changes between neighbors. None if there are too few."""
     found = [abs(one) for a, b in pairwise(values) if (one := change_of(b, a)) is not None]
     return median(found) if len(found) >= MIN_USUAL_CHANGES else None
 
 
 def title_of(metric: Metric) -> str:
-    """How people call a metric: its title, else its name in words."""
+    """The display name of a metric: its title, or else its name in words."""
     return metric_words({"name": metric.name, "title": metric.title, "unit": metric.unit})
 
 
@@ -111,7 +112,8 @@ def period_phrase(label: str, scope: str) -> str:
 
 
 def show_name(show: str, scope: str, *, is_level: bool, adds_up: bool = True) -> str:
-    """What a period shows, in words. What does not add up has no total: an average, say, of all facts of a period."""
+    """The name of a show, in words. A metric that does not add up has no total; for example, an average covers all
+    facts of a period."""
     if show == "total" and not adds_up:
         return f"Whole {scope}"
     if show in SHOW_NAMES:
@@ -125,7 +127,7 @@ def show_name(show: str, scope: str, *, is_level: bool, adds_up: bool = True) ->
 
 
 def begins_sentence(text: str) -> str:
-    """The text with a capital at its beginning, unless that is a name such as tallybook.toml or api_calls."""
+    """The text with a capital first letter, unless the text begins with a name such as tallybook.toml or api_calls."""
     first = text.partition(" ")[0].rstrip(".,:;")
     return text[:1].upper() + text[1:] if first.isalpha() and first != "tallybook" else text
 

@@ -1,1 +1,1 @@
-"""Users, accounts, attributes and stored events in the REST API of Gainsight PX."""
+"""The REST API of Gainsight PX for users, accounts, attributes and stored events."""

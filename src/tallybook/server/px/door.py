@@ -1,6 +1,7 @@
-"""Requests of Gainsight PX that depend on what is stored: users, accounts, the catalogue, and events read back.
+"""Answers requests of Gainsight PX that depend on stored data: users, accounts, the catalog, and reading events back.
 
-A request with the header `X-APTRINSIC-API-KEY` is PX's, whatever else has its path, and so is one below /px."""
+A request with the header `X-APTRINSIC-API-KEY` belongs to PX, even if another API has the same path. A request below
+/px does too."""
 
 from __future__ import annotations
 
@@ -47,13 +48,13 @@ NOT_SERVED = (
     *("/v1/events/session", "/v1/feature", "/v1/kcbot", "/v1/localization", "/v1/segment", "/v1/survey"),
     *("/v1/user/preferences", "/v2/user/preferences", "/v1/users/denylist"),
 )
-"""Paths of PX that are answered with 501. docs/px-senders.md lists them."""
+"""Paths of PX that are answered with 501. They are listed in docs/px-senders.md."""
 MAX_BODY = 1_000_000
 
 
 @dataclass
 class PxDoor:
-    """Answers in PX's words. `entities` and `events` block: they are asked in a thread."""
+    """Answers in the format of PX. The methods of `entities` and `events` block, so they run in a thread."""
 
     entities: EntityLedger
     events: EventLedger
@@ -61,14 +62,14 @@ class PxDoor:
     rates: Rates = field(default_factory=lambda: Rates(time.monotonic))
     room: BodyRoom = field(default_factory=lambda: BodyRoom(32_000_000))
     is_on: Callable[[], bool] = lambda: True
-    """Whether `[events] protocols` has it."""
+    """Whether `[events] protocols` includes PX."""
 
     def __post_init__(self) -> None:
         self.pages = EntityPages(self.entities)
         self.stored = PxEvents(self.events, self.clock)
 
     def takes(self, request: Request) -> bool:
-        """Whether a request is PX's and not a new event, which the protocol of events takes."""
+        """Whether a request belongs to PX and does not send a new event, which is handled by the event protocol."""
         if not self.is_on():
             return False
         path = request.path.removeprefix(PREFIX)
@@ -78,7 +79,7 @@ class PxDoor:
         return request.path.startswith(f"{PREFIX}/") or (has_key and path.startswith(("/v1/", "/v2/")))
 
     async def answer(self, request: Request, gate: Gate) -> HttpAnswer:
-        """The answer, with refusals in PX's shape."""
+        """The answer. Refusals are in the format of PX."""
         try:
             return await self._answer(request, gate)
         except Refusal as refusal:
@@ -100,7 +101,7 @@ class PxDoor:
         return await asyncio.to_thread(run, key, query, body)
 
     def _route(self, method: str, path: str) -> Callable[[ApiKey, Query, dict[str, Any]], HttpAnswer]:
-        """What answers a request. Raises Refusal 404, 405 or 501."""
+        """The function that answers a request. Raises Refusal 404, 405 or 501."""
         if any(path == start or path.startswith(f"{start}/") for start in NOT_SERVED):
             raise _refusal(501, "not_served", f"Tallybook does not serve {path}", expected="docs/px-senders.md")
         if path == PX_EVENTS_PATH:
@@ -135,7 +136,7 @@ class PxDoor:
         return found
 
     async def _body(self, request: Request) -> dict[str, Any]:
-        """The object in a body; an empty body is an empty object. Raises Refusal."""
+        """The object in a body. An empty body counts as an empty object. Raises Refusal."""
         with self.room.share() as share:
             sent = await body_of(request.headers, request.receive, share, MAX_BODY)
         unpacked = unpack(sent, request.headers.get("content-encoding", ""))
@@ -181,7 +182,7 @@ class PxDoor:
     def _create(self, model: PxModel, key: ApiKey, body: dict[str, Any]) -> HttpAnswer:
         entity_id = id_of(model, body)
         changes = self._changes(model, entity_id, body, is_new=True)
-        assert entity_id is not None  # it is required
+        assert entity_id is not None  # the path requires it
         _check_bound(model, key, entity_id)
         if not self.entities.push_if(model.kind, entity_id, changes, is_there=False, now=self.clock()):
             message = f"Possible duplicate: {model.word.lower()} {entity_id[:80]} exists already"
@@ -201,7 +202,7 @@ class PxDoor:
     def _changes(
         self, model: PxModel, entity_id: str | None, body: dict[str, Any], *, is_new: bool
     ) -> Sequence[AttributeChange]:
-        """What a body changes. Raises Refusal with every problem of it; then nothing is kept."""
+        """The changes in a body. Raises Refusal with all its problems; then nothing is stored."""
         if problems := problems_of(model, body, is_new=is_new):
             raise _invalid(problems)
         now = self.clock()
@@ -223,8 +224,8 @@ class PxDoor:
     def _delete(
         self, model: PxModel, key: ApiKey, entity_id: str | None, query: Query, body: dict[str, Any]
     ) -> HttpAnswer:
-        """Delete a user, or an account with its users. One that is created again within seven days has its attributes
-        again, unless `hardDelete=true`."""
+        """Delete a user, or an account with its users. If it is created again within seven days, its attributes are
+        restored, unless `hardDelete=true`."""
         named = entity_id if entity_id is not None else id_of(model, body)
         if named is None:
             raise _invalid([f"{model.key} is required"])
@@ -289,7 +290,7 @@ def _not_bound(key: ApiKey, what: str) -> Refusal:
 
 
 def _check_bound(model: PxModel, key: ApiKey, entity_id: str) -> None:
-    """Raises Refusal where a key is bound to events, or to other accounts."""
+    """Raise Refusal if a key is bound to events or to other accounts."""
     if not (key.events or key.accounts):
         return
     if model.kind == ACCOUNTS and not key.events and entity_id in key.accounts:

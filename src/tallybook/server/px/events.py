@@ -1,4 +1,4 @@
-"""Stored events as PX's custom events, whichever protocol they came by."""
+"""Stored events as PX's custom events, whatever protocol they arrived through."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CONTEXT = f"{_PREFIX}globalContext."
 
 @dataclass(frozen=True)
 class PxEvents:
-    """Reads of events. It blocks: ask it in a thread."""
+    """Reads events. The methods block, so call them in a thread."""
 
     events: EventLedger
     clock: Callable[[], datetime]
@@ -52,7 +52,8 @@ class PxEvents:
         return {"filters": filters, "sort": sort, "start": start, "end": end, "offset": 0, "until": None}
 
     def _range(self, query: Query, filters: Sequence[Sequence[FilterTerm]]) -> tuple[int, int]:
-        """The range in milliseconds, both ends inclusive: its parameters, else its filters, else the last day."""
+        """The range in milliseconds, both ends inclusive: from the parameters, or else from the filters, or else the
+        last day."""
         now = round(self.clock().timestamp() * 1000)
         start, end = _bounds(filters, now)
         if text := query.get("dateRangeStart", [""])[-1]:
@@ -81,7 +82,7 @@ class PxEvents:
             raise _unknown_scroll() from None
         return EventSearch(
             start=start,
-            # The end of its millisecond.
+            # the end of its millisecond
             end=end + timedelta(microseconds=999),
             condition=" OR ".join(f"({one})" for one in alternatives) or "true",
             values=tuple(value for terms in written for _, values in terms for value in values),
@@ -95,7 +96,7 @@ class PxEvents:
 
 
 def px_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored event as PX writes it."""
+    """A stored event in the format of PX."""
     own: dict[str, Any] = {}
     context: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
@@ -123,7 +124,7 @@ def px_event(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bounds(filters: Sequence[Sequence[FilterTerm]], now: int) -> tuple[int | None, int | None]:
-    """The range of times that filters name. (None, None) where one of them has no start."""
+    """The range of times in filters. (None, None) if one of them has no start."""
     found = []
     for terms in filters:
         times = [(term.operator, milliseconds(term.text)) for term in terms if term.field == "date"]

@@ -1,7 +1,7 @@
-"""PX's grammar of `filter` and `sort`, for records and as SQL over stored events. Pure.
+"""Parses PX's `filter` and `sort`, for records and as SQL over stored events. Pure.
 
-A filter is a list of terms with semicolons between them, all of which must be true; of several filters one must be.
-Texts compare without regard to case. Times are milliseconds since 1970 or ISO 8601."""
+A filter is a list of terms separated by semicolons. All its terms must be true. Of several filters, one must be true.
+Texts are compared without case. Times are milliseconds since 1970 or ISO 8601."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FilterTerm:
         return _COMPARISONS[self.operator](str(value).casefold(), self.text.casefold())
 
     def sql(self) -> tuple[str, list[Any]]:
-        """(condition over stored events, its values)."""
+        """The condition over stored events as SQL, and its parameter values."""
         column = EVENT_FILTERS[self.field]
         if self.operator in _NEGATIVE:
             condition, values = FilterTerm(self.field, _NEGATIVE[self.operator], self.text).sql()
@@ -74,8 +74,8 @@ class FilterTerm:
 def terms_of(
     text: str, fields: Sequence[str] | None, excluded: Sequence[str] = (), *, times: Sequence[str] = ()
 ) -> list[FilterTerm]:
-    """The terms of one filter. Raises Refusal for one without an operator, of a field without filters, or where a time
-    cannot be read."""
+    """The terms of one filter. Raises Refusal for a term without an operator, for a field that cannot be filtered, and
+    for a time that cannot be read."""
     made = []
     for part in text.split(";"):
         if not part.strip():
@@ -105,7 +105,7 @@ def sorts_of(text: str, fields: Sequence[str] | None) -> list[tuple[str, bool]]:
 
 
 def sort_key(sorts: Sequence[tuple[str, bool]], id_field: str) -> Callable[[Mapping[str, Any]], Any]:
-    """A key for `sorted`: records without a value come last, equal ones by their id."""
+    """A key for `sorted`. Records without a value come last. Records with equal values are ordered by id."""
 
     def compare(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
         for name, descends in sorts:
@@ -121,7 +121,7 @@ def sort_key(sorts: Sequence[tuple[str, bool]], id_field: str) -> Callable[[Mapp
 
 
 def field_of(record: Mapping[str, Any], path: str) -> Any:
-    """The value of a field such as `customAttributes.plan`; None without one."""
+    """The value of a field such as `customAttributes.plan`, or None."""
     if path.startswith("customAttributes."):
         return (record.get("customAttributes") or {}).get(path.removeprefix("customAttributes."))
     value: Any = record
@@ -133,10 +133,10 @@ def field_of(record: Mapping[str, Any], path: str) -> Any:
 
 
 def milliseconds(text: str) -> int:
-    """A time as PX writes it. Raises Refusal."""
+    """The time in a text in PX's format, in milliseconds. Raises Refusal."""
     if re.fullmatch(r"-?\d{1,18}", text):
         return int(text)
-    # A plus sign in a query string is a space.
+    # A plus sign in a query string is decoded as a space.
     written = text.replace(" ", "+") if "T" in text else text
     try:
         found = datetime.fromisoformat(written)
@@ -146,7 +146,7 @@ def milliseconds(text: str) -> int:
 
 
 def number_or_instant(text: str) -> float:
-    """The value that a number is compared with. Raises Refusal."""
+    """The number to compare with. Raises Refusal."""
     try:
         return float(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Pages of users and accounts.
+"""Pages of lists of users and accounts.
 
-A scroll id says after which record the next page begins, so that any worker can answer it, also after a restart.
-Without `sort` the order is that of ids: what is stored meanwhile neither repeats nor hides a record that was there."""
+A scroll id contains the record after which the next page begins, so any worker can answer it, even after a restart.
+Without `sort`, records are ordered by id, so records stored meanwhile neither repeat nor hide a record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Listed:
 
 
 class EntityPages:
-    """The lists. The records in order are kept until users or accounts change."""
+    """The lists. The ordered records are cached until users or accounts change."""
 
     def __init__(self, entities: EntityLedger) -> None:
         self.entities = entities
@@ -40,14 +40,14 @@ class EntityPages:
         self._lock = Lock()
 
     def page(self, model: PxModel, query: Query, only: tuple[str, ...] | None) -> dict[str, Any]:
-        """A page of a list. `only`: the ids that a key may see. Raises Refusal."""
+        """A page of a list. `only`: the ids that the key may see. Raises Refusal."""
         check_parameters(query, ("filter", "pageSize", "scrollId", "sort"))
         size = page_size(query)
         scroll = read_scroll(query)
         filters, sort = query.get("filter", []), query.get("sort", [""])[-1]
         if scroll is not None:
             filters, sort = scroll["filters"], scroll["sort"]
-        # The id of a user is filtered by identifyId.
+        # The id of a user is filtered through identifyId.
         excluded = ("id",) if model is USER_MODEL else ()
         terms = [found for one in filters if (found := terms_of(one, None, excluded))]
         sorts = sorts_of(sort, None)
@@ -93,7 +93,7 @@ class EntityPages:
         return made
 
     def users_by_account(self) -> Counter[str]:
-        """How many users each account has."""
+        """The number of users per account."""
         number = self.entities.number()
         if self._counted[0] != number:
             at, users = self.entities.every(USERS)
@@ -107,7 +107,7 @@ def _matches(record: Mapping[str, Any], filters: Sequence[Sequence[Any]]) -> boo
 
 
 def _as_record(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The last record of a page as far as its place depends on it: `customAttributes.x` and `location.y` are nested."""
+    """The parts of a page's last record that decide its position. `customAttributes.x` and `location.y` are nested."""
     made: dict[str, Any] = {}
     for path, value in fields.items():
         if path.startswith("customAttributes."):
@@ -122,14 +122,14 @@ def _as_record(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_parameters(query: Query, known: Sequence[str]) -> None:
-    """Raises Refusal for a parameter that there is not."""
+    """Raise Refusal for an unknown parameter."""
     for name in query:
         if name not in known:
             raise bad_filter(f"Unknown parameter {name[:40]}", name, ", ".join(known))
 
 
 def page_size(query: Query) -> int:
-    """The size of a page: 25, at most 1,000. Raises Refusal."""
+    """The page size, by default 25 and at most 1,000. Raises Refusal."""
     text = query.get("pageSize", [""])[-1]
     if not text:
         return DEFAULT_SIZE
@@ -143,7 +143,7 @@ def write_scroll(state: Mapping[str, Any]) -> str:
 
 
 def read_scroll(query: Query) -> dict[str, Any] | None:
-    """The state of a scroll id; None on the first page. Raises Refusal."""
+    """The state in a scroll id; None for the first page. Raises Refusal."""
     text = query.get("scrollId", [""])[-1]
     if not text:
         return None

@@ -1,7 +1,7 @@
-"""Users and accounts as PX writes them, from and to attributes. Pure.
+"""Converts users and accounts between attributes and PX's format. Pure.
 
-A field of PX is the attribute of the same name, a custom attribute too. `accountId` of a user is its account,
-`propertyKeys` one text with commas, `location.city` an attribute of that name."""
+A field or custom attribute of PX is the attribute with the same name. `accountId` of a user is its account,
+`propertyKeys` is one text with commas, and `location.city` is an attribute with that name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ PLACE_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class PxModel:
-    """The fields of a user or an account, with their types. `key` is its id, `required` what a POST must have."""
+    """The fields of a user or an account, with their types. `key`: the id field. `required`: the fields that a POST
+    must have."""
 
     kind: str
     key: str
@@ -84,7 +85,7 @@ FIELD_TYPES = {TEXT: "STRING", WHOLE: "NUMBER", FRACTION: "NUMBER", FLAG: "BOOLE
 
 
 def id_of(model: PxModel, body: Mapping[str, Any]) -> str | None:
-    """The id in a body: a text, or a number, which is the same as its digits."""
+    """The id in a body. It is a text, or a number, which equals the text of its digits."""
     found = body.get(model.key)
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found)
@@ -92,7 +93,7 @@ def id_of(model: PxModel, body: Mapping[str, Any]) -> str | None:
 
 
 def problems_of(model: PxModel, body: Mapping[str, Any], *, is_new: bool) -> list[str]:
-    """Why a body is not one of PX: each field that is missing or has another type."""
+    """The problems of a body: each field that is missing or has the wrong type."""
     made = [f"{name} is required" for name in model.required if is_new and body.get(name) in (None, "", [])]
     for name, value in body.items():
         if value is None or name in model.read_only or name == model.key:
@@ -128,13 +129,13 @@ def attributes_of(model: PxModel, body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _custom_name(model: PxModel, name: str) -> str:
-    """The attribute of a custom attribute: its own name, unless a field of PX has it."""
+    """The attribute name of a custom attribute: its own name, unless PX has a field with that name."""
     taken = name in model.fields or name in ("propertyKeys", "accountId", *model.read_only, model.key)
     return f"{CUSTOM_PREFIX}{name}" if taken or name.startswith((PLACE_PREFIX, CUSTOM_PREFIX)) else name
 
 
 def _as_value(value: Any) -> Any:
-    """A nested object or a list is kept as its text, as PX keeps it."""
+    """The value to store. A nested object or a list is stored as JSON text, as in PX."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
@@ -159,7 +160,7 @@ def _shown(value: Any) -> str:
 
 
 def record_of(model: PxModel, entity: Entity, types: Mapping[str, AttributeType], users: int | None) -> dict[str, Any]:
-    """A user or an account as PX answers it. `users`: how many users an account has."""
+    """A user or an account in PX's format. `users`: the number of users of an account."""
     made: dict[str, Any] = {model.key: entity.id, "id": entity.id, "propertyKeys": []}
     place: dict[str, Any] = {}
     custom: dict[str, Any] = {}
@@ -187,7 +188,7 @@ def record_of(model: PxModel, entity: Entity, types: Mapping[str, AttributeType]
 
 
 def catalogue_of(model: PxModel, types: Iterable[AttributeType]) -> list[dict[str, Any]]:
-    """The attributes as PX lists them: its own fields, then every other attribute that was seen."""
+    """The attributes as PX lists them: PX's own fields, followed by all other attributes seen."""
     made = [_listed(name, FIELD_TYPES[type_], "DEFAULT") for name, type_ in model.fields.items()]
     for one in types:
         name = one.spelled
@@ -219,7 +220,7 @@ def _place(place: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _stamps(entity: Entity) -> Iterable[str]:
-    """When anything of an entity was received."""
+    """The times at which anything about an entity was received."""
     record = entity.record
     yield record.read[1]
     yield from (received for _, received in record.since.values())
