@@ -76,8 +76,8 @@ class Alerting:
             raise
 
     def after_a_run(self, ended: Ended, *, whole: bool) -> AlertReport:
-        """Send alerts, and after a run of all metrics the heartbeat. A failure here is reported; it does not change how
-        the run ends."""
+        """Send alerts. After a run of all metrics, also call the heartbeat. A failure here is reported and does not
+        change how the run ends."""
         report = AlertReport()
         if not (self.settings.to or self.settings.heartbeat):
             return report
@@ -93,8 +93,8 @@ class Alerting:
         return report
 
     def send_new(self, ended: Ended | None = None) -> AlertReport:
-        """Find the problems, and send each recipient those that it has not received. Safe to call again and to kill:
-        problems are stored before they are sent, and recipients right after.
+        """Find the problems, and send each recipient the ones that it has not received yet. It is safe to call again
+        and to kill: problems are stored before they are sent, and recipients are stored right after.
 
         Raises Busy when another process sends alerts for longer than PATIENCE_SECONDS."""
         report, ledger = AlertReport(), self.reader.store.ledger
@@ -108,8 +108,8 @@ class Alerting:
         return report
 
     def _wait_for_lease(self) -> Lease:
-        """The lease on sending. Another process that sends alerts now may have looked before our run ended, so we wait
-        for it and send what is left."""
+        """Acquire the lease on sending. Another process that is sending alerts may have read the book before our run
+        ended. So wait for it, then send what is left."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -158,7 +158,7 @@ class Alerting:
         return failure | ({"hint": mask(error.hint, self.project)} if error.hint else {})
 
     def try_out(self) -> AlertReport:
-        """Send a test to every address."""
+        """Send a test message to every address."""
         report, name = AlertReport(), self.project.catalog.book.name
         message = trial_message(book=name, now=self.context.clock())
         for address in self.settings.to:
@@ -167,16 +167,16 @@ class Alerting:
         return report
 
     def beat(self, *, well: bool) -> str:
-        """Call the heartbeat. Returns `sent`, the failure, or an empty text when nothing was called."""
+        """Call the heartbeat. Returns `sent`, the failure, or an empty text if nothing was called."""
         try:
             return "sent" if beat(self.settings.heartbeat, well=well) else ""
         except DestinationError as error:
             return f"failed: {mask(error.message, self.project)}"
 
-    # -- what is kept
+    # -- what is stored
 
     def current(self) -> list[Known]:
-        """Current problems, and past ones whose end is not sent yet, with their recipients. Writes nothing."""
+        """Current problems, and past problems whose end is not sent yet, with their recipients. Writes nothing."""
         return list(known_after(self.known(), self.look(), self.context.clock()).values())
 
     def known(self) -> dict[str, Known]:
@@ -185,7 +185,7 @@ class Alerting:
         return {cause: as_known(state) for cause, state in self.reader.store.ledger.alerts().items()}
 
     def _keep(self, before: Mapping[str, Known], after: Mapping[str, Known], lease: Lease) -> None:
-        """Write the differences only: most calls find nothing new."""
+        """Write only the differences, because most calls find nothing new."""
         changed = {id_: one for id_, one in after.items() if before.get(id_) != one}
         gone = [id_ for id_ in before if id_ not in after]
         if changed or gone:
@@ -194,7 +194,7 @@ class Alerting:
             kept = {id_: (keys.get(one.cause.metric or ""), as_kept(one)) for id_, one in changed.items()}
             self.reader.store.ledger.keep_alerts(kept, gone, lease=lease)
 
-    # -- looking
+    # -- finding
 
     def look(self, ended: Ended | None = None) -> Findings:
         """The current problems. Reads the book, and writes nothing."""
@@ -218,8 +218,8 @@ class Alerting:
         return findings_of(facts, self.settings)
 
     def series(self, metrics: Sequence[Metric]) -> dict[str, DailySeries]:
-        """Daily values of each metric under its current definition: of closed days that were collected, not of
-        imported ones."""
+        """Daily values of each metric under its current definition, for closed days that were collected. Imported days
+        are left out."""
         keys = self.reader.keys([metric.name for metric in metrics])
         known = self.reader.snapshot(keys, None)
         covered: dict[str, Sequence[tuple[date, date]]] = {}
@@ -235,14 +235,14 @@ class Alerting:
         return {m.name: self._series(m, covered[m.name], rows[m.name]) for m in metrics if m.name in rows}
 
     def _range(self, covered: Sequence[tuple[date, date]]) -> tuple[date, date]:
-        """The days that are looked at."""
+        """The first and last day to judge or compare with."""
         last = min(covered[-1][1], self.reader.today - ONE_DAY)
         first = last - (PERIODS_ABOVE * self.settings.unusual_history + LEVEL_DAYS + SPARE_DAYS) * ONE_DAY
         return max(first, covered[0][0]), last
 
     def _rows(self, metrics: Sequence[Metric], first: date, last: date) -> dict[str, list[Row]]:
-        """The rows of metrics by name: one question for all of them. A metric without a right answer by day, or with
-        unreadable points, is skipped; the others are judged."""
+        """The rows of metrics by name: one query for all of them. A metric that has no correct daily values, or whose
+        points are unreadable, is skipped. The others are judged."""
         question = Question(metrics=[metric.name for metric in metrics], from_=first, to=last, fill=True)
         with suppress(TallybookError), isolated():
             rows = self.context.answers.answer(question).rows()
@@ -264,7 +264,7 @@ class Alerting:
         )
 
     def sizes(self, series: Mapping[str, DailySeries], runs: Sequence[RunRecord]) -> dict[str, Sizes]:
-        """How much each of the latest runs changed each metric, oldest first."""
+        """By metric, how much each of the latest runs changed it, oldest first."""
         about = {name: _runs_of(name, runs) for name in series}
         first = min((run for several in about.values() for run in several), default=0)
         revised = self.reader.store.ledger.revised(first) if first else {}
@@ -278,7 +278,7 @@ class Alerting:
 
 
 def _is_complete(row: Row, metric: str) -> bool:
-    """Whether a row has the whole day of a metric. The row itself is about the metric with the fewest days."""
+    """Whether a row covers the whole day of a metric. The row itself describes the metric with the fewest days."""
     note = (row.get("notes") or {}).get(metric) or {}
     return bool(note.get("complete", row["complete"]))
 

@@ -1,4 +1,4 @@
-"""An audit of a book by the names that people use: which metrics, which days, which sources."""
+"""Audits a book by the names that people use for metrics, days and sources."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tallybook.query import known_metric
 def audit_book(
     context: MonitorContext, names: Sequence[str], *, sample: int, seed: int | None, seconds: float
 ) -> Audit:
-    """Count old days of these metrics, or of all, again in their sources, in a replica where one is declared.
+    """Count old days of the named metrics, or of all, again in their sources, or in a replica if one is declared.
 
-    Raises QueryError for a metric that is not declared, SourceUnavailable where a replica is behind."""
+    Raises QueryError for a metric that is not declared, and SourceUnavailable if a replica is behind."""
     project, reader = context.project, context.reader
     catalog = project.catalog
     operands = [o for name in names or catalog.metrics for o in catalog.operands(known_metric(catalog, name).name)]

@@ -1,4 +1,4 @@
-"""What watching over a book needs."""
+"""The context for watching over a book."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MonitorContext:
-    """The project, its book as it is read, the answers of the book, the clock, and what delivers."""
+    """The project, the reader of its book, the query service, the clock, and what makes deliveries."""
 
     project: Project
     reader: BookReader
@@ -28,7 +28,7 @@ class MonitorContext:
     delivery: Callable[[], DeliveryContext]
 
     def status(self) -> Status:
-        """Whether all is well now."""
+        """The status of the book now."""
         from tallybook.deliver import outbox_progress, up_to_date_deliveries
 
         ledger, now = self.reader.store.ledger if self.reader.there else None, self.clock()
@@ -49,7 +49,7 @@ class MonitorContext:
         )
 
     def _events(self, now: datetime) -> list[EventProblem]:
-        """What is wrong with usage events, for a book that has some."""
+        """Problems of usage events, for a book that has some."""
         if not self.reader.there:
             return []
         store = self.reader.store

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 REJECTED_WINDOW = timedelta(hours=24)
 SILENCE_HISTORY = timedelta(days=28)
-"""A key's silence is compared with the longest one in so many days."""
+"""A key's silence is compared with its longest silence in this time."""
 SILENCE_FACTOR = 2
 MIN_SILENCE = timedelta(hours=24)
 MIN_ACTIVE_DAYS = 5
-"""Keys that sent on fewer days are not expected to send again."""
+"""A key that sent on fewer days is not expected to send again."""
 SILENT, UNUSED = "silent", "unused"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventProblem:
-    """One problem, or that there is none of this `id`: then `said` is empty."""
+    """One problem. If `said` is empty, the problem of this `id` does not exist now."""
 
     id: str
     kind: str
@@ -42,7 +42,8 @@ class EventProblem:
 
 
 def event_problems(events: EventLedger, catalog: Catalog, now: datetime) -> list[EventProblem]:
-    """Of each key and event the problems there are, and that there is none. Empty for a book without events."""
+    """One result for each check of each key and event, whether it found a problem or not. Empty for a book without
+    events."""
     if events.number() == 0:
         return []
     snapshot = events.snapshot()
@@ -52,7 +53,7 @@ def event_problems(events: EventLedger, catalog: Catalog, now: datetime) -> list
 
 
 class _Looking:
-    """One look at the files of events."""
+    """One check of the files of events."""
 
     def __init__(self, events: EventLedger, snapshot: EventsSnapshot, catalog: Catalog, now: datetime) -> None:
         self.events, self.snapshot, self.catalog, self.now = events, snapshot, catalog, now
@@ -92,7 +93,7 @@ class _Looking:
         count, limit = bad.total(), self.catalog.alerts.rejected
         well = EventProblem(id=f"rejected {key}", kind=REJECTED_KIND, subject=f"key {key}")
         share = count / (count + good) if count else 0.0
-        # Below one the limit is a share, else a number.
+        # A limit below one is a share, any other is a number.
         if not count or (share <= limit if limit < 1 else count < limit):
             return well
         code, most = bad.most_common(1)[0]

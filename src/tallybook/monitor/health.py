@@ -16,45 +16,45 @@ if TYPE_CHECKING:
     from tallybook.deliver import OutboxProgress
 
 GRACE = timedelta(hours=1)
-"""A run may take this long after it was due before missing days are late."""
+"""Time that a run may take after it was due before missing days count as late."""
 MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
-"""Difference of the clocks of two hosts that is not reported."""
+"""Maximum difference between the clocks of two hosts that is not reported."""
 MAX_RUNS = 50
-"""The latest runs that are searched for the last report of each metric."""
+"""Number of latest runs that are searched for the last report of each metric."""
 MAX_IN_COMMAND = 3
-"""Metrics that a command to paste names."""
+"""Maximum number of metrics named in a command to paste."""
 MAX_NAMED = 8
-"""Failed metrics that one sentence names."""
+"""Maximum number of failed metrics named in one sentence."""
 COLLECT = "collect"
 SOUND = ("done", "some failed")
-"""Ends of a run that are no problem of the run itself: failed metrics report themselves."""
+"""Ends of a run that are not a problem of the run itself, because failed metrics report themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricStatus:
-    """How far a metric is collected: `to` is its last collected day, `days_late` the days that are missing after it."""
+    """How far a metric is collected. `to` is its last collected day; `days_late` counts the missing days after it."""
 
     metric: str
     to: date | None
     days_late: int
     gaps: int
-    """Days that are missing between its first and its last collected day."""
+    """Number of missing days between its first and its last collected day."""
     lost: bool = False
-    """Whether no run can collect such days, because only the present is visible or values are pushed."""
+    """Whether no run can collect the missing days, because only the present is visible or values are pushed."""
     error: str = ""
     """The error of the latest run that tried to collect it."""
     hint: str = ""
     said: str = ""
-    """Why it is late, where no run can collect the missing days."""
+    """Why it is late, if no run can collect the missing days."""
     next: str = ""
-    """What to do then."""
+    """What to do about it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryStatus:
     """Whether a delivery is up to date. `waiting`: the last run collected something newer, or it was never delivered.
-    `behind`: days since the last delivery, if it waits. `left`: items of an outbox that are not sent yet; `refused`:
-    items that its receiver did not take; `said`: what the receiver said last."""
+    `behind`: days since the last delivery, if it waits. `left`: outbox items that are not sent yet. `refused`: items
+    that the receiver rejected. `said`: the last answer of the receiver."""
 
     delivery: str
     waiting: bool
@@ -65,11 +65,11 @@ class DeliveryStatus:
     said: str = ""
     stopped: bool = False
     restated: tuple[str, ...] = ()
-    """Values that changed after they were sent to a receiver that takes nothing back, in words."""
+    """Values that changed after they were sent to a receiver that cannot take them back, in words."""
 
     @property
     def progress(self) -> str:
-        """How far it is, in words."""
+        """How far the delivery is, in words."""
         found = [f"{self.left:,} to send"] if self.left else []
         found += [f"{self.refused:,} refused"] if self.refused else []
         return ", ".join([*found, *([self.said] if self.said else [])])
@@ -106,15 +106,15 @@ class Status:
     metrics: tuple[MetricStatus, ...]
     deliveries: tuple[DeliveryStatus, ...]
     ahead: tuple[str, ...] = ()
-    """Sentences on days that were collected while a clock was ahead."""
+    """Sentences about days that were collected while a clock was ahead."""
     events: tuple[EventProblem, ...] = ()
-    """Of each key and event what is wrong; without a text where nothing is."""
+    """One result per check of each key and event. Its text is empty if nothing is wrong."""
     older: tuple[str, ...] = ()
-    """Sentences on days that are stored under an older definition or another name."""
+    """Sentences about days that are stored under an older definition or another name."""
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each problem, with the next command where one helps."""
+        """One sentence for each problem, with the next command if there is one that helps."""
         of_events = [one.sentence for one in self.events if one.said and one.kind != UNUSED]
         if self.last_run is None:
             return of_events if self.running else ["nothing has been collected yet: tallybook run", *of_events]
@@ -124,13 +124,13 @@ class Status:
 
     @property
     def remarks(self) -> list[str]:
-        """What is worth knowing, and no problem: events that feed no metric, and days that no run can collect."""
+        """Facts worth knowing that are not problems: events that feed no metric, and days that no run can collect."""
         unused = [one.sentence for one in self.events if one.said and one.kind == UNUSED]
         return [*unused, *self.losses]
 
     @property
     def losses(self) -> list[str]:
-        """The metrics with missing days that no run can collect."""
+        """Sentences about the metrics with missing days that no run can collect."""
         return [
             f"{m.metric} lacks {_days(m.gaps)} that no run can collect; tallybook coverage {m.metric} shows which"
             for m in self.metrics
@@ -138,8 +138,8 @@ class Status:
         ]
 
     def _failed(self) -> list[str]:
-        """The last run, if it failed as a whole, and the metrics that failed, those with the same error in one
-        sentence."""
+        """Sentences about a last run that failed as a whole, and about the metrics that failed. Metrics with the same
+        error share a sentence."""
         failed: dict[str, list[str]] = {}
         for metric in self.metrics:
             if metric.error:
@@ -170,7 +170,7 @@ class Status:
         ]
 
     def _late(self) -> list[str]:
-        """The late metrics, those with the same last day in one sentence."""
+        """Sentences about the late metrics. Metrics with the same last day share a sentence."""
         late: dict[date | None, list[MetricStatus]] = {}
         for metric in self.metrics:
             if metric.days_late and not metric.error and not metric.said:
@@ -183,7 +183,8 @@ class Status:
         return [*(_late(metrics, to, self.due) for to, metrics in late.items()), *unpushed]
 
     def _with_gaps(self) -> list[str]:
-        """The metrics with missing days that a run can collect, those with as many days in one sentence."""
+        """Sentences about metrics with missing days that a run can collect. Metrics with the same number of days share
+        a sentence."""
         gaps: dict[int, list[str]] = {}
         for metric in self.metrics if not self.running else ():
             if metric.gaps and not (metric.lost or metric.error or metric.days_late):
@@ -259,10 +260,10 @@ def status(
     older: Sequence[str] = (),
     boxed: Mapping[str, OutboxProgress] = MappingProxyType({}),
 ) -> Status:
-    """The status of a book. `runs`: the latest, newest first; `metrics`: those of `Book.metrics`; `delivered`:
-    version and instant of each delivery; `answered`: deliveries that match the current declaration; `unpushed`: of
-    metrics of pushed values, the expected days up to one for which none came; `boxed`: how far deliveries with an
-    outbox are."""
+    """The status of a book. `runs`: the latest runs, newest first. `metrics`: the result of `Book.metrics`.
+    `delivered`: version and instant of each delivery. `answered`: deliveries that match the current declaration.
+    `unpushed`: for metrics of pushed values, the expected days for which no value came. `boxed`: the state of
+    deliveries with an outbox."""
     collects = [run for run in runs if run.what == COLLECT]
     timetable = Timetable(cron=catalog.schedule.cron, zone=catalog.book.timezone) if catalog.schedule.cron else None
     due = due_day(timetable, catalog, now)
@@ -321,8 +322,8 @@ def _boxed(name: str, found: OutboxProgress, ended: int, now: datetime) -> Deliv
 
 
 def due_day(timetable: Timetable | None, catalog: Catalog, now: datetime) -> date:
-    """The day up to which everything should be collected: the last day that was closed when a run was last due, or a
-    day ago without a timetable."""
+    """The last day that should be collected by now. It is the last day that was closed when a run was last due, or a
+    day ago if there is no timetable."""
     before = now - ONE_DAY
     if timetable is not None:
         before = timetable.before(now - GRACE - timedelta(seconds=catalog.schedule.jitter))
@@ -344,7 +345,7 @@ def _last(collects: Sequence[RunRecord], *, running: bool) -> Mapping[str, Any] 
 
 
 def last_word(metric: str, collects: Sequence[RunRecord]) -> Mapping[str, Any]:
-    """The report of a metric by the latest run that included it; empty without one."""
+    """The report of a metric in the latest run that included it; empty if there is none."""
     reports = (one for run in collects for one in run.report.get("metrics", []) if one["metric"] == metric)
     return next(reports, {})
 
@@ -356,7 +357,8 @@ def _metric(
     word: Mapping[str, Any],
     unpushed: Sequence[date] | None = None,
 ) -> MetricStatus:
-    """`unpushed`: the days for which no value was pushed; None for a metric of which runs collect every day."""
+    """The status of one metric. `unpushed`: the days for which no value was pushed; None for a metric whose days are
+    all collected by runs."""
     name = described.metric
     start = catalog.metrics[name].start or catalog.book.start
     to = date.fromisoformat(described.to) if described.to else None

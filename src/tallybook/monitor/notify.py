@@ -1,8 +1,8 @@
-"""Sends a message to an address: to a webhook with the standard library, to mail and chat with Apprise. Only this
-module and `exchange` use the network.
+"""Sends a message to an address: to webhooks with the standard library, to mail and chat with Apprise. Only this module
+and `exchange` use the network.
 
-Nothing is retried here: the next run sends what did not arrive. An error of Apprise may contain parts of an address;
-its caller masks them."""
+Nothing is retried here, because the next run sends what did not arrive. An error from Apprise may contain parts of an
+address, so callers mask it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHATS = {
     "discord.com": "content",
     "discordapp.com": "content",
 }
-"""Webhooks of chats accept a text under this key, and nothing else."""
+"""Chat webhooks, with the only key under which each accepts a text."""
 FAILURE_AWARE = ("hc-ping.com", "uptime.betterstack.com")
 """Services that also accept failures, under /fail."""
 
@@ -40,15 +40,15 @@ def send(address: str, message: Message) -> None:
 
 
 def payload(address: str, message: Message) -> dict[str, Any]:
-    """The JSON for a webhook: for a chat the text under its key, for others the plain values too."""
+    """The JSON for a webhook. A chat gets the text under its key; other webhooks also get the plain values."""
     text = f"{message.title}\n\n{message.text}"
     key = CHATS.get(urlsplit(address).hostname or "")
     return {key: text} if key else {"text": text, **message.plain}
 
 
 def beat(address: str, *, well: bool) -> bool:
-    """Call the heartbeat after a successful run; after a failed one only if the service accepts failures. Returns
-    whether it was called. Raises like `send`."""
+    """Call the heartbeat after a successful run. After a failed run, call it only if the service accepts failures.
+    Returns whether it was called. Raises like `send`."""
     where = urlsplit(address)
     if well:
         fetch(address)
@@ -92,7 +92,7 @@ def _notify(address: str, message: Message) -> None:
 
 @contextmanager
 def _captured_log() -> Iterator[list[str]]:
-    """The warnings of Apprise, which are not printed meanwhile."""
+    """Collects the warnings of Apprise, which are not printed while this is active."""
     lines: list[str] = []
 
     class LogListener(logging.Handler):

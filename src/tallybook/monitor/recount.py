@@ -63,8 +63,8 @@ class Counted:
 
 @dataclass(kw_only=True)
 class Audit:
-    """The result of an audit. `chosen`: the number of selected days; `counted`: those that were reached in time;
-    `restated`: the commands that were run."""
+    """The result of an audit. `chosen`: number of selected days. `counted`: days that were recounted in time.
+    `restated`: commands that were run."""
 
     seed: int
     chosen: int = 0
@@ -84,7 +84,7 @@ class Audit:
 
     @property
     def stretches(self) -> list[tuple[str, date, date]]:
-        """The ranges to collect again: (metric, first day, last day), adjacent days joined."""
+        """The ranges to collect again, as (metric, first day, last day). Adjacent days are joined."""
         days: dict[str, list[date]] = {}
         for one in self.drifted:
             days.setdefault(one.metric, []).append(one.day)
@@ -127,7 +127,7 @@ def audit(
     seed: int,
     seconds: float,
 ) -> Audit:
-    """Recount `sample` days of `metrics`, chosen by `seed` among the days that no run collects again, and start none
+    """Recount `sample` days of `metrics`, chosen by `seed` among the days that no run collects again. Starts no day
     after `seconds`. Changes nothing.
 
     Raises SourceUnavailable if a replica lacks data that was in the source when the book collected it."""
@@ -151,7 +151,8 @@ def audit(
 
 
 def choose(days: Mapping[str, Sequence[date]], sample: int, seed: int) -> list[tuple[str, date]]:
-    """The chosen (metric, day) pairs, evenly over metrics as far as they have days; the same for the same seed."""
+    """The chosen (metric, day) pairs, spread evenly over metrics as far as their days allow. The same seed gives the
+    same pairs."""
     dice = random.Random(seed)
     decks = {name: dice.sample(list(own), len(own)) for name, own in sorted(days.items()) if own}
     found: list[tuple[str, date]] = []
@@ -163,7 +164,7 @@ def choose(days: Mapping[str, Sequence[date]], sample: int, seed: int) -> list[t
 
 
 class _Recount:
-    """Recounts single days, in tables of its own."""
+    """Recounts single days in its own tables."""
 
     def __init__(self, means: RunContext, known: VersionSnapshot, keys: Mapping[str, str]) -> None:
         self.means, self.known, self.keys = means, known, keys
@@ -175,7 +176,8 @@ class _Recount:
         self.waiting = means.store.ledger.followed()
 
     def old_days(self, metric: Metric, skipped: dict[str, str]) -> list[date]:
-        """The collected days of the current definition that no run collects again, or why there are none."""
+        """The collected days of the current definition that no run collects again. If there are none, `skipped` gets
+        the reason."""
         days = self._old_days(metric)
         if isinstance(days, str):
             skipped[metric.name] = days
@@ -211,7 +213,7 @@ class _Recount:
         return self.horizons[source]
 
     def refuse_behind(self, chosen: Sequence[tuple[str, date]]) -> None:
-        """Raise SourceUnavailable if the replica is older than the moment at which a day was collected."""
+        """Raise SourceUnavailable if the replica is older than the moment at which a chosen day was collected."""
         for name in dict.fromkeys(self.catalog.metrics[metric].source or "" for metric, _ in chosen):
             found = self.horizon(name)
             if isinstance(found, SourceError) or not self.catalog.sources[name].replica:
@@ -226,7 +228,7 @@ class _Recount:
                 )
 
     def _collected(self, metric: str, day: date) -> datetime:
-        """The start of the run that collected a day last; long ago if unknown."""
+        """The start of the run that last collected a day; the year 1 if unknown."""
         ledger = self.means.store.ledger
         runs = [ledger.run(one.run or 0) for one in ledger.covered_days(self.keys[metric], day, day)]
         began = [true_start(ledger, run, self.means.now) for run in runs if run]
@@ -253,7 +255,7 @@ class _Recount:
         return Counted(metric=name, day=day, drift=tuple(drift))
 
     def _drift(self, metric: Metric, found: Horizon, day: date) -> list[Revision]:
-        """The series whose values differ, with the value of the book as `old`."""
+        """The series whose values differ. `old` is the value in the book."""
         assert found.source is not None
         if day > found.last_closed:
             raise SourceUnavailable(f"source {metric.source!r} is known only until {found.until:%Y-%m-%d %H:%M} UTC")
@@ -269,7 +271,7 @@ class _Recount:
         return revisions(self.engine, facts.bound, [day], old)
 
     def _facts(self, metric: Metric, found: Horizon) -> BoundMetric:
-        """The metric bound to its source, computed once."""
+        """The metric bound to its source. Computed once."""
         if metric.name not in self.facts:
             key = self.keys[metric.name]
             facts = bind_metric(metric, found, self.zone, key, self.known)

@@ -1,5 +1,5 @@
 """Problems, each reported once: `causes` finds them, `known` remembers who was notified, and `message` writes the text.
-`usual` and `revised` decide what is usual.
+`usual` and `revised` judge values.
 
     findings = causes.look(facts, settings)
     known = known.after(known, findings, now)          # kept before anything is sent

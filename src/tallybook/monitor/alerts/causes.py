@@ -1,4 +1,4 @@
-"""Problems of a book: each is a cause with an id that stays the same while it lasts."""
+"""Problems of a book. Each is a cause, with an id that stays the same while the problem lasts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from tallybook.monitor.health import SOUND, DeliveryStatus, MetricStatus, Status
 AT_WORK = timedelta(hours=6)
 """A run in progress for longer than this no longer excuses what it has not collected."""
 ENDED = (*SOUND, "source not ready", "interrupted")
-"""Ends of a run that are no cause of their own: its sources and metrics report what is missing, or a person stopped
-it."""
+"""Ends of a run that are not a cause: its sources and metrics report what is missing, or a person stopped it."""
 MAX_NAMED = 8
-"""Metrics that one sentence names."""
+"""Maximum number of metrics named in one sentence."""
 STALE = "is not up to date"
-"""How the text of a source begins that is reachable but behind."""
+"""Start of the error text of a source that is reachable but behind."""
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +41,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """State of a book at an instant. `words`: the latest report of each metric; `sizes`: how much each run revised;
-    `crash`: error and hint of the run that just crashed; `failed`: errors and hints of its deliveries; `kept_back`:
+    """State of a book at an instant. `words`: the latest report of each metric. `sizes`: how much each run revised.
+    `crash`: error and hint of the run that just crashed. `failed`: errors and hints of its deliveries. `kept_back`:
     deliveries that another process is making."""
 
     catalog: Catalog
@@ -58,7 +57,7 @@ class Observations:
 
 @dataclass(kw_only=True)
 class Findings:
-    """Causes by their ids; None where all is well. `unsure`: ids that cannot be decided now and stay as they were."""
+    """Causes by id. Empty if all is well. `unsure`: ids that cannot be decided now and keep their state."""
 
     found: dict[str, Cause | None] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
@@ -69,7 +68,7 @@ class Findings:
 
 
 def look(facts: Observations, settings: AlertSettings) -> Findings:
-    """All causes that the settings want to be reported."""
+    """All causes that the settings ask for."""
     found = Findings()
     _look_at_run(facts, found)
     for name, metrics in _by_source(facts).items():
@@ -122,7 +121,7 @@ def _unreachable(facts: Observations, metric: MetricStatus) -> bool:
 
 
 def _stale(facts: Observations, metric: MetricStatus) -> bool:
-    """Whether it is late because its source is."""
+    """Whether a metric is late because its source is."""
     word = facts.words.get(metric.metric, {})
     sourced = facts.catalog.metrics[metric.metric].source
     return bool(metric.days_late and not metric.error and word.get("not_ready") and sourced)
@@ -161,7 +160,7 @@ def _reason_of(facts: Observations, metric: MetricStatus) -> str:
 def _look_at_metric(facts: Observations, metric: MetricStatus, found: Findings) -> None:
     failed, late = f"failed {metric.metric}", f"late {metric.metric}"
     if _unreachable(facts, metric) or _stale(facts, metric):
-        # The source is reported. Whether the metric itself is well is not known.
+        # The source is reported. The state of the metric itself is unknown.
         found.unsure |= {failed, late}
     elif metric.error:
         found.unsure.add(late)
@@ -200,7 +199,7 @@ def _late(metric: MetricStatus, id_: str, due: date) -> Cause:
 
 
 def _look_at_values(metric: Metric, series: DailySeries, settings: AlertSettings, found: Findings) -> None:
-    """Look for one cause of both kinds: a metric that is unusually low today has stopped tomorrow."""
+    """Add at most one cause of the two kinds: a metric that is unusually low today may have stopped tomorrow."""
     id_ = f"value {metric.name}"
     stopping, unusual = "stopped" in settings.about, "unusual" in settings.about
     try:
@@ -237,7 +236,7 @@ def _of_value(id_: str, metric: Metric, verdict: Verdict) -> Cause:
 
 
 def written(number: float) -> str:
-    """The number with three significant digits, and all digits before the point."""
+    """The number with three significant digits, and with all digits before the decimal point."""
     if abs(number) >= 100 or number == int(number):
         return f"{number:,.0f}"
     return f"{number:.3g}"
@@ -269,7 +268,8 @@ def _waiting(one: DeliveryStatus) -> str:
 
 
 def _restated(one: DeliveryStatus) -> Cause | None:
-    """Values that changed after they were sent, where nothing can be taken back. Other values are another cause."""
+    """A cause for values that changed after they were sent to a destination that cannot take them back. Each set of
+    values is a cause of its own."""
     if not one.restated:
         return None
     more = f"; and {len(one.restated) - MAX_NAMED} more" if len(one.restated) > MAX_NAMED else ""

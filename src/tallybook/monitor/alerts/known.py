@@ -19,7 +19,7 @@ from tallybook.monitor.alerts.causes import Cause, Findings
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """A cause that is on, or whose end has not been sent to everyone: when it began, who was notified, when it
+    """A cause that is active, or whose end has not been sent to everyone: when it began, who was notified, and when it
     ended."""
 
     cause: Cause
@@ -51,10 +51,10 @@ def name_of(address: str) -> str:
 
 
 def after(known: Mapping[str, Known], look: Findings, now: datetime) -> dict[str, Known]:
-    """The causes that are known after new findings.
+    """The known causes after new findings.
 
-    Forgotten are causes that end before anyone was notified, and causes that are no longer looked for. A cause that
-    returns before anyone was notified of its end has not ended."""
+    A cause that ends before anyone was notified is forgotten, and so is a cause that the settings no longer ask for. A
+    cause that returns before anyone was notified of its end counts as not ended."""
     found: dict[str, Known] = {}
     for id_, one in known.items():
         if id_ in look.unsure:
@@ -70,7 +70,7 @@ def after(known: Mapping[str, Known], look: Findings, now: datetime) -> dict[str
 
 
 def due(known: Mapping[str, Known], address: str, quiet: QuietHours | None, now: datetime) -> Due:
-    """The causes to send to an address now. In quiet hours only those that should have been sent before."""
+    """The causes to send to an address now. In quiet hours, only causes that were already due before."""
     name = name_of(address)
     heard = [one for one in known.values() if quiet is None or not quiet.defers(one.moment, now)]
     return Due(
@@ -80,13 +80,14 @@ def due(known: Mapping[str, Known], address: str, quiet: QuietHours | None, now:
 
 
 def waiting(known: Mapping[str, Known], addresses: Iterable[str], now: datetime) -> int:
-    """The number of causes that are yet to be sent, in quiet hours too."""
+    """The number of causes that are not sent yet, including those that wait for the end of quiet hours."""
     dues = [due(known, address, None, now) for address in addresses]
     return len({one.cause.id for found in dues for one in (*found.begun, *found.ended)})
 
 
 def after_sending(known: Mapping[str, Known], sent: Due, address: str) -> dict[str, Known]:
-    """The causes that are known after sending. Those that are over are forgotten once every address knows."""
+    """The known causes after sending. A cause that is over is forgotten once every notified address knows that it is
+    over."""
     name, found = name_of(address), dict(known)
     for one in sent.begun:
         found[one.cause.id] = msgspec.structs.replace(one, told=(*one.told, name))
@@ -97,7 +98,7 @@ def after_sending(known: Mapping[str, Known], sent: Due, address: str) -> dict[s
 
 
 def without_strangers(known: Mapping[str, Known], addresses: Iterable[str]) -> dict[str, Known]:
-    """The causes without addresses that are no longer declared."""
+    """The known causes without the addresses that are no longer declared."""
     names = {name_of(address) for address in addresses}
     found = {
         id_: msgspec.structs.replace(one, told=tuple(name for name in one.told if name in names))
@@ -107,10 +108,10 @@ def without_strangers(known: Mapping[str, Known], addresses: Iterable[str]) -> d
 
 
 def as_kept(one: Known) -> str:
-    """The JSON that the ledger keeps."""
+    """The cause as JSON, as stored in the ledger."""
     return msgspec.json.encode(one).decode()
 
 
 def as_known(text: str) -> Known:
-    """The cause that `as_kept` wrote."""
+    """The cause that `as_kept` encoded."""
     return json_decoder(Known).decode(text)

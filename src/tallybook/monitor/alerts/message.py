@@ -1,4 +1,4 @@
-"""Messages about causes: one for everything that an address has yet to receive."""
+"""Messages about causes: one message for everything that an address has yet to receive."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tallybook.monitor.alerts.causes import STALE, Cause
 from tallybook.monitor.alerts.known import Due, Known
 
 MAX_NAMED = 8
-"""Subjects that one sentence names."""
+"""Maximum number of subjects named in one sentence."""
 MAX_IN_COMMAND = 3
-"""Metrics that a command names."""
+"""Maximum number of metrics named in a command."""
 
 
 class Recovery(NamedTuple):
@@ -26,7 +26,7 @@ class Recovery(NamedTuple):
     before: str
 
     def of(self, count: int) -> str:
-        """The predicate for so many subjects."""
+        """The predicate for the given number of subjects."""
         return self.one if count == 1 else self.many
 
 
@@ -45,18 +45,18 @@ RECOVERIES = {
     "unused": Recovery("feeds a metric now", "feed metrics now", "without a metric"),
 }
 BEHIND = Recovery("is up to date again", "are up to date again", "behind")
-"""For a source that was reachable but not up to date."""
+"""Used for a source that was reachable but not up to date."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A title of one line, a text, and the same as plain values for programs."""
+    """A one-line title, a text, and the same facts as plain values for programs."""
 
     title: str
     text: str
     plain: dict[str, Any] = field(default_factory=dict)
     well: bool = False
-    """It reports recoveries only."""
+    """Whether it reports only recoveries."""
 
 
 def message(due: Due, *, book: str, zone: str, now: datetime) -> Message:
@@ -106,7 +106,7 @@ def _short(text: str, max_length: int = 110) -> str:
 
 
 def grouped(several: Iterable[Known]) -> list[list[Known]]:
-    """The causes with the same text, together."""
+    """The causes, grouped by equal text."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in several:
         groups.setdefault((one.cause.kind, one.cause.said), []).append(one)
@@ -125,13 +125,13 @@ def _sentence(group: Sequence[Known]) -> str:
 
 
 def named(subjects: Sequence[str]) -> str:
-    """The subjects, the first MAX_NAMED by name."""
+    """The subjects as text, with the first MAX_NAMED by name."""
     return shorten_list(subjects, MAX_NAMED)
 
 
 def command_of(subjects: Sequence[str], template: str) -> str:
-    """The command for some subjects. Without a place for a subject it is for all of them; `tallybook run` takes
-    several; any other takes the first."""
+    """The command for the given subjects. A template without {subject} applies to all of them. `tallybook run` takes
+    several subjects; any other command takes the first."""
     if "{subject}" not in template:
         return template
     if template.startswith("tallybook run"):
@@ -172,7 +172,7 @@ def plain(one: Known) -> dict[str, Any]:
 
 
 def _id(due: Due) -> str:
-    """An id that is the same for the same news, so that a receiver recognizes a repeated message."""
+    """An id that depends only on the reported changes, so that a receiver recognizes a repeated message."""
     parts = [f"{one.cause.id} {utc_text(one.since)}" for one in due.begun]
     parts += [f"{one.cause.id} {utc_text(one.moment)} over" for one in due.ended]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()

@@ -10,13 +10,13 @@ MIN_EARLIER_RUNS = 10
 REVISION_FACTOR = 3.0
 """Allowed change, as a multiple of the largest change so far."""
 MIN_REVISED_SHARE = 0.25
-"""Of a usual day's value. Smaller changes are never reported."""
+"""Minimum change to report, as a share of a usual day's value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Total change of a metric's values by each run, as a share of a usual day's value; the oldest run first. `day`
-    is one that the last run changed."""
+    """Total change of a metric's values by each run, as a share of a usual day's value. The oldest run comes first.
+    `day` is a day that the last run changed."""
 
     shares: Sequence[float]
     day: date | None = None
@@ -31,6 +31,6 @@ class Sizes:
 
 
 def large(sizes: Sizes) -> bool:
-    """Whether the last run changed more than the earlier ones allow."""
+    """Whether the last run changed more than the earlier runs allow."""
     earlier = sizes.shares[:-1]
     return len(earlier) >= MIN_EARLIER_RUNS and sizes.last > max(MIN_REVISED_SHARE, REVISION_FACTOR * sizes.most)

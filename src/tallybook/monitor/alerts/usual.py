@@ -1,9 +1,9 @@
-"""Whether a day's value is usual, compared with the days before it. Pure; uses only closed, collected days.
+"""Whether a day's value is usual, compared with the days before it. Pure. It uses only closed, collected days.
 
-A flow is compared with the same weekday of the last weeks, a level with the days right before it. The middle is a
-median and the spread a median of distances, so that one unusual day does not change what is usual. Non-negative
-values are compared on a square-root scale, because the spread of counts grows with their size: 0 is as far from 10 as
-25 is."""
+A flow is compared with the same weekday of the last weeks. A level is compared with the days right before it. The
+middle is a median and the spread is a median of distances, so one unusual day does not change what is usual.
+Non-negative values are compared on a square-root scale, because the spread of counts grows with their size: 0 is as far
+from 10 as 25 is."""
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ from statistics import median
 from tallybook.core import ONE_DAY, months_before
 
 WATCHED_DAYS = 3
-"""The last days that are judged: a weekend is judged on Monday, and a value that comes and goes is one cause."""
+"""How many of the last days are judged. A weekend is judged on Monday, and a value that comes and goes is one cause."""
 LEVEL_DAYS = 14
-"""The days right before, with which a level is compared."""
+"""Number of days right before a day with which a level is compared."""
 MIN_HISTORY_SHARE = 0.6
-"""The share of the compared days that must have values."""
+"""Minimum share of the compared days that must have values."""
 MEDIAN_TO_DEVIATION = 1.4826
-"""A median distance times this is the standard deviation of a normal distribution."""
+"""A median distance times this factor is the standard deviation of a normal distribution."""
 MIN_SPREAD_SHARE = {"flow": 0.05, "level": 0.02}
 """The smallest spread, as a share of the usual value."""
 MIN_COUNT_SPREAD = 0.5
-"""The smallest spread of the square root of a count: that of independent events."""
+"""The smallest spread of the square root of a count, which is the spread of independent events."""
 OUTLIER_FACTOR = 1.5
 """Allowed distance, as a multiple of the second-largest past distance to the same side."""
 PERIODS_BELOW = 3
-"""Multiple of `history` from which distances below the middle are taken. Two holidays in it allow a third."""
+"""Multiple of `history` from which distances below the middle are taken. Two holidays in that time allow a third."""
 PERIODS_ABOVE = 4
-"""The same above the middle. It is longer, because an occasional busy day does no harm."""
+"""Multiple of `history` from which distances above the middle are taken. It is larger, because an occasional busy day
+does no harm."""
 MAX_STOPPED_CHANCE = 1e-3
 """Days without values are reported as stopped when their probability is at most this."""
 PRIOR_WEEKDAYS = 4
 """Weight of the share of empty days over all weekdays, in days of one weekday."""
 MIN_REPEAT_SHARE = 0.5
-"""The part of a distance that must occur again to count as a repetition."""
+"""The share of a distance that must occur again to count as a repetition."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DailySeries:
-    """The values of a metric by day, for closed and completely collected days; None for a day without rows to measure.
+    """The values of a metric by day, for closed and completely collected days. None for a day without rows to measure.
 
-    `counted`: the values count things. `adds`: 0 means that nothing happened; for an average or a rate it is a
-    value."""
+    `counted`: the values count things. `adds`: 0 means that nothing happened. Without it, as for an average or a rate,
+    0 is a value."""
 
     metric: str
     level: bool = False
@@ -69,7 +70,7 @@ class DailySeries:
 
     @cached_property
     def moved(self) -> dict[date, float]:
-        """The values on the scale on which they are compared."""
+        """The values on the scale used for comparison."""
         return {day: self.shifted(value) for day, value in self.values.items() if value is not None}
 
     def shifted(self, value: float) -> float:
@@ -81,7 +82,7 @@ class DailySeries:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """An unusual value outside of low..high; or `stopped`: no values for `days` days, the last one on `day`."""
+    """An unusual value outside of low..high. With `stopped`: no values for `days` days, the last of them `day`."""
 
     stopped: bool = False
     day: date
@@ -94,7 +95,7 @@ class Verdict:
 def judge(
     series: DailySeries, *, width: float, history: int, stopping: bool = True, unusual: bool = True
 ) -> Verdict | None:
-    """The first unusual one of the last days, or None. Raises Unknown while there is too little to compare with."""
+    """The verdict on the first unusual day among the last days, or None. Raises Unknown if there is too little history."""
     if series.last is None:
         raise Unknown
     verdict = stopped(series, history) if stopping else None
@@ -109,8 +110,8 @@ def judge(
 
 @dataclass(frozen=True)
 class _Usual:
-    """The usual value `middle`, its spread, and the distances `below` and `above` that are always allowed. All on the
-    scale of `DailySeries.shifted`."""
+    """The usual value `middle`, its spread, and the distances `below` and `above` that are always allowed. All are on
+    the scale of `DailySeries.shifted`."""
 
     middle: float
     spread: float
@@ -118,7 +119,7 @@ class _Usual:
     above: float = 0.0
 
     def range(self, width: float) -> tuple[float, float]:
-        """The least and the greatest usual value."""
+        """The smallest and the largest usual value."""
         half = width * self.spread
         return self.middle - max(half, self.below), self.middle + max(half, self.above)
 
@@ -128,7 +129,7 @@ class Unknown(Exception):
 
 
 def _judged(series: DailySeries, day: date, width: float, history: int) -> tuple[bool, Verdict | None]:
-    """(whether the day can be judged, the verdict if it is unusual)."""
+    """Whether the day can be judged, and the verdict if it is unusual."""
     usual = _usual_level(series, day, history) if series.level else _usual_flow(series, day, history, width)
     if usual is None:
         return False, None
@@ -143,10 +144,10 @@ def _judged(series: DailySeries, day: date, width: float, history: int) -> tuple
 
 
 def _usual_flow(series: DailySeries, day: date, history: int, width: float) -> _Usual | None:
-    """The usual value by earlier days of the same weekday, or None without enough of them. Where the value of the day
-    is usual by these alone, no other days are looked at.
+    """The usual value from earlier days of the same weekday, or None if there are not enough. If those days alone make
+    the value usual, no other days are read.
 
-    No distribution is assumed. Where distant days are frequent, as for a job that runs on some days only, they are
+    No distribution is assumed. If distant days are frequent, as for a job that runs only on some days, they count as
     usual."""
     before = _before(series, day, history)
     weekdays = _weekdays(series, before)
@@ -159,7 +160,7 @@ def _usual_flow(series: DailySeries, day: date, history: int, width: float) -> _
     if abs(series.moved[day] - middle) <= width * least:
         return _Usual(middle, least)
     distances = _distances(series, before)
-    # One weekday has few values. Their spread may be small by chance; then the spread of all days counts.
+    # A weekday has few values, so its spread may be small by chance. Then the spread of all days counts.
     spread = max(least, min(2 * own, _spread(distances)))
     periods = [
         distances,
@@ -177,8 +178,7 @@ def _distances(series: DailySeries, days: Sequence[date]) -> list[float]:
 
 
 def _reach(distances: Sequence[float]) -> float:
-    """The distance that past distances allow. The largest one does not count, so that one odd day does not hide the
-    next."""
+    """The distance that past distances allow. The largest is ignored, so that one odd day does not hide the next."""
     return OUTLIER_FACTOR * max(sorted(distances)[-2], 0.0)
 
 
@@ -190,7 +190,8 @@ def _weekdays(series: DailySeries, days: Sequence[date]) -> dict[int, list[float
 
 
 def _usual_level(series: DailySeries, day: date, history: int) -> _Usual | None:
-    """The usual value by the days right before, and by how much such days moved before; None without enough of them."""
+    """The usual value from the days right before, and how much such days moved in the past. None if there are not
+    enough days."""
     before = _before(series, day, history)
     steps = [step for other in before if (step := _step(series, other)) is not None]
     base = _base(series, day)
@@ -227,8 +228,8 @@ def _floor(series: DailySeries, middle: float) -> float:
 
 
 def _as_every_month(series: DailySeries, day: date, middle: float, history: int) -> bool:
-    """Whether the same day of the two months before, give or take a day, was at least half as far to the same side:
-    invoices are written on the first."""
+    """Whether the same day of the two previous months, give or take a day, was at least half as far to the same side.
+    This covers, for example, invoices that are written on the first."""
     way = series.moved[day] - middle
     middles = {weekday: median(values) for weekday, values in _weekdays(series, _before(series, day, history)).items()}
 
@@ -241,8 +242,8 @@ def _as_every_month(series: DailySeries, day: date, middle: float, history: int)
 
 
 def stopped(series: DailySeries, history: int) -> Verdict | None:
-    """The verdict if there were no values for more days than ever before, and nearly all such weekdays had values
-    before."""
+    """A verdict if there were no values for more days than ever before, although nearly all of those weekdays had
+    values in the past."""
     days = sorted(series.values)
     last = next((day for day in reversed(days) if not series.empty(day)), None)
     if last is None:

@@ -12,7 +12,7 @@ class Cron:
     kind = SchedulerKind(name="cron", title="cron", takes_utc=True)
 
     def files(self, job: Job) -> tuple[ScheduleFile, ...]:
-        """One file, to add to the crontab of the user who runs it."""
+        """One file, to be added to the crontab of the user who runs it."""
         name = f"{job.slug}.crontab"
         command = _escaped(shell(job.run_command))
         head = comment(
@@ -38,7 +38,7 @@ class Cron:
 
 
 def _escaped(command: str) -> str:
-    """A command for cron, where a bare percent sign would end it."""
+    """A command for cron. Percent signs are escaped, because a bare one would end the command."""
     return command.replace("%", r"\%")
 
 

@@ -1,4 +1,4 @@
-"""Runs whenever a timetable says so, without a scheduler. The clock is passed in."""
+"""Starts runs by a timetable, without a scheduler. The clock is passed in."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from tallybook.core import Timetable
 
 NAP_SECONDS = 60.0
-"""The interval at which the clock is read while waiting: it may be set, and the machine may sleep."""
+"""How often the clock is read while waiting, because it may be set and the machine may sleep."""
 
 
 @dataclass(kw_only=True)
 class DaemonContext:
-    """What a daemon needs: the timetable, the clock, and what to do."""
+    """The inputs of the daemon: the timetable, the clock, and what to run."""
 
     timetable: Callable[[], Timetable]
     """Called before each wait, because the declaration may have changed."""
@@ -24,18 +24,18 @@ class DaemonContext:
     run: Callable[[], None]
     """One run. It logs errors and does not raise them; the next due time retries."""
     last: datetime | None
-    """The start of the last complete run; None without one."""
+    """The start of the last complete run, or None."""
     jitter: Callable[[], float]
     """A random delay of the next run, in seconds."""
     waiting: Callable[[datetime, bool], None]
-    """Receives the instant until which it waits, or the due time that was missed."""
+    """Called with the instant until which the daemon waits, or with the due time that was missed."""
     meanwhile: Callable[[], None] = lambda: None
-    """Called from time to time while it waits. It logs errors and does not raise them."""
+    """Called from time to time while waiting. It logs errors and does not raise them."""
     nap: float = NAP_SECONDS
 
 
 def serve_daily(context: DaemonContext) -> None:
-    """Run once for every due time until asked to stop; once, and at once, for all missed ones."""
+    """Run once for every due time until asked to stop. Missed due times are covered by one run, right away."""
     last = context.last
     while not context.wait(0):
         now = context.clock()
@@ -50,7 +50,7 @@ def serve_daily(context: DaemonContext) -> None:
 
 
 def _reached(start: datetime, context: DaemonContext) -> bool:
-    """Wait until then. Returns False if asked to stop."""
+    """Wait until `start`. Returns False if asked to stop."""
     while (left := (start - context.clock()).total_seconds()) > 0:
         context.meanwhile()
         if context.wait(min(left, context.nap)):

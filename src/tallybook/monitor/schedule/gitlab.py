@@ -1,4 +1,4 @@
-"""GitLab CI: a job for the pipeline that a schedule starts."""
+"""GitLab CI: a job for a scheduled pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Gitlab:
     kind = SchedulerKind(name="gitlab", title="GitLab CI")
 
     def files(self, job: Job) -> tuple[ScheduleFile, ...]:
-        """One file for `.gitlab-ci.yml`; a command creates the schedule itself."""
+        """One file for `.gitlab-ci.yml`. A command in it creates the schedule."""
         schedule = ("--cron", cron_of(job.at), "--cronTimeZone", job.zone, "--ref", "main", "--description", job.slug)
         variables = (
             f"The variables ({names(job.host_variables)}) are CI/CD variables of the project, masked: Settings, CI/CD, "

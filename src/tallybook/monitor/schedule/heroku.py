@@ -1,4 +1,4 @@
-"""Heroku Scheduler: what to enter on the page of the add-on."""
+"""Heroku Scheduler: what to enter on the add-on's page."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from tallybook.core import SchedulerKind
 from tallybook.monitor.schedule.job import DISK_IS_LOST, Job, ScheduleFile, comment, names, safe_time
 
 STEP = 30
-"""Minutes: the page offers full and half hours."""
+"""Minutes between the times that the page offers: full and half hours."""
 
 
 class Heroku:
     kind = SchedulerKind(name="heroku", title="Heroku Scheduler")
 
     def files(self, job: Job) -> tuple[ScheduleFile, ...]:
-        """A script that opens the page; its comments say what to enter there."""
+        """A script that opens the page. Its comments say what to enter there."""
         safe = safe_time(job.at, job.zone, job.today, step=STEP)
         variables = (
             f"The variables ({names(job.host_variables)}) are config vars of the app; set those that `heroku "

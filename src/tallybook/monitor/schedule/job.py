@@ -1,4 +1,4 @@
-"""What a scheduler has to know: the command, the time, and the names of variables. Never their values."""
+"""The facts that a scheduler needs: the command, the time, and the names of variables. Never their values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Variable(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """The daily run of a book, as a scheduler has to know it."""
+    """The daily run of a book, described for a scheduler."""
 
     book: str
     folder: Path
@@ -74,9 +74,9 @@ class Job:
     wsl: str | None = None
     """The distribution, if this is Linux on Windows."""
     utc: bool = False
-    """Whether the clock of the machine shows UTC, and its scheduler has no time zones."""
+    """Whether the machine's clock shows UTC and its scheduler has no time zones."""
     alerts_at: time | None = None
-    """The end of the quiet hours, if the run is within them. Its alerts are sent then."""
+    """The end of the quiet hours if the run is within them. Its alerts are sent at that time."""
 
     @property
     def slug(self) -> str:
@@ -92,12 +92,12 @@ class Job:
 
     @property
     def alerts_command(self) -> tuple[str, ...]:
-        """The command line that sends alerts, on this machine."""
+        """The command line on this machine that sends alerts."""
         return (*self.command, "alerts", "--send", "--project", str(self.folder))
 
     @property
     def checkout_command(self) -> str:
-        """The command line in a checkout of the repository, for a shell."""
+        """The shell command line for a checkout of the repository."""
         where = () if self.inside == PurePosixPath() else ("--project", str(self.inside))
         return shlex.join(("tallybook", "run", "--quiet", *where))
 
@@ -158,7 +158,7 @@ class Job:
 
 
 class SafeTime(NamedTuple):
-    """A time in UTC that is never before the wanted one, and the local times of the zone at that moment."""
+    """A UTC time that is never before the wanted local time, and the zone's local times at that moment."""
 
     utc: time
     local: tuple[time, ...]
@@ -171,7 +171,7 @@ class SafeTime(NamedTuple):
 
 
 def safe_time(at: time, zone: str, today: date, *, step: int = 1) -> SafeTime:
-    """The time in UTC for schedulers without time zones: on no day of the next two years before `at` in the zone.
+    """The UTC time for schedulers without time zones. In the next two years, it is never before `at` in the zone.
 
     It is rounded up to a multiple of `step` minutes, the precision of the scheduler."""
     tz = calendar.zone(zone)
@@ -187,7 +187,7 @@ _TWO_YEARS = timedelta(days=730)
 
 
 def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: str | None, utc: bool = False) -> Job:
-    """The job of a project on this machine. `at` is the declared time, or 03:30, unless given.
+    """The job of a project on this machine. If `at` is not given, it is the declared time, or 03:30.
 
     Raises QueryError for a schedule that scheduler files cannot express."""
     catalog = project.catalog
@@ -229,7 +229,7 @@ def _alerts_at(catalog: Catalog, at: time) -> time | None:
 
 
 def this_command() -> tuple[str, ...]:
-    """The command that starts this installation of Tallybook from any folder, whatever PATH is."""
+    """The command that starts this installation of Tallybook from any folder, independent of PATH."""
     script = Path(sys.executable).with_name("tallybook")
     return (str(script),) if script.is_file() else (sys.executable, "-m", "tallybook")
 
@@ -264,11 +264,11 @@ def _refuse_control_characters(folder: Path) -> None:
         )
 
 
-# --- words of the files
+# --- text for the files
 
 
 def comment(*paragraphs: str, sign: str = "#") -> str:
-    """Paragraphs as lines of a comment. A line that begins with a blank is a command to paste, and is not wrapped."""
+    """Paragraphs as comment lines. A line that begins with a blank is a command to paste, and is not wrapped."""
     lines: list[str] = []
     for paragraph in paragraphs:
         if not paragraph and lines and not lines[-1]:
@@ -284,12 +284,12 @@ def shell(arguments: Sequence[str]) -> str:
 
 
 def names(variables: Sequence[Variable]) -> str:
-    """The names of variables; optional ones are marked."""
+    """The names of variables. Optional variables are marked."""
     return ", ".join(variable.name + (" if you have it" if variable.optional else "") for variable in variables)
 
 
 def secrets_in_dotenv(job: Job, who: str) -> Iterable[str]:
-    """Paragraphs on .env as the place of the variables, on a machine with a disk."""
+    """Paragraphs that explain how to set the variables in .env, for a machine with a disk."""
     if not job.variables:
         return ()
     place, used = shlex.quote(str(job.folder / ".env")), ", ".join(variable.name for variable in job.variables)

@@ -1,4 +1,4 @@
-"""Kubernetes: a CronJob with a disk for the book, and the Dockerfile of its image."""
+"""Kubernetes: a CronJob with a disk for the book, and the Dockerfile for its image."""
 
 from __future__ import annotations
 

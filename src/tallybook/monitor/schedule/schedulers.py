@@ -1,7 +1,7 @@
 """The schedulers: each has one module here and one line of `tallybook.core.adapters.schedulers.SCHEDULERS`.
 
-A run collects whatever is missing, so a scheduler need not be exact: it may be late, start twice, or skip a week.
-"""
+A run collects whatever is missing, so a scheduler does not have to be exact. It may be late, start twice, or skip a
+week."""
 
 from __future__ import annotations
 

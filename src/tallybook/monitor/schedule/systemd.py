@@ -80,7 +80,7 @@ def _timer(job: Job) -> str:
 
 
 def _quoted(argument: str, dollar: str = "$$") -> str:
-    """One word of ExecStart. Only in the first, the program, a dollar sign stands for itself."""
+    """One word of ExecStart. Only in the first word, the program, systemd leaves a dollar sign as it is."""
     escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("$", dollar)
     return f'"{_specifiers(escaped)}"'
 
