@@ -95,7 +95,7 @@ class Verdict:
 def judge(
     series: DailySeries, *, width: float, history: int, stopping: bool = True, unusual: bool = True
 ) -> Verdict | None:
-    """The verdict on the first unusual day among the last days, or None. Raises Unknown if there is too little history."""
+    """The verdict on the first unusual day among the last days, or None. Raises Unknown without enough history."""
     if series.last is None:
         raise Unknown
     verdict = stopped(series, history) if stopping else None

@@ -2,11 +2,12 @@
 
     Metrics     a row per period and series, a column per metric; filters, real dates, number formats
     Charts      one native chart per metric
-    Totals      the totals rows, when the question asked for them: separate, so that no sum counts them twice
+    Totals      the totals rows, if the query has them: separate, so that no sum counts them twice
     About       how it was computed, scope, time zone, book version
     Chart data  hidden: what the charts of a breakdown draw, a column per series
 
-Nothing in it is a formula or a link, whatever the text looks like. An unknown value is an empty cell whose comment explains why. Excel keeps 15 digits of a number: where there are more, a comment has all of them."""
+Nothing in it is a formula or a link, whatever the text looks like. An unknown value is an empty cell
+whose comment explains why. Excel keeps 15 digits of a number. If there are more, a comment has all of them."""
 
 from __future__ import annotations
 
