@@ -399,6 +399,14 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
             assert anchor in _anchors(file), f"{name} links to {target}: no such heading"
 
 
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_module_that_a_page_names_is_there(name: str) -> None:
+    source = ROOT / "src"
+    roots = [ROOT, source, source / "tallybook", ROOT / "packages" / "emulators" / "src" / "tallybook_emulators"]
+    paths = re.findall(r"`([a-z_]+(?:/[a-z_]+)*/[a-z_]+\.py)`", FENCE.sub("", BY_NAME[name].read_text()))
+    assert [path for path in paths if not any((root / path).exists() for root in roots)] == []
+
+
 def _anchors(page: Path) -> set[str]:
     titles = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
