@@ -108,6 +108,16 @@ def test_a_csv_file_is_imported_once_however_often(found: Project, tmp_path: Pat
     assert found.book.entities("accounts").list("since < '2024-01-31'").rows[0][0] == "7"
 
 
+def test_of_several_rows_of_one_id_the_last_of_the_file_holds(found: Project, tmp_path: Path) -> None:
+    file = tmp_path / "crm.csv"
+    file.write_text("id,plan\n7,team\n7,free\n7,pro\n7,enterprise\n")
+    found.close()
+    for _ in range(2):
+        asked = ["accounts", "import", str(file), "--project", str(found.folder)]
+        assert invoke(asked, now=lambda: datetime.now(UTC)) == 0
+        assert shown(found) == {"plan": "enterprise"}
+
+
 def test_a_file_without_the_column_says_which_there_are(found: Project, tmp_path: Path, capsys: Any) -> None:
     file = tmp_path / "crm.csv"
     file.write_text("account,plan\n7,pro\n")

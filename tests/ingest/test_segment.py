@@ -53,6 +53,18 @@ def attributes(door: HttpDoor, kind: str, id_: str) -> dict[str, Any]:
     return {} if found is None else found.record.effective()
 
 
+@pytest.mark.parametrize("time", [{}, {"timestamp": "2026-03-05T11:00:00Z"}], ids=["without a time", "of one time"])
+def test_of_several_changes_in_one_batch_the_last_holds_whatever_their_ids(
+    door: HttpDoor, time: dict[str, str]
+) -> None:
+    said = [("m-3", "free"), ("m-2", "pro"), ("m-1", "team")]
+    users = [{"type": "identify", "userId": "u-1", "messageId": f"i{id_}", "traits": {"plan": p}} for id_, p in said]
+    groups = [{"type": "group", "groupId": "acme", "messageId": f"g{id_}", "traits": {"plan": p}} for id_, p in said]
+    assert send(door, *[one | time for one in (*users, *groups)]).status == 200
+    door.compact()
+    assert (attributes(door, "users", "u-1"), attributes(door, "accounts", "acme")) == ({"plan": "team"},) * 2
+
+
 def test_a_batch_is_events_users_and_accounts_and_what_is_sent_again_counts_once(door: HttpDoor) -> None:
     for _ in range(2):
         answer = send(door, *BATCH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +53,9 @@ def after(*changes: AttributeChange) -> Any:
         ([change(ADD, 2, 1, "m1"), change(ADD, 3, 2, "m2"), change(ADD, 2, 1, "m1")], 5),
         ([change(ADD, 5, 3, "m1"), change(SET, 10, 2)], 15),
         ([change(SET, 10, 2), change(ADD, 5, 1, "m1"), change(ADD, 5, 9, "m1")], 10),
+        ([change(SET, "a", 1, received=n) if n != 2 else change(SET, "b", 1, received=2) for n in (1, 2, 3)], "b"),
+        ([change(SET, "b" if n == 2 else "a", 1, f"m{n}", received=n) for n in (1, 2, 3)], "a"),
+        ([change(SET_ONCE, "a", 1), change(UNSET, None, 1, received=1), change(SET_ONCE, "a", 1, received=2)], None),
     ],
 )
 def test_what_changes_leave(changes: list[AttributeChange], value: Any) -> None:
@@ -79,15 +83,36 @@ def test_the_order_of_arrival_and_repetitions_do_not_matter(
     assert after(*shuffled) == by_hand(changes)
 
 
+ONE_TIME = st.lists(
+    st.builds(
+        change,
+        st.sampled_from([SET, SET, SET, SET_ONCE, UNSET]),
+        st.sampled_from(["a", "b"]),
+        st.integers(0, 1),
+        st.sampled_from(["", "", "m1"]),
+        received=st.integers(0, 6),
+    ).map(lambda one: replace(one, value=None if one.action == UNSET else one.value)),
+    min_size=2,
+    max_size=6,
+)
+
+
+@given(changes=ONE_TIME, data=st.data())
+def test_changes_of_one_time_leave_the_same_in_every_order(changes: list[AttributeChange], data: st.DataObject) -> None:
+    shuffled = data.draw(st.permutations(changes))
+    assert after(*shuffled) == PushedAttribute.of(shuffled).value == by_hand(changes)
+
+
 def by_hand(changes: list[AttributeChange]) -> Any:
-    """A plain loop over the changes in their order; of additions with one id, and of changes that were sent again, the
-    earliest counts."""
-    value, ids, sent = None, set(), set()
+    """A plain loop over the changes in their order; of additions with one id, and of changes that were sent again within
+    30 days, the earliest counts."""
+    value, ids, sent = None, set(), {}
     for one in sorted(set(changes), key=lambda c: c.order):
         again = (one.action, one.time, one.id, one.value)
-        if one.action != ADD and again in sent:
+        received = datetime.fromisoformat(one.received)
+        if one.action != ADD and again in sent and received - sent[again] <= timedelta(days=30):
             continue
-        sent.add(again)
+        sent[again] = received
         if one.action == ADD and one.id:
             if one.id in ids:
                 continue

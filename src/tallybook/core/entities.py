@@ -157,13 +157,14 @@ def value_after(changes: Iterable[AttributeChange]) -> Any:
 
 
 def _is_same(one: AttributeChange, other: AttributeChange) -> bool:
-    """Whether two changes are one change that was sent twice; the first receipt counts. The id of an addition is known
-    for SETTLED_AFTER from its receipt."""
+    """Whether two changes are one that was sent again within SETTLED_AFTER of receipt; it counts as first received.
+    An addition without an id is one with itself only."""
     if one.action != other.action or one.id != other.id or one.first is not None or other.first is not None:
         return False
-    if one.action != ADD:
-        return one.time == other.time and _text(one.value) == _text(other.value)
-    return are_near(one.received, other.received) if one.id else one.order == other.order
+    if one.action == ADD and not one.id:
+        return one.order == other.order
+    is_equal = one.action == ADD or (one.time == other.time and _text(one.value) == _text(other.value))
+    return is_equal and are_near(one.received, other.received)
 
 
 def are_near(received: str, other: str) -> bool:
@@ -176,10 +177,16 @@ def _text(value: Any) -> str:
 
 
 def _relevant(changes: Sequence[AttributeChange]) -> tuple[AttributeChange, ...]:
-    """The changes that the last `set` or `unset` does not hide. Additions with an id are kept too, so that a repetition
-    with a later time is recognized."""
+    """Without the changes that the last `set` or `unset` hides. Kept are those that must be recognized when they are
+    sent again, because they would count after it: additions with an id, and changes of the same time."""
     last = max((place for place, one in enumerate(changes) if one.action in (SET, UNSET)), default=0)
-    return tuple(one for place, one in enumerate(changes) if place >= last or (one.action == ADD and one.id))
+    time = changes[last].time if changes else ""
+    return tuple(one for place, one in enumerate(changes) if place >= last or _may_return(one, time))
+
+
+def _may_return(hidden: AttributeChange, time: str) -> bool:
+    """Whether a hidden change must be recognized when it is sent again. `time`: of the change that hides it."""
+    return bool(hidden.id) if hidden.action == ADD else hidden.time == time and hidden.first is None
 
 
 def _summed(changes: Sequence[AttributeChange]) -> list[AttributeChange]:

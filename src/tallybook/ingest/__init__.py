@@ -9,11 +9,11 @@ __getattr__, __dir__ = opened(
     __name__,
     {
         "attribute_imports": ("AttributeImport", "import_attributes"),
-        "attribute_requests": ("SentAttributes", "decode_changes", "push_attributes"),
+        "attribute_requests": ("SentAttributes", "decode_changes", "in_order", "push_attributes"),
         "compaction": ("Compactor",),
         "erasing": ("erase_events",),
         "event_search": ("EventSearch", "search_events"),
-        "csv_bodies": ("CELL_TYPES", "CsvMapping", "CsvRows", "KINDS_OF_ROWS", "rows_of_csv"),
+        "csv_bodies": ("CELL_TYPES", "CsvMapping", "CsvRows", "KINDS_OF_ROWS", "rows_of_csv", "too_large_file"),
         "expiry": ("Expiry",),
         "exporting": ("EventExport", "export_events"),
         "last_seen": ("LastSeen",),

@@ -6,6 +6,7 @@ from tallybook.ingest.attribute_imports import (
 from tallybook.ingest.attribute_requests import (
     SentAttributes as SentAttributes,
     decode_changes as decode_changes,
+    in_order as in_order,
     push_attributes as push_attributes,
 )
 from tallybook.ingest.compaction import Compactor as Compactor
@@ -15,6 +16,7 @@ from tallybook.ingest.csv_bodies import (
     CsvMapping as CsvMapping,
     CsvRows as CsvRows,
     rows_of_csv as rows_of_csv,
+    too_large_file as too_large_file,
 )
 from tallybook.ingest.erasing import erase_events as erase_events
 from tallybook.ingest.event_search import (

@@ -12,7 +12,7 @@ from typing import Any
 
 from tallybook.core import AttributeChange, QueryError, plain_attribute
 from tallybook.ingest.attribute_files import file_rows
-from tallybook.ingest.attribute_requests import decode_changes
+from tallybook.ingest.attribute_requests import decode_changes, in_order
 from tallybook.storage import EntityLedger
 
 IMPORT_BATCH = 2_000
@@ -61,7 +61,7 @@ def import_attributes(asked: AttributeImport, entities: EntityLedger, *, now: da
     for place, row in enumerate(file_rows(asked.file, asked.key, others, asked.columns, types), 1):
         done.rows += 1
         entity_id, sent = _request(asked, row, written)
-        decoded = decode_changes(entity_id, sent, now)
+        decoded = decode_changes(entity_id, sent, in_order(now, place), now=now)
         for one in decoded.rejected:
             wrong.append(json.dumps({"row": place, "id": entity_id, **one.as_json()}, ensure_ascii=False, default=str))
         if decoded.changes:

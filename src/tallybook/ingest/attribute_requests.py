@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
 from tallybook.core import (
@@ -87,6 +87,11 @@ def decode_changes(entity_id: str, sent: Any, received: datetime, *, now: dateti
             )
         )
     return DecodedChanges(changes=tuple(changes), rejected=tuple(rejected))
+
+
+def in_order(received: datetime, place: int) -> datetime:
+    """When a message of a request, or a row of a file, counts as received: of several with one time the last wins."""
+    return received + timedelta(microseconds=place)
 
 
 def _asked(sent: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

@@ -17,6 +17,7 @@ from tallybook.core import (
     USERS,
     AttributeChange,
     PushedAttribute,
+    are_near,
     fitted,
     property_type,
 )
@@ -160,11 +161,18 @@ class EntityWriting:
         return PushedAttribute.of([*known, *own]) if known else before.after(new[-1])
 
     def _is_noted(self, entity_id: str, record: EntityRecord, change: AttributeChange) -> bool:
-        """Whether a hidden change is already in the recent history, so that a repetition is not recorded again."""
-        asked = "SELECT changes FROM attribute_changes WHERE kind = ? AND id = ? AND time = ? AND origin = ?"
+        """Whether a change that others hide is in the recent history as received before: a repetition is not noted."""
+        asked = (
+            "SELECT received, changes FROM attribute_changes "
+            "WHERE kind = ? AND id = ? AND time = ? AND origin = ? AND received <= ?"
+        )
         time = max(change.time, record.begun, self.floor)
-        rows = self.db.execute(asked, [self.kind, entity_id, time, PUSHED]).fetchall()
-        return any(_noted(change) in msgspec.json.decode(body, type=list[HistoryChange]) for (body,) in rows)
+        rows = self.db.execute(asked, [self.kind, entity_id, time, PUSHED, change.received]).fetchall()
+        return any(
+            are_near(received, change.received)
+            and _noted(change) in msgspec.json.decode(body, type=list[HistoryChange])
+            for received, body in rows
+        )
 
     def collect(
         self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str

@@ -23,7 +23,7 @@ from tallybook.core import (
     IdentityLink,
     Rejection,
 )
-from tallybook.ingest.attribute_requests import decode_changes
+from tallybook.ingest.attribute_requests import decode_changes, in_order
 from tallybook.ingest.protocols.tallybook import RejectedEvent, read_event, read_identity, read_time
 from tallybook.storage import stamp_of
 
@@ -113,6 +113,8 @@ class _Decoding:
         self.links: list[tuple[int, IdentityLink]] = []
         self.rejected: list[Rejection] = []
         self.said: Counter[str] = Counter()
+        self.places: dict[tuple[str, str, str], tuple[int, int]] = {}
+        """By attribute of an entity: the last message that changes it, and how many did before."""
         self.warnings: list[Rejection] = []
 
     def reject(self, index: int, code: str, reason: str, field: str = "", id_: str | None = None) -> None:
@@ -170,7 +172,8 @@ class _Decoding:
         if found.rejected and not found.changes and not account:
             return
         changes = [*found.changes, *self._account_change(account, time, message)]
-        self.changes.append((index, EntityChange(kind=item.kind, id=entity, changes=tuple(changes), message=message)))
+        ordered = tuple(self._in_order(index, item.kind, entity, one) for one in changes)
+        self.changes.append((index, EntityChange(kind=item.kind, id=entity, changes=ordered, message=message)))
         if account and item.kind == USERS:
             self.changes.append((index, EntityChange(kind=ACCOUNTS, id=account, changes=(), message=message)))
 
@@ -180,6 +183,18 @@ class _Decoding:
         content = hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         self.said[content] += 1
         return f"{content} {self.said[content]}"
+
+    def _in_order(self, index: int, kind: str, entity: str, change: AttributeChange) -> AttributeChange:
+        """A change that counts as received after those of the same attribute in earlier messages of the request."""
+        name = (kind, entity, change.attribute)
+        before, place = self.places.get(name, (index, 0))
+        place += before != index
+        self.places[name] = (index, place)
+        if not place:
+            return change
+        received = stamp_of(in_order(self.request.received, place))
+        time = received if change.time == change.received else change.time
+        return replace(change, time=time, received=received)
 
     def _account_change(self, account: str | None, time: datetime | None, message: str | None) -> list[AttributeChange]:
         """The change of a user's account. This attribute is set only by the database or by a protocol."""
