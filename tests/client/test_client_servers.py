@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import socket
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 import tallybook
 from tallybook.client import HttpTransport, TransportFailed
+from tallybook.client.queues import MemoryQueue
+from tallybook.client.records import event_record
 from tallybook.core.errors import EventsLost, SourceUnavailable
 from tallybook.ingest.sending import HttpSender
-from tests.receivers import Serve, byte_by_byte, endless, headers_byte_by_byte, server, silent
+from tests.receivers import Serve, Web, byte_by_byte, endless, headers_byte_by_byte, server, silent
 
 EVENT = {"event": "signup", "id": "e1"}
 
@@ -92,3 +95,69 @@ def test_a_connection_that_stays_open_is_used_again_with_a_new_time_limit() -> N
         assert [sender.send([EVENT]).stored for _ in range(4)] == [1] * 4
         assert len(requests) == 1
         sender.close()
+
+
+class Bounded(Web):
+    """Has limits of its own for requests. `busy`: the statuses of its first answers."""
+
+    def __init__(self, most_bytes: int, most_events: int, *busy: int) -> None:
+        super().__init__()
+        waiting, web = list(busy), self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                events = json.loads(body)
+                status, said = 200, {"stored": len(events), "duplicates": 0, "rejected": []}
+                if waiting:
+                    status = waiting.pop(0)
+                elif len(body) > most_bytes or len(events) > most_events:
+                    status, said = 413, {"message": "too large"}
+                else:
+                    web.posts.append((self.path, events))
+                    bad = [{"index": n, "code": "x"} for n, one in enumerate(events) if one["id"] == "bad"]
+                    said |= {"stored": len(events) - len(bad), "rejected": bad}
+                text = json.dumps(said).encode()
+                self.send_response(status)
+                self.send_header("Retry-After", "0")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server.server_close()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def taken(self) -> list[str]:
+        return sorted(one["id"] for _, events in self.posts for one in events)
+
+
+def test_a_batch_is_sent_in_as_many_requests_as_its_bytes_need() -> None:
+    # Three bytes for each character: 2,700,000 characters are 8.1 MB.
+    events = [{"event": "注册", "id": str(n), "properties": {"text": "数" * 9_000}} for n in range(300)]
+    events[250]["id"] = "bad"
+    with Bounded(5_000_000, 10_000, 503, 429) as web:
+        sent = HttpSender(f"http://127.0.0.1:{web.port}", "k").send(events)
+    assert (sent.stored, [one["index"] for one in sent.rejected], len(web.posts)) == (299, [250], 3)
+    assert web.taken() == sorted(one["id"] for one in events)
+
+
+def test_a_server_with_lower_limits_gets_halves_and_an_event_that_is_too_large_is_rejected() -> None:
+    events = [{"event": "e", "id": str(n), "properties": {"text": "x" * (9_000 if n == 6 else 10)}} for n in range(10)]
+    events[8]["id"] = "bad"
+    with Bounded(5_000, 3) as web:
+        sent = HttpSender(f"http://127.0.0.1:{web.port}", "k").send(events)
+    found = sorted((one["index"], one["code"]) for one in sent.rejected)
+    assert (sent.stored, found) == (8, [(6, "too_large"), (8, "x")])
+    assert web.taken() == ["0", "1", "2", "3", "4", "5", "7", "9", "bad"]
+
+
+def test_a_queue_counts_bytes_and_not_characters() -> None:
+    record = event_record("注册", {}, {"text": "数" * 5_000})
+    queue = MemoryQueue(1_000, 100_000)
+    assert [queue.put(record) for _ in range(7)] == [True] * 6 + [False]
+    assert len(queue.first(500, 40_000)) == 2

@@ -182,6 +182,19 @@ def test_bad_rows_are_listed_and_written_and_good_ones_are_stored(command: Comma
     assert [row["sum_n"] for row in rows_of(command, "commit", "--sum", "n", "--to", "2026-03-02")] == [4]
 
 
+def test_an_import_keeps_to_the_limit_of_events_in_a_request(command: Command, tmp_path: Path) -> None:
+    toml = tmp_path / "p" / "tallybook.toml"
+    toml.write_text(toml.read_text() + "\n[events]\nmax_batch = 2\n")
+    file = tmp_path / "some.ndjson"
+    lines = [{"event": "e", "time": "2026-03-04T10:00:00Z", "id": str(n)} for n in range(5)]
+    lines[3]["time"] = "2027-03-04T10:00:00Z"  # ahead
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    errors = tmp_path / "bad.ndjson"
+    found = imported(command, str(file), "--errors", str(errors))
+    assert (found["stored"], found["rejected"]) == (4, 1)
+    assert [json.loads(line)["row"] for line in errors.read_text().splitlines()] == [4]
+
+
 def test_parquet_is_imported_and_exported_with_its_types(command: Command, tmp_path: Path) -> None:
     times = pa.array(
         [datetime(2026, 3, 2, 10, tzinfo=UTC), datetime(2026, 3, 3, 10, tzinfo=UTC)], pa.timestamp("us", "UTC")

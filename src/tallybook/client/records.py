@@ -30,8 +30,9 @@ class SendRecord(NamedTuple):
 
     @property
     def size(self) -> int:
-        """About its bytes."""
-        return len(self.to) + len(self.body) + 2
+        """Its bytes in a request."""
+        body = self.body
+        return len(self.to) + 2 + (len(body) if body.isascii() else len(body.encode()))
 
 
 def new_id() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from tallybook.client import HttpTransport, TransportFailed
+from tallybook.client import HttpTransport, TransportAnswer, TransportFailed
 from tallybook.core import DEFAULT_EVENTS, BookError, DecodedEvents, EventSettings, QueryError, SourceUnavailable
 from tallybook.ingest.compaction import Compactor
 from tallybook.ingest.log import LogFolder, LogFull, LogRow
@@ -24,6 +24,11 @@ MAX_WAITING_BYTES = 32 * 1024 * 1024
 """Maximum size of events in the log that are not compacted yet."""
 MAX_WAIT_SECONDS = 20.0
 PAUSE_SECONDS = 0.05
+MAX_REQUEST_BYTES = 4_000_000
+"""Of one request. A server may take less: then a request is sent in halves."""
+TOO_LARGE, BUSY = 413, (429, 503)
+MAX_BUSY_SECONDS = 60.0
+"""How long one request is sent again to a server that says when to come back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +90,15 @@ class LocalSender:
             raise BookError(f"cannot write the log of events: {full}") from None
 
     def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
+        most = self.compactor.rules.limits.max_batch
+        stored, rejected = 0, []
+        for start in range(0, len(events), most):
+            sent = self._send(events[start : start + most])
+            stored += sent.stored
+            rejected += [{**one, "index": start + one["index"]} for one in sent.rejected]
+        return SentEvents(stored=stored, rejected=rejected)
+
+    def _send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
         whole = self._row(events)
         decoded = decode_row(whole, self.compactor.rules)
         if decoded.error is not None:
@@ -142,14 +156,42 @@ class HttpSender:
         self.transport = HttpTransport(self.url, key)
 
     def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
-        body = json.dumps(list(events), ensure_ascii=False).encode()
-        try:
-            answer = self.transport.request("POST", EVENTS_PATH, body, self.timeout)
-        except TransportFailed as failed:
-            raise SourceUnavailable(
-                f"cannot send events: {failed.message}", hint="tallybook serve --listen 127.0.0.1:8321"
-            ) from None
-        said = answer.body if isinstance(answer.body, dict) else {}
+        """In as many requests as the limits of the server need. Raises SourceUnavailable."""
+        stored, rejected = 0, []
+        parts = _parts([json.dumps(one, ensure_ascii=False).encode() for one in events])
+        while parts:
+            start, bodies = parts.pop()
+            answer = self._asked(b"[" + b",".join(bodies) + b"]")
+            said = answer.body if isinstance(answer.body, dict) else {}
+            if answer.status == TOO_LARGE and len(bodies) > 1:
+                half = len(bodies) // 2
+                parts += [(start + half, bodies[half:]), (start, bodies[:half])]
+            elif answer.status == TOO_LARGE:
+                why = {"code": "too_large", "field": "", "reason": said.get("message") or "the event is too large"}
+                rejected.append({"index": start, **why})
+            else:
+                stored += self._stored(answer, said)
+                rejected += [{**one, "index": start + one["index"]} for one in said.get("rejected", ())]
+        return SentEvents(stored=stored, rejected=rejected)
+
+    def _asked(self, body: bytes) -> TransportAnswer:
+        """The answer to a request, sent again while the server is busy. Raises SourceUnavailable."""
+        until = time.monotonic() + MAX_BUSY_SECONDS
+        while True:
+            try:
+                answer = self.transport.request("POST", EVENTS_PATH, body, self.timeout)
+            except TransportFailed as failed:
+                raise SourceUnavailable(
+                    f"cannot send events: {failed.message}", hint="tallybook serve --listen 127.0.0.1:8321"
+                ) from None
+            if answer.status not in BUSY or answer.retry_after is None:
+                return answer
+            if time.monotonic() + answer.retry_after > until:
+                return answer
+            time.sleep(answer.retry_after)
+
+    def _stored(self, answer: TransportAnswer, said: dict[str, Any]) -> int:
+        """How many events of a request are stored. Raises SourceUnavailable."""
         if not (200 <= answer.status < 300 or (answer.status == 422 and "rejected" in said)):
             raise SourceUnavailable(
                 f"{self.url} refused the events: {said.get('message') or f'HTTP status {answer.status}'}",
@@ -157,7 +199,19 @@ class HttpSender:
             )
         if "stored" not in said:
             raise SourceUnavailable(f"cannot send events to {self.url}: its answer is not from a Tallybook server")
-        return SentEvents(stored=said["stored"], rejected=said.get("rejected", ()))
+        return int(said["stored"])
 
     def close(self) -> None:
         self.transport.close()
+
+
+def _parts(bodies: Sequence[bytes]) -> list[tuple[int, Sequence[bytes]]]:
+    """Events in parts of at most MAX_REQUEST_BYTES, the first part last. Of each the number of its first event."""
+    starts, size = [0], 0
+    for place, one in enumerate(bodies):
+        size += len(one) + 1
+        if size > MAX_REQUEST_BYTES and place > starts[-1]:
+            starts.append(place)
+            size = len(one) + 1
+    ends = [*starts[1:], len(bodies)]
+    return [(start, bodies[start:end]) for start, end in reversed(list(zip(starts, ends, strict=True)))]
