@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tallybook.core import EventDeclaration, EventRules, EventSettings
+from tallybook.ingest import CsvMapping, rows_of_csv
 from tallybook.server.entities import EntityDoor
 from tallybook.storage import EntityLedger
 from tests.ingest.doors import Answer, HttpDoor
@@ -84,7 +86,8 @@ def test_daily_values_replace_those_of_the_same_day(door: HttpDoor) -> None:
 
 def test_users_and_accounts_get_attributes_in_the_words_of_the_vendors_loader_too(door: HttpDoor) -> None:
     assert load(door, "id,email,seats\n7,ann@acme.com,5\n8,,\n", type="USER").json["kept"] == 1
-    assert load(door, "Account;Plan\nacme;pro\n", type="accounts", id="Account", delimiter=";").json["kept"] == 1
+    text = "Account;Plan\nacme;team\nacme;pro\n"  # the last row holds
+    assert load(door, text, type="accounts", id="Account", delimiter=";").json["kept"] == 1
     found = door.ask("GET", "/v1/users/7", key=door.reader).json["attributes"]
     assert {name: one["value"] for name, one in found.items()} == {"email": "ann@acme.com", "seats": 5}
     assert door.ask("GET", "/v1/accounts/acme", key=door.reader).json["attributes"]["Plan"]["value"] == "pro"
@@ -187,4 +190,42 @@ def test_only_keys_that_may_write_load_files_and_not_too_many_rows(door: HttpDoo
     door.keys.refresh()
     assert load(door, DAILY, page).status == 403
     assert door.ask("GET", "/v1/import/csv", key=door.writer).status == 405
-    assert load(door, "event\n" + "a\n" * 10_001).status == 413
+    full = "event\n" + "a\n" * 10_000
+    assert load(door, full).json["stored"] == 10_000
+    refused = load(door, full + "\na\n")
+    assert (refused.status, refused.json["code"], refused.json["seen"]) == (413, "too_large", "more than 10,000 rows")
+
+
+@pytest.mark.parametrize("size", [5_000_001, 1_000_000])
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("CUSTOM_EVENT", "tallybook events import FILE --server URL"),
+        ("values", "tallybook events import FILE --server URL"),
+        ("ACCOUNT", "tallybook accounts import FILE"),
+    ],
+)
+def test_the_refusal_of_a_large_file_names_the_command_for_any_size(
+    door: HttpDoor, size: int, kind: str, command: str
+) -> None:
+    refused = load(door, ("id,day,x\n" + "7,2026-03-01,1\n" * (size // 15 + 1)), type=kind, event="e")
+    assert (refused.status, refused.json["code"], command in refused.json["message"]) == (413, "too_large", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"event\n" + b"a\n" * 2_000_000, "too_large"),  # rows
+        (b"event" + b",a" * 2_000_000, "bad_text"),  # columns
+        (b'event\na,"' + b'a\n","' * 800_000 + b'"', "bad_text"),  # cells of one row over many lines
+    ],
+)
+def test_reading_a_file_needs_little_memory_whatever_is_in_it(body: bytes, code: str) -> None:
+    tracemalloc.start()
+    try:
+        found = rows_of_csv(body, CsvMapping(), EventRules())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (found.error is not None and found.error.code) == code
+    assert peak < 64_000_000

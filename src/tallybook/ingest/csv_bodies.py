@@ -20,6 +20,7 @@ from tallybook.core import (
     INTEGER_VALUE,
     NUMBER_VALUE,
     TEXT_VALUE,
+    EventLimits,
     EventRules,
     Rejection,
     RequestError,
@@ -38,6 +39,7 @@ KINDS_OF_ROWS = {
 }
 UNITS = {"s": 1, "ms": 1_000}
 TIME_NAMES = ("time", "timestamp", "date", "day")
+IMPORT_COMMAND = "tallybook events import FILE --server URL"
 CELL_TYPES = (INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE, FLAG_VALUE)
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
@@ -91,7 +93,7 @@ def rows_of_csv(body: bytes, mapping: CsvMapping, rules: EventRules) -> CsvRows:
     except UnicodeDecodeError as error:
         return CsvRows(error=_refused("bad_encoding", f"the body is not UTF-8: byte {error.start} cannot be read"))
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=mapping.delimiter, strict=True))
+        lines = _lines(text, mapping.delimiter, rules.limits)
     except csv.Error as error:
         return CsvRows(error=_refused("bad_text", f"the body is not CSV: {error}"))
     if not lines or not any(lines[0]):
@@ -102,14 +104,55 @@ def rows_of_csv(body: bytes, mapping: CsvMapping, rules: EventRules) -> CsvRows:
     names = [name.strip() for name in lines[0]]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         return CsvRows(error=_refused("bad_name", f"the column {twice[0]!r} comes twice"))
-    reader = _Reader(mapping, names, [line for line in lines[1:] if any(line)], rules)
+    reader = _Reader(mapping, names, lines[1:], rules)
     if (problem := reader.problem()) is not None:
         return CsvRows(error=problem)
-    if len(reader.lines) > rules.limits.max_batch:
-        seen, most = f"{len(reader.lines):,} rows", f"at most {rules.limits.max_batch:,}"
-        message = "the file has too many rows; send it in several parts"
-        return CsvRows(error=RequestError(status=413, code="too_large", message=message, seen=seen, expected=most))
+    if len(reader.lines) > (most := rules.limits.max_batch):
+        return CsvRows(error=too_large_file(mapping.kind, f"more than {most:,} rows", f"at most {most:,}"))
     return reader.read()
+
+
+def too_large_file(kind: str, seen: str, most: str) -> RequestError:
+    """The refusal of a file that is too large for one request: the command that takes files of any size."""
+    command = f"tallybook {kind} import FILE" if kind in (USERS_ROWS, ACCOUNTS_ROWS) else IMPORT_COMMAND
+    return RequestError(
+        status=413,
+        code="too_large",
+        message=f"the file is too large for one request; `{command}` takes files of any size",
+        seen=seen,
+        expected=most,
+    )
+
+
+def _lines(text: str, delimiter: str, limits: EventLimits) -> list[list[str]]:
+    """The lines that are not empty: the headings, and one row more than a request may have at most. Raises csv.Error,
+    also for a line of which no event can be made, because reading it would need much memory."""
+    given = _Given(io.StringIO(text, newline=""), limits.max_event)
+    found: list[list[str]] = []
+    for line in csv.reader(given, delimiter=delimiter, strict=True):
+        given.size = 0
+        if any(line) or not found:
+            found.append(line)
+            if len(found) > limits.max_batch + 1:
+                break
+    return found
+
+
+class _Given:
+    """The lines that csv reads, with the characters since the last row."""
+
+    def __init__(self, text: io.StringIO, most: int) -> None:
+        self.text, self.most, self.size = text, most, 0
+
+    def __iter__(self) -> _Given:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.text)
+        self.size += len(line)
+        if self.size > self.most:
+            raise csv.Error(f"a row has more than {self.most:,} characters")
+        return line
 
 
 def _refused(code: str, message: str, expected: str = "") -> RequestError:

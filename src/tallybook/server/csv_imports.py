@@ -18,7 +18,9 @@ from tallybook.ingest import (
     CsvMapping,
     CsvRows,
     decode_changes,
+    in_order,
     rows_of_csv,
+    too_large_file,
     unpack,
 )
 from tallybook.server.answers import HttpAnswer, Refusal, bad_parameter, ledger_error, only
@@ -71,10 +73,13 @@ class CsvDoor:
             raise Refusal(problem, closes=True)
         mapping, is_trial = mapping_of(request.query)
         with app.room.share() as share:
-            raw = await body_of(request.headers, request.receive, share, app.rules.limits.max_body)
+            try:
+                raw = await body_of(request.headers, request.receive, share, app.rules.limits.max_body)
+            except Refusal as refusal:
+                raise Refusal(_of_file(refusal.error, mapping.kind), closes=refusal.closes) from None
             body = await asyncio.to_thread(unpack, raw, request.headers.get("content-encoding", ""), app.rules.limits)
             if isinstance(body, RequestError):
-                raise Refusal(body)
+                raise Refusal(_of_file(body, mapping.kind))
             found = await asyncio.to_thread(rows_of_csv, body, mapping, app.rules)
             if found.error is not None:
                 raise Refusal(found.error)
@@ -112,7 +117,7 @@ class CsvDoor:
         for number, row in found.rows:
             check_bound(key, kind, row["id"])
             sent = {name: value for name, value in row.items() if name != "id"}
-            decoded = decode_changes(row["id"], sent, now)
+            decoded = decode_changes(row["id"], sent, in_order(now, number), now=now)
             rejected += [replace(one, index=number) for one in decoded.rejected]
             if decoded.changes:
                 changes.setdefault(row["id"], []).extend(decoded.changes)
@@ -125,6 +130,11 @@ class CsvDoor:
         body = {"kept": kept, "rejected": [one.as_json() for one in sorted(rejected, key=lambda one: one.index)]}
         status = 422 if rejected and not changes else 200
         return HttpAnswer(status, _with_warnings(body, found.warnings, found.rows[:1] if is_trial else ()))
+
+
+def _of_file(error: RequestError, kind: str) -> RequestError:
+    """A refusal of a body in the words for files."""
+    return too_large_file(kind, error.seen, error.expected) if error.code == "too_large" else error
 
 
 def _with_warnings(
