@@ -8,6 +8,7 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -173,11 +174,61 @@ def test_framing_that_two_readers_read_in_two_ways_is_refused(server: Workers) -
     both = head(key, 5, more="Transfer-Encoding: chunked\r\n") + b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     answer = raw(server, both)
     assert answer.startswith(b"HTTP/1.1 400")
-    assert answer.count(b"HTTP/1.1") == 1  # what follows is not taken for another request
+    assert answer.count(b"HTTP/1.1 ") == 1  # what follows is not taken for another request
     for bad in (head(key, "5, 6"), head(key, -5), head(key, "5x"), head(key, 5, more="Content-Length: 6\r\n")):
         answer = raw(server, bad + b"{}   ")
         assert answer.startswith(b"HTTP/1.1 400")
         assert b"application/problem+json" in answer
+
+
+def answers(server: Workers, *pieces: bytes) -> list[bytes]:
+    """The statuses of all answers on one connection, until it is closed or nothing comes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=3) as connection:
+        found = b""
+        with contextlib.suppress(OSError):
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(0.05)
+            while more := connection.recv(65_536):
+                found += more
+    return re.findall(rb"HTTP/1\.1 (\d{3}) ", found)
+
+
+def test_requests_are_answered_in_their_order_whatever_follows_them(server: Workers) -> None:
+    body = json.dumps(EVENT).encode()
+    whole = head(server.write, len(body)) + body
+    assert answers(server, whole * 300) == [b"200"] * 300
+    assert answers(server, whole * 2 + b"not HTTP\r\n\r\n") == [b"200", b"200"]
+    assert answers(server, whole, b"not HTTP\r\n\r\n") == [b"200", b"400"]
+    upgrade = head(server.write, len(body), more="Connection: Upgrade\r\nUpgrade: h2c\r\n") + body
+    assert answers(server, upgrade + whole) == [b"200", b"200"]
+    half = len(upgrade) - 10
+    assert answers(server, upgrade[:half], upgrade[half:], whole) == [b"200", b"200"]
+    asked = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert answers(server, asked + whole) == [b"200", b"200"]
+    closing = head(server.write, len(body), more="Connection: close\r\n") + body
+    assert answers(server, closing + whole) == [b"200"]
+    chunked = head(server.write, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    small = b"".join(b"1\r\n%c\r\n" % one for one in body) + b"0\r\nX-Late: 1\r\n\r\n"
+    assert answers(server, chunked + small + whole) == [b"200", b"200"]
+    assert answers(server, chunked + b"5\r\n{}   \r\nzz\r\n") == [b"400"]
+
+
+@pytest.mark.parametrize("step", [1_000, 200_000])
+def test_what_is_no_body_is_bounded(server: Workers, step: int) -> None:
+    line = b"x" * step
+    chunked = head(server.write, 0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    endless = [line] * (600_000 // step)
+    for begin in (
+        b"POST /",  # a path
+        b"GET / HTTP/1.1\r\nX: ",  # a header
+        chunked + b"1;",  # an extension of a chunk
+        chunked + b"2\r\n{}\r\n0\r\nX: ",  # a header behind a body
+        chunked + b"1\r\n[\r\n0",  # the length of a chunk
+    ):
+        found = answers(server, begin, *([b"0" * step] * len(endless) if begin.endswith(b"\n0") else endless))
+        assert found in ([b"400"], []), begin
+        assert server.ask("POST", "/v1/events", EVENT, server.write)[0] == 200
 
 
 def test_a_body_is_refused_before_the_rest_of_it_is_read(server: Workers) -> None:

@@ -43,6 +43,7 @@ GRACE_SECONDS = 8
 def check_installed() -> None:
     """Raise DeclarationError, with the command that installs it, if the HTTP server is missing."""
     try:
+        import httptools  # noqa: F401
         import uvicorn  # noqa: F401
         import zstandard  # noqa: F401
     except ImportError as error:
