@@ -124,7 +124,7 @@ class Book(KeptBook):
         source_as_of: datetime | None = None,
         older_source: bool = False,
     ) -> collect.RunPlan:
-        """The plan of what `run` would do. Queries the sources and writes nothing."""
+        """The plan of a `run` with these arguments. Queries the sources and writes nothing."""
         with self.reader.only_reading():
             context = self._run_context(sources, source_as_of)
             days = (self.day(from_), self.day(to))

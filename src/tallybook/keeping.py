@@ -104,7 +104,7 @@ class KeptBook:
         return collect.restore(self.reader, Path(folder))
 
     def doctor(self) -> list[str]:
-        """The defects of the book, each with its remedy; empty when there are none."""
+        """The defects of the book, each with its remedy; an empty list for a sound book."""
         if not self.reader.there:
             return []
         zone = self.project.catalog.book.timezone

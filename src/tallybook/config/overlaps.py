@@ -24,7 +24,7 @@ class _NotSimple(Exception):
 
 
 def common_example(one: str, other: str) -> dict[str, Any] | None:
-    """Values for which both conditions are true; None if there are none or if this cannot be determined."""
+    """Values for which both conditions are true; None if no such values exist or if this cannot be determined."""
     import sqlglot
     from sqlglot.errors import SqlglotError
 

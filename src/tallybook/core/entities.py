@@ -127,7 +127,7 @@ class PushedAttribute:
 
     @property
     def value(self) -> Any:
-        """The value after all changes; None if there is none."""
+        """The value after all changes, or None."""
         return value_after(self.changes)
 
     @property

@@ -9,7 +9,7 @@ from zlib import crc32
 COLORS = ("#1d56d8", "#dc7557", "#149b8e", "#a00076", "#7b6205", "#9175ff", "#d51e58", "#003444")
 """Distinct also for people who do not see red, green or blue: the smallest distance is 12 (CIEDE2000)."""
 MAX_SERIES = 8
-"""Maximum number of series that people can tell apart in a chart."""
+"""Maximum number of series that people can distinguish in a chart."""
 SeriesKey = tuple[Any, ...]
 
 

@@ -16,7 +16,7 @@ _ALIKE = ("coalesce", "greatest", "least", "nullif")
 
 
 def mixed_unit(units: Sequence[str], by: Collection[str], single: Collection[str], *, together: bool) -> str | None:
-    """The first dimension in `units` whose different units the answer would add up; None if there is none.
+    """The first dimension in `units` whose different units the answer would add up, or None.
 
     `by`: the dimensions of the answer. `single`: dimensions filtered to one value. `together`: the answer also has
     rows over several series, such as totals."""

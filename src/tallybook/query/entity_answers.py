@@ -267,7 +267,7 @@ class EntityAnswers:
     # -- one -------------------------------------------------------------------------------------------
 
     def show(self, entity_id: str, *, as_of: Day | None = None) -> EntityDetails:
-        """The details of one user or account, now or at the end of a day. Raises QueryError if there is none."""
+        """The details of one user or account, now or at the end of a day. Raises QueryError if it does not exist."""
         found = None
         if self.reader.there:
             found = (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tallybook.storage import AttributeType
 
 IS_KNOWN = "is known"
-"""Suffix of the column that tells whether an attribute's value is known; the attribute's name comes before it."""
+"""Suffix of the column that says whether an attribute's value is known; the attribute's name comes before it."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class EventDays:
         return f"{_in_words(found[0])}{more}: events that were sent only then are missing"
 
     def _before_links(self, first: date, last: date) -> str:
-        """A remark about days on which one user may be counted under two ids; empty if there are none."""
+        """A remark about days on which one user may be counted under two ids; empty without such days."""
         days = sorted(day for day in self.linked if first <= day <= last)
         if not days:
             return ""

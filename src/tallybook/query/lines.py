@@ -202,7 +202,7 @@ def _head(query: Query, start: date) -> str:
 
 
 def _texts(context: QueryContext, column: str, guard: bool) -> str:
-    """A relation of the dimension values whose CSV field differs from the value; empty if there are none."""
+    """A relation of the dimension values whose CSV field differs from the value; '' if no field differs."""
     unusual = f"NOT regexp_full_match({column}, {literal(USUAL_TEXT)})"
     values = context.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL AND {unusual}")
     other = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}

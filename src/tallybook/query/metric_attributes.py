@@ -111,8 +111,8 @@ def _are_levels(catalog: Catalog, metrics: Sequence[str]) -> bool:
 
 
 def id_dimension(catalog: Catalog, settings: EntitySettings, metric: str) -> str:
-    """The dimension of a metric that contains the ids. Raises QueryError if there is none, which `check` also
-    reports."""
+    """The dimension of a metric that contains the ids. Raises QueryError if the metric has no such dimension, which
+    `check` also reports."""
     dims = catalog.queryable_dims(metric)
     for name in settings.dimension:
         if name in dims:

@@ -64,7 +64,7 @@ def check_units_of_segments(catalog: Catalog, question: Question, queries: Seque
 
 
 def _ranked_by(columns: Sequence[str], query: Query, mixed: Set[str]) -> str:
-    """The option that compares values of one metric with each other or with a number; '' if there is none."""
+    """The option that compares values of one metric with each other or with a number; '' without such an option."""
     sorted_by = [key.removeprefix("-") for key in query.sort]
     if not mixed:
         return ""

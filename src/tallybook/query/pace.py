@@ -1,4 +1,4 @@
-"""Whether a goal is on track: what part of a period tells about the whole, the pace, and the status.
+"""Whether a goal is on track: what part of a period says about the whole, the pace, and the status.
 
 Pure: numbers in, numbers out. Everything is computed in fractions, so that exact values stay exact."""
 
@@ -13,7 +13,7 @@ from tallybook.core import ADDITIVE, FLOW, LEVEL, UNIQUES, Catalog, Metric, Oper
 REACHED, AHEAD, BEHIND, MISSED, OPEN, UNKNOWN = "reached", "ahead", "behind", "missed", "open", "unknown"
 STATUSES = (REACHED, AHEAD, BEHIND, MISSED, OPEN, UNKNOWN)
 
-# What the value of part of a period tells about the value of the whole.
+# What the value of part of a period says about the value of the whole.
 ADDS_UP = "adds up"
 """The value is the sum of its days: ten days are a third of thirty."""
 GROWS = "grows"
@@ -32,7 +32,7 @@ UNSTEADY = "unsteady"
 
 
 def nature(catalog: Catalog, metric: Metric, show: str) -> str:
-    """What part of a period tells about the whole: ADDS_UP, GROWS, PATH, RISES, FALLS, STEADY or UNSTEADY."""
+    """What part of a period says about the whole: ADDS_UP, GROWS, PATH, RISES, FALLS, STEADY or UNSTEADY."""
     if _adds_up(catalog, metric, show):
         return ADDS_UP
     if _is_level(catalog, metric, show):

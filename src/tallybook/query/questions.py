@@ -274,7 +274,7 @@ def _known(name: str, known: Iterable[str], what: str, hint: str, field: str = "
 
 
 def _declare_hint(metric: Metric, asked: str) -> str:
-    """A hint that tells how to add a dimension to a metric."""
+    """A hint about how to add a dimension to a metric."""
     line = f"by = {json.dumps([*metric.by, asked], ensure_ascii=False)}"
     if not metric.table:
         return f"declare it: {line}"

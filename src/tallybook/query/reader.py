@@ -113,7 +113,7 @@ class BookReader:
 
     @contextmanager
     def only_reading(self) -> Iterator[None]:
-        """Use an empty temporary book inside the block if there is none yet, so that reading does not create one."""
+        """Use an empty temporary book inside the block if no book exists yet, so that reading does not create one."""
         from tallybook.storage import scratch_folder
 
         if self.there:
@@ -309,7 +309,7 @@ class BookReader:
         return own, every
 
     def expected_from(self, metric: Metric, own: Coverage) -> date | None:
-        """The first day on which the metric is expected to be covered; None if there is none."""
+        """The first day on which the metric is expected to be covered, or None."""
         begun = own.stretches[0][0] if own.stretches else None
         return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
 

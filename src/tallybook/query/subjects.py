@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from tallybook.query.service import QueryService
 
 IS_GONE = "is gone"
-"""The column that tells whether an entity is deleted."""
+"""The column that says whether an entity is deleted."""
 _SPAN = re.compile(r"\s*(\d+)(?:\.0+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 7 * 86_400}
 

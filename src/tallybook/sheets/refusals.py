@@ -27,7 +27,7 @@ class Answer:
 
     @property
     def error(self) -> Mapping[str, Any]:
-        """The error in the body; empty if there is none."""
+        """The error in the body; empty without an error."""
         error = self.body.get("error")
         return error if isinstance(error, Mapping) else {}
 

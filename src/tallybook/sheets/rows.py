@@ -68,7 +68,7 @@ class WorksheetRows:
     claims: tuple[Claim, ...] = ()
     """Oldest first."""
     delivery: str = ""
-    """The delivery that writes to it, as `<book>/<delivery>`; empty if there is none."""
+    """The delivery that writes to it, as `<book>/<delivery>`; empty without a delivery."""
 
     def has_batch(self, batch: str) -> bool:
         """Whether a batch was applied."""

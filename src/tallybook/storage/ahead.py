@@ -63,8 +63,8 @@ def firings_until(ledger: SqlLedger, firings: Sequence[Firing], now: datetime, z
     """The firings with corrected instants, for counting against caps.
 
     A firing after `now` was made at the latest just before the next evaluation, so it gets the instant of that
-    evaluation. If there is none before `now`, it gets `now`. A due instant after `now`, at the end of quiet hours,
-    becomes `now`. Nothing is written, because this process's own clock may be the wrong one."""
+    evaluation. Without such an evaluation before `now`, it gets `now`. A due instant after `now`, at the end of quiet
+    hours, becomes `now`. Nothing is written, because this process's own clock may be the wrong one."""
     stamp, latest = stamp_of(now), stamp_of(now + MAX_CLOCK_SKEW)
     if all(one.at <= latest for one in firings):
         return list(firings)

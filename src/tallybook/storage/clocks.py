@@ -48,7 +48,7 @@ class TakenBack:
         return replace(known, coverage=coverage, hidden=hidden)
 
     def in_words(self) -> list[str]:
-        """Sentences about these days for people; empty if there are none."""
+        """Sentences about these days for people; empty without such days."""
         if not self.days:
             return []
         names = sorted({metric for metric, _ in self.days})

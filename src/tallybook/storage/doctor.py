@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, zone: str = "UTC") -> list[str]:
-    """Every inconsistency of a book as a sentence with its remedy; empty if there are none."""
+    """Every inconsistency of a book as a sentence with its remedy; an empty list for a sound book."""
     if lacking := store.ledger.lacking():
         return [f"ledger: {problem}" for problem in lacking]
     found = [f"ledger: {problem}" for problem in store.ledger.problems()]

@@ -55,7 +55,7 @@ class HookLedger:
         )
 
     def end(self, id_: str, why: str, *, now: datetime) -> bool:
-        """End a subscription and delete everything planned for it. Returns False if there is none."""
+        """End a subscription and delete everything planned for it. Returns False if it does not exist."""
         with self.ledger._writing() as db:
             row = db.execute(
                 "SELECT delivery FROM outbox_subscriptions WHERE id = ? AND ended IS NULL", [id_]

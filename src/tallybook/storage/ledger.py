@@ -280,7 +280,7 @@ class Ledger(Protocol):
         """The latest runs, newest first."""
 
     def run(self, number: int) -> dict[str, Any] | None:
-        """One run in the form of `runs`; None if there is none."""
+        """One run in the form of `runs`, or None."""
 
     def revisions(self, metric: str | None = None, limit: int = 1000, *, day: date | None = None) -> list[Revision]:
         """Values that changed after they were collected, newest first; with `day`, only those of one day."""

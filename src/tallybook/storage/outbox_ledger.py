@@ -1,8 +1,8 @@
 """The outbox in a ledger: each item that a delivery sends irrevocably, and its state.
 
-An item is `planned`, then `sending` before its request begins, then `sent`, `refused` or `unknown`. The sender holds
-the lease of the delivery, and every change checks the lease: a process that lost it changes nothing. Days whose
-items are all settled are folded to one row each. The last value of an attribute is kept as a hash."""
+An item is `planned`, then `sending` before its request begins, then `sent`, `refused` or `unknown`. The sender owns the
+lease of the delivery, and every change checks the lease: a process that lost it changes nothing. Days whose items are
+all settled are folded to one row each. The last value of an attribute is kept as a hash."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def open_store(place: BookLocation | Path, *, over_points: bool = False) -> Stor
 
 
 def find_store(place: BookLocation | Path) -> Store | None:
-    """Open the book at a location; None if there is none. Creates nothing."""
+    """Open the book at a location, or return None. Creates nothing."""
     return _opened(place, create=False)
 
 
@@ -90,7 +90,7 @@ def _opened(place: BookLocation | Path, *, create: bool, over_points: bool = Fal
 
 
 def _ledger(at: BookLocation, *, create: bool, over_points: bool) -> SqlLedger | None:
-    """The ledger of a location; None if there is none and `create` is false."""
+    """The ledger of a location; None if it does not exist and `create` is false."""
     from tallybook.storage.ledger import NoLedger
 
     try:
@@ -106,7 +106,7 @@ def _ledger(at: BookLocation, *, create: bool, over_points: bool) -> SqlLedger |
 
 
 def _ledger_of(at: BookLocation, *, create: bool) -> SqlLedger:
-    """Open or create the ledger. Raises NoLedger if there is none and `create` is false."""
+    """Open or create the ledger. Raises NoLedger if it does not exist and `create` is false."""
     if not at.ledger:
         from tallybook.storage.sqlite_ledger import SqliteLedger
 

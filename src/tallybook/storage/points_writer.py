@@ -56,7 +56,7 @@ def unwritable(path: Path, error: Exception) -> BookError:
 
 
 def _errno(error: Exception) -> int:
-    """The system's error number in an error of the engine; 0 if there is none."""
+    """The system's error number in an error of the engine; 0 without a number."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     numbered = re.search(r'"errno":"(\d+)"', " ".join(str(error).split()))

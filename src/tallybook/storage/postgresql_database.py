@@ -22,7 +22,7 @@ WAIT_SECONDS = 30.0
 
 
 IDLE_SECONDS = 60.0
-"""Idle time within a transaction after which the server ends it, so that a sleeping process does not hold the lock."""
+"""Idle time within a transaction after which the server ends it, so that a sleeping process does not keep the lock."""
 
 
 CONNECT_SECONDS = 15

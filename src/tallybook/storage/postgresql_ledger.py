@@ -1,6 +1,6 @@
 """The ledger in a schema of a PostgreSQL database, for several hosts, or for hosts without a disk.
 
-Every change holds one advisory lock of the schema until its transaction ends, so that changes are serialized, as in
+Every change keeps one advisory lock of the schema until its transaction ends, so that changes are serialized, as in
 a SQLite file. Nothing is kept in the session, so a connection pooler can be used. Leases use the server's clock."""
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
     # -- tables ------------------------------------------------------------------------------------
 
     def _number(self, db: Transaction) -> int:
-        """The schema number of the existing tables; 0 if there are none."""
+        """The schema number of the existing tables; 0 without tables."""
         if not self._is_there(db):
             return 0
         return int(db.execute(f'SELECT max(number) FROM "{self.schema}".ledger_schema').fetchone()[0])

@@ -1,4 +1,4 @@
-"""Identifies the process that holds a lease, and tests whether it is alive."""
+"""Identifies the process that owns a lease, and tests whether it is alive."""
 
 from __future__ import annotations
 

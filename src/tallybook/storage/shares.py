@@ -49,7 +49,7 @@ class ShareLedger:
         return True
 
     def get(self, share_id: str) -> ShareRecord | None:
-        """The link with an id; None if there is none."""
+        """The link with an id, or None."""
         with self.ledger._reading() as db:
             row = db.execute(f"SELECT {_COLUMNS} FROM shares WHERE id = ?", [share_id]).fetchone()
         return _share(*row) if row is not None else None

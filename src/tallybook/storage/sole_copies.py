@@ -23,7 +23,7 @@ TABLES = {
 
 
 def sole_copy_problems(store: Store) -> list[str]:
-    """The defects of these files, each with the next step; empty if there are none."""
+    """The defects of these files, each with the next step; an empty list if all are intact."""
     found = []
     for table, meaning in TABLES.items():
         files = _files(store, table)

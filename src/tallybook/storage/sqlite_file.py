@@ -39,8 +39,8 @@ def is_wal(header: bytes | bytearray) -> bool:
 
 
 def left_behind(path: Path) -> str:
-    """The name of a journal or log that a writer left next to the file; empty if there is none. Without it the file is
-    incomplete."""
+    """The name of a journal or log that a writer left next to the file, and without which the file is incomplete; '' if
+    it left nothing."""
     return next((path.name + ending for ending in ("-wal", "-journal") if _size(path, ending)), "")
 
 

@@ -37,7 +37,7 @@ class SqliteLedger(SqlLedger):
     island: ClassVar[str] = "julianday(first_day) - ({count})"
 
     def __init__(self, path: Path, *, create: bool = True, access: str = OWNER) -> None:
-        """Raises NoLedger if there is none and `create` is false."""
+        """Raises NoLedger if it does not exist and `create` is false."""
         self.path, self.where = path, str(path.parent)
         self.out_of_the_way = f"move it away first: mv {path.parent} {path.parent}.old"
         self._local = threading.local()

@@ -59,7 +59,7 @@ class RuleReceivers:
 
 
 def claims_of_rule(rule: Rule) -> Iterator[str]:
-    """Identifiers of what the actions of a rule write. No other rule or delivery may write the same."""
+    """Identifiers of the attributes and rows that the actions of a rule write. Nothing else may write them."""
     for action in rule.then:
         if action.to == TO_PX:
             yield _px_claim(action.options["api"], rule.for_, action.options["attribute"])

@@ -158,7 +158,7 @@ def _writing_word(found: Bare, dialect: str) -> str | None:
 
 
 def _wrong_with(found: Bare) -> Wrong | None:
-    """The problem of a WITH … INSERT that sqlglot cannot parse; None if there is none."""
+    """The problem of a WITH … INSERT that sqlglot cannot parse, or None."""
     outer = _without_brackets(found.text)
     writes = re.search(r"\b(insert|update|delete|merge)\s+\w", outer, re.IGNORECASE)
     return Wrong(f"writes ({writes[1].upper()})", expected="a query that only reads") if writes else None

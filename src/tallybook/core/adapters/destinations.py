@@ -66,7 +66,7 @@ class DestinationKind:
                 raise ValueError(f"the ending {ending!r} of {self.name} has no dot: write {'.' + ending!r}")
 
     def option(self, name: str) -> Option | None:
-        """The option with this name; None if there is none."""
+        """The option with this name, or None."""
         return next((option for option in self.options if option.name == name), None)
 
     def with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class SourceKind:
         return f"pip install 'tallybook[{self.extra}]'" if self.extra else f"pip install {self.package or 'tallybook'}"
 
     def option(self, name: str) -> Option | None:
-        """The option with this name; None if there is none."""
+        """The option with this name, or None."""
         return next((option for option in self.options if option.name == name), None)
 
 
@@ -164,13 +164,13 @@ REGISTRY: Registry[SourceKind] = Registry(
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of a URL: `postgresql` for postgresql+psycopg://…; empty when there is none."""
+    """The scheme of a URL: `postgresql` for postgresql+psycopg://…; empty without a scheme."""
     match = _SCHEME.match(url)
     return match[1].lower() if match else ""
 
 
 def kind_of(url: str) -> SourceKind | None:
-    """The descriptor of the source for a URL or a scheme; None if there is none.
+    """The descriptor of the source for a URL or a scheme, or None.
 
     Raises AdapterError if the adapter is registered but cannot be imported."""
     scheme = scheme_of(url) or url

@@ -224,7 +224,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(show for show in SHOWS if show != "change" and (show != "average" or averaged))
 
     def fingerprint(self, zone: str, forms: dict[str, str]) -> str:
-        """The definition: a hash of what the numbers mean. It ignores the title and the order of dimensions.
+        """The definition: a hash of the meaning of the numbers. It ignores the title and the order of dimensions.
 
         `forms` is what the source reported: how times are stored and which sums are exact."""
         meaning = self.meaning(zone, forms)

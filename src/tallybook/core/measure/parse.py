@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def parse_measure(text: str, dialect: str) -> Measure:
     """Parse the measure of a metric with facts. `dialect` is sqlglot's name for the source's SQL.
 
-    Raises MeasureError, with the closed list of what is supported, for everything else."""
+    Raises MeasureError, with the closed list of supported forms, for everything else."""
     return _parse(text, dialect, cut_aggregate, "aggregates: " + AGGREGATE_WORDS)
 
 
