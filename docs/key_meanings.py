@@ -292,7 +292,7 @@ RULE = {
     "leave": "the condition for leaving; default: `when` is no longer true",
     "hold": "how long `when` must be true before the rule fires; time in which it is unknown does not count",
     "once": "how often it may fire for one entity: `ever`, `per month`, `per 30 days`, `every time`",
-    "priority": "when several rules with a priority fire for one entity at the same time, only the highest one acts",
+    "priority": "when several rules with a priority fire for one entity at the same time, only the highest one fires",
     "quiet": "hours of the day without actions; actions wait until they end",
     "quiet_zone": "the attribute with the time zone of the entity; default: the zone of the book",
     "cool_down": "how long the rule does not fire for an entity after any rule has fired for it",

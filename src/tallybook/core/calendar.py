@@ -41,7 +41,7 @@ def start_of(day: date, zone_name: str) -> datetime:
     guess, moment = min(candidates), timedelta(microseconds=1)
     latest = max(candidates)
     if latest.astimezone(tz).date() == day and (latest - moment).astimezone(tz).date() < day:
-        return latest  # where a clock goes back over midnight, the hour before midnight comes twice
+        return latest  # when a clock goes back over midnight, the hour before midnight comes twice
     if guess.astimezone(tz).date() == day and (guess - moment).astimezone(tz).date() < day:
         return guess
     return _first_instant_on(day, tz, guess)

@@ -36,8 +36,8 @@ EVENT_TYPES = {
 }
 """Types of properties, with the engine's names."""
 SERIES_COLUMN = "tallybook_series"
-"""A column with equal values for events of the same user, account, texts and flags. A daily value replaces earlier ones
-with the same value in it."""
+"""A column with equal values for events of the same user, account, texts and flags. A daily value replaces earlier
+ones whose column is equal."""
 COMMIT_COLUMN = "tallybook_commit"
 """A column with a number that grows in the order of storing. It orders events received at the same time."""
 PLAIN_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest")

@@ -94,7 +94,7 @@ class Worksheet:
         return self.append(value)
 
     def next_row(self) -> None:
-        """Finish the row and begin the next one; `save` writes both. A row without values is a blank line."""
+        """Finish the row and begin the next one. `save` writes all rows. A row without values is a blank line."""
         self._finish(None)
 
     def save_row(self, row: int | None = None) -> None:

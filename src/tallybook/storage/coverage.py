@@ -48,7 +48,7 @@ def stretches_of(
 ) -> dict[Own, tuple[Stretch, ...]]:
     """The covered days of some metrics, in the rows that meet the condition `at`.
 
-    The ledger merges adjacent stretches itself. Stretches without gaps need two numbers, instead of one row per day."""
+    The ledger merges adjacent stretches itself: a metric without gaps is one row of the result, not one per stretch."""
     whole: dict[Own, tuple[Stretch, ...]] = {}
     broken: list[str] = []
     for metric, definition, number, instants, first, last in db.execute(

@@ -70,7 +70,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     once: OncePer | str = EVERY_TIME
     priority: int | None = None
     """When several rules with a priority fire for one entity at the same time, only the one with the highest priority
-    acts."""
+    fires."""
     quiet: tuple[int, int] | None = None
     """(first minute, end minute) of the day in which no action is taken. Actions wait until it ends."""
     quiet_zone: str | None = None
