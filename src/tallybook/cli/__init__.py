@@ -1,7 +1,7 @@
-"""The command `tallybook`: parses arguments, calls `Book`, prints results and errors. It decides nothing.
+"""The command `tallybook`: parses arguments, calls `Book`, prints results and errors. It makes no decisions of its own.
 
-`invoke` is the command as a function of arguments, clock, environment and streams. Verbs import heavy packages (other
-than Click) when they need them, so that `tallybook query` starts fast."""
+`invoke` is the command as a function of arguments, clock, environment and streams. Verbs import heavy packages other
+than Click only when needed, so that `tallybook query` starts fast."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoRetu
 
     if argv is None:
         _read_names_as_utf8()
-    # SIGTERM is handled like Ctrl-C: staged points are dropped, the lease is released.
+    # SIGTERM is handled like Ctrl-C: staged points are dropped, and the lease is released.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal cannot show becomes a question mark. Data is always UTF-8.
@@ -51,9 +51,9 @@ def invoke(
     env: Mapping[str, str] | None = None,
     stdin: TextIO | None = None,
 ) -> int:
-    """Run the command and return its exit code, see `core.errors`. Raises nothing.
+    """Run the command and return its exit code; see `core.errors`. Raises nothing.
 
-    `now` is an aware clock, `env` the environment. Everything defaults to that of the process."""
+    `now` is an aware clock, and `env` the environment. The defaults are those of the process."""
     from tallybook.cli.terminal import Terminal
 
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -80,12 +80,12 @@ def _run(arguments: list[str], terminal: object) -> int:
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether errors are printed as JSON; works for arguments that cannot be parsed, too."""
+    """Whether errors are printed as JSON. Also works for arguments that cannot be parsed."""
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def wanted_log(arguments: Sequence[str], env: Mapping[str, str]) -> str | None:
-    """The format of the log by `--log` or TALLYBOOK_LOG; works for arguments that cannot be parsed, too."""
+    """The format of the log, by `--log` or TALLYBOOK_LOG. Also works for arguments that cannot be parsed."""
     values = [other for one, other in pairwise(arguments) if one == "--log"]
     values += [one.removeprefix("--log=") for one in arguments if one.startswith("--log=")]
     return next((one for one in (*values, env.get("TALLYBOOK_LOG")) if one in LOGS), None)

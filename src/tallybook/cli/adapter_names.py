@@ -22,7 +22,7 @@ class AdapterName(click.ParamType[str]):
         self._accepts, self._names = accepts, names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name. Raises UsageError for an unknown one, with the closest."""
+        """The name. Raises UsageError for an unknown name, with the closest one."""
         name = str(value)
         try:
             accepted = self._accepts(name)

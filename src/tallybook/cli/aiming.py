@@ -96,7 +96,7 @@ def _print(terminal: Terminal, found: Sequence[Standing]) -> None:
 
 
 def _fitting(rows: Sequence[Sequence[str]], width: int | None) -> tuple[list[str], Sequence[str]]:
-    """The table, and the names of the columns that do not fit."""
+    """The lines of the table, and the names of the columns that do not fit."""
     for n in range(len(DROPPED_FIRST) + 1):
         kept = [i for i, name in enumerate(HEADER) if name not in DROPPED_FIRST[:n]]
         lines = table([HEADER[i] for i in kept], [[row[i] for i in kept] for row in rows], NUMBERS)
@@ -124,7 +124,7 @@ def _cells(s: Standing) -> list[str]:
 
 
 def _written(s: Standing, number: Number | None, *, sign: bool = False) -> str:
-    """The number in the format of the metric's values; a pace may have decimals where they have none."""
+    """The number in the format of the metric's values. A pace may have decimals even if the values have none."""
     import msgspec
 
     from tallybook.core import format_number

@@ -157,8 +157,8 @@ def query(
       tallybook query --event dailyApiCalls --sum apiCalls --scope week --show average
 
     In the table * marks incomplete periods, ≈ approximate values, † values carried forward, ‡ imported
-    values and – unknown values; the lines below give the reasons. A question without a right answer is
-    refused (exit code 3), with a question to ask instead.
+    values and – unknown values; the lines below give the reasons. A query without a correct answer is refused
+    (exit code 3), with a query to use instead.
 
     --event answers from the stored events as they are now, like --live, without a declared metric."""
     form = _format(terminal, form, file)
@@ -200,18 +200,18 @@ def export(terminal: Terminal, asked: Question, file: str) -> int:
     from tallybook.deliver import writer_for
 
     path = Path(file)
-    writer_for(path)  # an unknown extension fails before the work
+    writer_for(path)  # an unknown extension is reported before any work
     result = terminal.book().ask(asked)
     terminal.book().export(result, path)
     terminal.out(f"{path}: {', '.join(result.metrics)} by {result.scope}, {count(len(result.data), 'row')}.")
     return 0
 
 
-# --- how an answer is given
+# --- output of an answer
 
 
 def _format(terminal: Terminal, form: str, file: Path | None) -> str:
-    """What --format says, or else the ending of the file. Raises UsageError where it cannot be shown."""
+    """The format by --format, or else by the extension of the file. Raises UsageError if the format cannot be shown."""
     typed = click.get_current_context().params.get("form")
     if file is not None and typed == "table":
         return _format_of(file)
@@ -222,7 +222,7 @@ def _format(terminal: Terminal, form: str, file: Path | None) -> str:
 
 
 def _format_of(file: Path) -> str:
-    """The format that the ending of a file says."""
+    """The format by the extension of a file."""
     from tallybook.deliver import kind_of_file
 
     kind = kind_of_file(file, QUERY)
@@ -245,7 +245,7 @@ def _rendered(result: Result, form: str, exact: bool) -> bytes:
 
 
 def _give(terminal: Terminal, content: str | bytes, file: Path | None) -> None:
-    """To the file, or to standard output."""
+    """Write to the file, or to standard output."""
     if file is None:
         terminal.data(content)
     else:
@@ -269,7 +269,7 @@ def _say_how(terminal: Terminal, result: Result, form: str, *, explain: bool, sq
 
 
 def _draw(terminal: Terminal, asked: Question, form: str, file: Path | None, *, as_chart: bool) -> int:
-    """A picture instead of the table. Every series has a value in every covered period, as with --fill."""
+    """Print a picture instead of the table. Every series has a value in every covered period, as with --fill."""
     if form != "table" or file is not None:
         raise click.UsageError("--chart and --spark are for the screen; a file or --format holds the numbers")
     from tallybook.cli import charts
@@ -283,7 +283,7 @@ def _draw(terminal: Terminal, asked: Question, form: str, file: Path | None, *, 
 
 
 def _show(terminal: Terminal, result: Result) -> None:
-    """The table of all rows; on a screen, what is not complete looks so."""
+    """Print the table of all rows. On a screen, incomplete rows look different."""
     lines = result.to_text(max_rows=None, width=terminal.width).split("\n")
     if not terminal.is_watched:
         terminal.show("\n".join(lines))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @verb()
 def mcp(terminal: Terminal) -> int:
-    """Answer an assistant over stdin and stdout, by the Model Context Protocol, until it closes them.
+    """Serve an assistant over stdin and stdout with the Model Context Protocol, until it closes them.
 
     \b
       tallybook mcp --project /path/to/project
@@ -31,12 +31,12 @@ def mcp(terminal: Terminal) -> int:
         terminal.hide(book.project.secrets)
         return book
 
-    terminal.book()  # What is wrong with the declarations is said before an assistant connects.
+    terminal.book()  # Problems with the declarations are reported before an assistant connects.
     book = SharedBook(terminal.folder, opened, on_error=lambda error: terminal.err(str(error)))
     try:
         from tallybook.server import serve_assistant
 
-        # What is printed meanwhile goes to stderr: the SDK takes stdout for itself.
+        # Output printed meanwhile goes to stderr, because the SDK uses stdout itself.
         with redirect_stdout(terminal.stdout):
             serve_assistant(book)
     except ImportError as error:

@@ -90,7 +90,7 @@ def init(
 
 
 def _previews(terminal: Terminal, made: Draft, url: str, now: datetime, check: bool) -> list[Preview]:
-    """The last days of each metric; none, and why, if the source cannot be asked any more."""
+    """The last days of each metric. Empty, with the reason printed, if the source cannot be queried any more."""
     from tallybook.draft import preview
 
     try:
@@ -108,7 +108,7 @@ def _check_words(name: str, timezone: str) -> None:
 
 
 def _keep_url(terminal: Terminal, made: Draft, url: str, folder: Path) -> list[str]:
-    """Keep the URL in .env if the file needs it and the environment does not have it. Returns what was done."""
+    """Store the URL in .env if the file needs it and the environment does not have it. Returns what was done."""
     from tallybook.cli.dotenv import keep_variable
 
     if not made.variable or terminal.env.get(made.variable) == url:
@@ -171,7 +171,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _print_empty(terminal: Terminal, made: Draft, form: str) -> int:
-    """Say why nothing was drafted. No file is written."""
+    """Print why nothing was drafted. No file is written."""
     if form == "json":
         terminal.json({"file": None, "metrics": [], "tables": made.found, "empty": made.empty})
         return SOME_FAILED

@@ -53,7 +53,7 @@ def why(
 
 
 def _statements(book: Book, metric: str, day: str) -> tuple[list[dict[str, str]], str]:
-    """(the statements of a run for that day, why they are unknown)."""
+    """The statements of a run for that day, and the reason if they are unknown."""
     from tallybook.cli.plans import described
 
     one = book.project.catalog.metrics[metric]
@@ -81,7 +81,7 @@ def _print(terminal: Terminal, found: Mapping[str, Any]) -> None:
 
 
 def _values(found: Mapping[str, Any]) -> Iterator[str]:
-    """The value, or one value for each series, with its remarks."""
+    """Lines with the value, or with one value per series, and their remarks."""
     name = found["metric"]
     unit = next((f" {c['unit']}" for c in found["columns"] if c["name"] == name and c["unit"]), "")
     dims = [c["name"] for c in found["columns"] if c["role"] == "dimension"]
@@ -162,7 +162,7 @@ def _minute(instant: str) -> str:
 
 
 def _lineage(tree: Mapping[str, Any], depth: int = 0) -> list[str]:
-    """The tree of metrics, tables and columns, indented by two blanks for each level."""
+    """The tree of metrics, tables and columns, indented by two spaces per level."""
     room = "  " * depth
     lines = [f"{room}{tree['metric']} = {_flat(tree['measure'] or tree.get('function'))}"]
     for below in tree.get("made_of", ()):

@@ -30,19 +30,19 @@ from tallybook.core import (
 )
 
 Style = Callable[..., str]
-"""`Terminal.styled`: a text in these colors, or unchanged."""
+"""The type of `Terminal.styled`: a text in these colors, or unchanged."""
 COLORS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 BARS = "▁▂▃▄▅▆▇█"
 MAX_SERIES = 12
 LETTER_CELLS = 8
-"""The least distance of two letters on a line."""
+"""Minimum distance between two letters on a line, in cells."""
 WIDTH = 80
-"""The width if stdout is not a terminal."""
+"""The width used if stdout is not a terminal."""
 
 
 @dataclass
 class ChartSeries:
-    """One line of a chart: a value and its mark for each period; None where there is no value."""
+    """One line of a chart: a value and its mark for each period. A missing value is None."""
 
     label: str
     values: list[float | None] = field(default_factory=list)
@@ -89,7 +89,8 @@ def _faint(mark: str) -> bool:
 
 
 def _styles(mark: str, color: str, *, single: bool = True) -> tuple[str, ...]:
-    """The styles of a value. A single series is colored by the kind of value, several by their series."""
+    """The styles of a value. A single series is colored by the kind of value. Several series each have their own
+    color."""
     meant = "yellow" if CARRIED in mark else "magenta" if APPROXIMATE in mark else color
     return (meant if single else color, *(["dim"] if _faint(mark) else []))
 
@@ -98,7 +99,7 @@ def _styles(mark: str, color: str, *, single: bool = True) -> tuple[str, ...]:
 
 
 def sparklines(result: Result, style: Style, width: int | None) -> str:
-    """A line for each metric and series: how it went, its least, greatest and last value."""
+    """A line for each metric and series: its course, and its smallest, largest and last value."""
     lines: list[tuple[list[str], ChartSeries]] = []
     for column in result.metric_columns:
         for series in series_of(result, column)[1]:
@@ -116,7 +117,7 @@ def sparklines(result: Result, style: Style, width: int | None) -> str:
 
 
 def _spark(series: ChartSeries, style: Style, room: int | None) -> str:
-    """A bar a period, between the least and the greatest value of them all; a blank where there is none."""
+    """One bar per period, between the smallest and largest of all values. A missing value is a blank."""
     low, high = min(series.known, default=0.0), max(series.known, default=0.0)
     low = 0.0 if 0 < low <= high / 2 else low
     shown = list(zip(series.values, series.marks, strict=True))[-(room or 0) :]
@@ -127,7 +128,7 @@ def _spark(series: ChartSeries, style: Style, room: int | None) -> str:
 
 
 def _runs(signs: Iterable[tuple[tuple[str, ...], str]]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Neighboring signs with the same style, together."""
+    """Neighboring characters with the same style, grouped."""
     for look, several in groupby(signs, key=lambda pair: pair[0]):
         yield look, [sign for _, sign in several]
 
@@ -206,7 +207,8 @@ def _key(
 
 
 def _places(result: Result) -> dict[str, int]:
-    """The place of each series among all, the same in the chart of every metric: it decides color and letter."""
+    """The position of each series among all series, the same in the chart of every metric. It decides color and
+    letter."""
     weights: dict[str, float] = {}
     for column in result.metric_columns:
         found = series_of(result, column)[1]
@@ -218,8 +220,8 @@ def _places(result: Result) -> dict[str, int]:
 
 
 def _ticks(low: float, high: float, *, whole: bool, from_zero: bool) -> list[float]:
-    """Round values that include the smallest and the largest. Counts and amounts begin at zero; averages and rates do
-    unless all values are far from it."""
+    """Round axis values that include the smallest and the largest value. Axes of counts and amounts begin at zero. So
+    do axes of averages and rates, unless all values are far from zero."""
     if low > 0 and (from_zero or low <= high / 2):
         low = 0.0
     if high < 0 and (from_zero or high >= low / 2):
@@ -253,7 +255,7 @@ def _axis(labels: Sequence[str], room: int, width: int) -> list[str]:
 
 
 class Canvas:
-    """Cells of two by four dots each, and the range of values that they show."""
+    """Cells of two by four dots each, with the range of values that they show."""
 
     def __init__(self, width: int, height: int, low: float, high: float) -> None:
         self.width, self.height, self.low, self.high = width, height, low, high
@@ -262,7 +264,7 @@ class Canvas:
         self.letters: dict[tuple[int, int], str] = {}
 
     def row(self, value: float) -> int:
-        """The row of cells of a value, 0 on top."""
+        """The row of cells that contains a value, 0 at the top."""
         return self._dot(value) // 4
 
     def _dot(self, value: float) -> int:
@@ -270,7 +272,8 @@ class Canvas:
         return round((1 - share) * (self.height * 4 - 1))
 
     def draw(self, series: ChartSeries, letter: str, color: str, *, single: bool) -> None:
-        """Draw a line through consecutive values of a series, with a letter at some of them if one is given."""
+        """Draw a line through consecutive values of a series. If a letter is given, it is written at some of the
+        values."""
         last = max(1, len(series.values) - 1)
         points = [
             None if value is None else (round(i * (self.width * 2 - 1) / last), self._dot(value))
@@ -285,7 +288,7 @@ class Canvas:
                 self._line(start, end, _styles(mark, color, single=single), faint=_faint(mark))
 
     def _letter_step(self, points: Sequence[object]) -> int:
-        """Every so many values one has a letter, so that the line between two letters is seen."""
+        """The number of values from one letter to the next, chosen so that the line between two letters is visible."""
         return max(1, math.ceil(LETTER_CELLS * len(points) / self.width))
 
     def _line(self, start: tuple[int, int], end: tuple[int, int], look: tuple[str, ...], *, faint: bool) -> None:

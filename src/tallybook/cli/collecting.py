@@ -49,7 +49,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
       tallybook check --source    also tables, columns, how times are stored, and missing indexes
 
     Exit code 2 if there are problems, 4 if a source cannot be reached."""
-    book = terminal.book()  # raises with every problem there is
+    book = terminal.book()  # raises with all problems
     looks = book.look() if source else []
     whole = book.look_at_sources() if source else []
     doubts = _doubts(book)
@@ -76,7 +76,7 @@ def _experimental(book: Book) -> list[tuple[str, str]]:
 
 
 def _doubts(book: Book) -> dict[str, list[str]]:
-    """Doubts about the file, and those that the book raises; without the latter if the book cannot be read."""
+    """Doubts about the file, and doubts that need the book, which are left out if the book cannot be read."""
     from tallybook.config import zone_doubts
 
     found = zone_doubts(book.project.catalog)
@@ -112,7 +112,7 @@ def _checked(catalog: Catalog, looks: list[Inspection]) -> dict[str, Any]:
 
 
 def _handed(delivery: Delivery) -> str:
-    """One sentence on what a delivery writes where."""
+    """One sentence on what a delivery writes and where."""
     from tallybook.deliver import shown
 
     split = f", split by {', '.join(delivery.by)}" if delivery.by else ""
@@ -193,7 +193,7 @@ COLLECTED: tuple[Decorator, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """The arguments of `Book.run`, as they were typed."""
+    """The arguments of `Book.run` as typed."""
 
     metrics: tuple[str, ...]
     from_: str | None
@@ -304,7 +304,7 @@ def _print_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         ]
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
-    if terminal.log is None:  # else the log has it
+    if terminal.log is None:  # else the line is in the log
         for note in report.notes:
             terminal.err(f"\n{note}")
         _print_notes(terminal, report.metrics, only_errors=quiet)
@@ -329,7 +329,7 @@ def _print_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
 
 
 def _print_entities(terminal: Terminal, report: EntityReport, *, quiet: bool) -> None:
-    """One line on what was read of users or accounts."""
+    """Print one line on what was read about users or accounts."""
     if report.error:
         failed = terminal.styled("failed:", "bold", "red", stream=terminal.stderr)
         hint = f"\n{indented(report.hint)}" if report.hint else ""

@@ -1,4 +1,4 @@
-"""Completions at the cursor: metrics, dimensions, scopes. Errors are ignored: then there are no completions."""
+"""Completions at the cursor: metrics, dimensions, scopes. After an error there are no completions."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def of_metrics(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Names of metrics, also after a comma."""
+    """Completions of metric names, including after a comma."""
     catalog = _catalog(ctx)
     return _parts(typed, catalog.metrics if catalog else _names_in_toml(ctx))
 
 
 def of_goals(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Names of goals, also after a comma."""
+    """Completions of goal names, including after a comma."""
     catalog = _catalog(ctx)
     return _parts(typed, catalog.goals if catalog else _names_in_toml(ctx, "goals"))
 
 
 def of_dimensions(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Dimensions that all typed metrics have; without one, the dimensions of any metric."""
+    """Completions of dimensions: those that all typed metrics have. If no metric is typed, the dimensions of any
+    metric."""
     return _parts(typed, _dimensions(ctx))
 
 
 def of_filters(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Beginnings of filters, `dim=`."""
+    """Completions of filters, in the form `dim=`."""
     return [f"{name}=" for name in _dimensions(ctx) if name.startswith(typed)]
 
 
@@ -53,7 +54,7 @@ def _dimensions(ctx: click.Context) -> list[str]:
     catalog = _catalog(ctx)
     if catalog is None:
         return []
-    # While the value of an option is typed, Click does not have the arguments before it. The shell has them.
+    # While the value of an option is typed, Click does not have the arguments before it, but the shell does.
     terminal = ctx.find_object(Terminal)
     words = terminal.env.get("COMP_WORDS", "").replace(",", " ").split() if terminal else []
     typed = [word for word in words if word in catalog.metrics]
@@ -77,7 +78,7 @@ def _catalog(ctx: click.Context) -> Catalog | None:
 
 
 def _names_in_toml(ctx: click.Context, section: str = "metrics") -> list[str]:
-    """The names in a section of a file that has mistakes elsewhere."""
+    """The names in a section of a file that has errors elsewhere."""
     import tomllib
 
     terminal = ctx.find_object(Terminal)

@@ -29,7 +29,7 @@ def deliveries() -> None:
 
 @verb(click.argument("name"), TABLE_OR_JSON)
 def show(terminal: Terminal, name: str, form: str) -> int:
-    """Show how far a delivery is, items that are not sent, and the last requests with their answers.
+    """Show the progress of a delivery, its unsent items, and the last requests with their answers.
 
     \b
       tallybook deliveries show hook
@@ -65,9 +65,9 @@ def show(terminal: Terminal, name: str, form: str) -> int:
 
 @verb(click.argument("name"), click.argument("items", nargs=-1, metavar="[ITEM…]"), TABLE_OR_JSON)
 def replay(terminal: Terminal, name: str, items: tuple[str, ...], form: str) -> int:
-    """Plan items again that their receiver refused: all, or those that are named. `tallybook deliver` sends them.
+    """Plan refused items again: all, or the given ones. `tallybook deliver` sends them.
 
-    A delivery that was stopped goes on.
+    A delivery that was stopped continues.
 
     \b
       tallybook deliveries replay hook

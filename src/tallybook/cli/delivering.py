@@ -57,7 +57,7 @@ def deliver(
 
 
 def print_deliveries(terminal: Terminal, reports: list[DeliveryReport], *, quiet: bool) -> None:
-    """Print a line for each delivery; errors go to stderr, and are all that is printed with `quiet`."""
+    """Print a line for each delivery. Errors go to stderr; with `quiet`, only errors are printed."""
     for report in reports:
         where = f" {report.path}" if report.path else ""
         if report.failed:

@@ -1,4 +1,4 @@
-"""Keeps a variable in the `.env` of a project: readable by its owner only, and outside of git."""
+"""Stores a variable in the `.env` of a project, which only its owner can read and which git ignores."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _IGNORED = (".env", "/.env", "*.env", ".env*", "/.env*", ".env.*")
 
 
 def keep_variable(folder: Path, name: str, value: str) -> list[str]:
-    """Write a variable into `.env`, and `.env` into `.gitignore` of a git repository. Returns what was done, in words.
+    """Write a variable into `.env`, and add `.env` to the `.gitignore` of a git repository. Returns what was done, in
+    words.
 
-    A variable that `.env` has already stays as it is."""
+    A variable that is already in `.env` stays unchanged."""
     from tallybook.config import parse_dotenv
     from tallybook.core import Problems
 
@@ -36,7 +37,8 @@ def _quoted(value: str) -> str:
 
 
 def _ignore(folder: Path) -> bool:
-    """Add `.env` to `.gitignore` of a folder in a git repository that does not ignore it; whether it was added."""
+    """Add `.env` to the `.gitignore` of a folder, if the folder is in a git repository that does not ignore it. Returns
+    whether it was added."""
     above = [folder.absolute(), *folder.absolute().parents]
     root = next((place for place in above if (place / ".git").exists()), None)
     if root is None:

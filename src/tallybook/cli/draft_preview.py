@@ -1,4 +1,5 @@
-"""What `init` prints at its end: the last days of each drafted metric, and plain SQL beside the same number."""
+"""The last part of the output of `init`: the last days of each drafted metric, and plain SQL next to the same
+number."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def print_preview(terminal: Terminal, previews: Sequence[Preview]) -> None:
 
 
 def print_checks(terminal: Terminal, previews: Sequence[Preview]) -> None:
-    """The plain SQL of each metric, its answer, and Tallybook's."""
+    """Print the plain SQL of each metric, its answer, and Tallybook's answer."""
     compared = [one for one in previews if one.sql and not one.problem]
     for one in compared:
         same = "the same" if one.agrees else terminal.styled("DIFFERENT", "bold", "red")
@@ -64,7 +65,7 @@ def _number(value: Any) -> str:
 
 
 def _numbers(values: Sequence[Any]) -> list[str]:
-    """The numbers of one metric with the same decimals: none for integers, three for shares, else two."""
+    """The numbers of one metric, all with the same decimals: none for integers, three for shares, otherwise two."""
     known = [value for value in values if value is not None]
     whole = all(value == int(value) for value in known)
     digits = 0 if whole else 3 if all(abs(value) <= 1 for value in known) else 2

@@ -180,12 +180,12 @@ def _print_list(terminal: Terminal, found: EntityList) -> None:
 
 
 def not_known(name: str, why: str) -> str:
-    """The line about an attribute that is not known for anybody."""
+    """The line about an attribute whose values are all unknown."""
     return f"{name} is not known: {why}"
 
 
 def how_many(kind: str, rows: int, unknown: int) -> str:
-    """The number of users or accounts, and for how many more the condition is not known."""
+    """The number of users or accounts, and for how many others the condition is unknown."""
     more = f"; for {unknown} the condition is not known" if unknown else ""
     return count(rows, kind.removesuffix("s")) + more
 

@@ -78,7 +78,7 @@ def _export(terminal: Terminal, kind: str, file: Path, form: str | None, asked: 
 
 
 def _form_of(kind: str, file: Path) -> str:
-    """The format by the ending of the file. Raises UsageError for an ending that has none."""
+    """The format by the file extension. Raises UsageError for an unknown extension."""
     if file == STDOUT:
         return NDJSON
     if (form := ENDINGS.get(file.suffix.lower())) is not None:

@@ -1,4 +1,4 @@
-"""What the verbs about usage events share: the tables of events, and a sender."""
+"""Shared code of the verbs about usage events: access to the tables of events, and a sender."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def event_tables(terminal: Terminal) -> Iterator[EventLedger]:
 
 
 def note_kept_from(terminal: Terminal, kept_from: date | None) -> None:
-    """Say on stderr from which day on events are there, where older ones were deleted."""
+    """If older events were deleted, print on stderr the first day with events."""
     if kept_from is not None:
         terminal.err(not_kept(kept_from))
 
 
 @contextmanager
 def opened_sender(terminal: Terminal, server: str | None, key: str) -> Iterator[tuple[EventSender, EventLedger | None]]:
-    """A sender to the server that is named; else one to the log of this host under the name of a key, and the tables
-    that it stores in.
+    """A sender to the named server, or else a sender to the log of this host under the name of a key, with the tables
+    in which it stores.
 
     Raises QueryError for a server without a key."""
     from tallybook.ingest import HttpSender, LocalSender, logs_to_write

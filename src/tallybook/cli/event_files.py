@@ -23,7 +23,7 @@ MAX_SHOWN_ERRORS = 5
 
 
 def _types(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, str]:
-    """`zip=text,amount=number` as a mapping."""
+    """The mapping in a text such as `zip=text,amount=number`."""
     found = {}
     for part in filter(None, (one.strip() for one in (value or "").split(","))):
         name, _sign, type_ = part.partition("=")
@@ -110,7 +110,7 @@ def import_(
 
 
 def _noting(stack: ExitStack, shown: list[dict[str, Any]], errors: Path | None) -> Callable[[dict[str, Any]], None]:
-    """Keeps the first errors to show, and writes all of them."""
+    """A callback that keeps the first errors to show and writes all of them."""
     file = stack.enter_context(errors.open("w", encoding="utf-8")) if errors else None
 
     def note(error: dict[str, Any]) -> None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 FOLLOW_SECONDS = 0.5
 PROGRESS_SECONDS = 5.0
-"""Between two lines about a replay that goes on."""
+"""Seconds between two progress lines of a replay."""
 MAX_SHOWN = 100
-"""Characters of a value in a table."""
+"""Maximum number of characters of a value in a table."""
 LIMIT = click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 
 

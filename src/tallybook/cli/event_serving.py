@@ -1,4 +1,4 @@
-"""`serve` with a listener: which roles this process has, and the commands of its children."""
+"""`serve` with a listener: the roles of this process, and the commands of its children."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ NEED_RESTART = ("listen", "insecure", "durable", "workers", "access_log")
 """Settings that SIGHUP does not change."""
 IDLE_SECONDS = 0.25
 COMMIT_SECONDS = 0.75
-"""Events wait this long for others, so that a file has more than one, unless there are many."""
+"""Seconds that events wait for others, so that a file has more than one event. With many events there is no wait."""
 UPKEEP_SECONDS = 30.0
 AGAIN_SECONDS = 1.0
 WATCH_SECONDS = 1.0
-"""Rules are evaluated this often for users and accounts that changed."""
+"""Seconds between evaluations of the rules for changed users and accounts."""
 
 
 def chosen_roles(only: str | None, *, scheduled: bool) -> tuple[str, ...]:
-    """The roles of this process. Raises DeclarationError for a word that is none."""
+    """The roles of this process. Raises DeclarationError for an unknown role."""
     if only is None:
         return tuple(role for role in ROLES if role != "schedule" or scheduled)
     wanted = [one.strip() for one in only.split(",") if one.strip()]
@@ -62,7 +62,8 @@ def chosen_roles(only: str | None, *, scheduled: bool) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class ChildArguments:
-    """What a parent hands to its children: the listener, which of several it is, and the folder of their counters."""
+    """The arguments that a parent passes to a child: the listener, the child's number, and the folder of the
+    counters."""
 
     listener: int | None = None
     number: int = 0
@@ -82,7 +83,7 @@ class EventServing:
         self.workers = workers or self.settings.workers
 
     def serve(self, roles: Sequence[str], cron: str | None) -> None:
-        """Do the work of one role, or keep a child for each of several."""
+        """Do the work of one role, or keep a child running for each of several roles."""
         check_installed()
         is_one = set(roles) <= {*LISTENING} and (self.child.listener is not None or self.workers == 1)
         if is_one:
@@ -93,7 +94,7 @@ class EventServing:
             self._parent(roles, cron)
 
     def _absolute(self, settings: ServeSettings) -> ServeSettings:
-        """Paths of files begin at the project folder."""
+        """The settings with absolute file paths. Relative paths start at the project folder."""
         folder = self.terminal.folder
         files = {name: str(folder / path) for name in FILES if (path := getattr(settings, name)) is not None}
         return msgspec.structs.replace(settings, **files)
@@ -126,13 +127,13 @@ class EventServing:
             close_listener(listener, self.listen)
 
     def _reread(self) -> tuple[ServeSettings, EventRules]:
-        """`[serve]` and `[events]` as they are in the file now. Raises TallybookError."""
+        """`[serve]` and `[events]` as currently in the file. Raises TallybookError."""
         with self._open_book() as book:
             catalog = book.project.catalog
             return self._absolute(catalog.serve), EventRules(settings=catalog.events, zone=catalog.book.timezone)
 
     def _open_book(self) -> Book:
-        """The book as it is declared now. Raises TallybookError."""
+        """The book as currently declared. Raises TallybookError."""
         from tallybook.book import open_book
 
         book = open_book(self.terminal.folder, now=self.terminal.now, env=self.terminal.env)
@@ -166,7 +167,7 @@ class EventServing:
 
     @contextmanager
     def _watching_rules(self) -> Iterator[None]:
-        """Evaluate the rules of users and accounts that change, and send what they do, in a thread meanwhile."""
+        """While the block runs, evaluate the rules for changed users and accounts in a thread, and send the actions."""
         stop = threading.Event()
 
         def watch() -> None:
@@ -214,7 +215,7 @@ class EventServing:
         with Stop() as stop, Hangup() as hangup:
 
             def at_end() -> None:
-                # While it is open, the system takes connections that nobody answers.
+                # While it is open, the system accepts connections that nobody answers.
                 if listener is not None:
                     close_listener(listener, self.listen)
 
@@ -225,7 +226,7 @@ class EventServing:
             processes.run(stop.wait, meanwhile=meanwhile, at_end=at_end)
 
     def _reload(self, processes: Processes) -> None:
-        """Read the settings again, and let the children do so. Without valid settings those of before stay."""
+        """Read the settings again, and make the children read them. If they are invalid, the previous settings stay."""
         try:
             settings, _ = self._reread()
             check_certificate(settings)
@@ -236,12 +237,13 @@ class EventServing:
         self.settings = settings
         self.terminal.event("reloaded", needs_restart=fixed)
         processes.signal(LISTENING, signal.SIGHUP)
-        # It has no connections: it is started again.
+        # It has no connections, so it is restarted.
         processes.signal(("compact",), signal.SIGTERM)
 
     def _make_first_key(self) -> None:
-        """Without a valid key nobody can send. A person at a terminal gets one, shown once; otherwise the command that
-        makes one is logged, because a journal or the log of a container would keep the key itself."""
+        """Create a first key if there is no valid one, because nobody can send without a key. A person at a terminal
+        sees the key once. Otherwise the command that creates one is logged, because a journal or container log would
+        keep the key itself."""
         events = event_ledger(self.project.place)
         now = self.terminal.clock()
         try:
@@ -262,7 +264,7 @@ class EventServing:
 
 
 def watch_parent(pipe: int | None) -> None:
-    """End with the parent, where this process is a child. A hangup of the terminal is the parent's affair."""
+    """If this process is a child, end it when its parent ends. The parent handles a hangup of the terminal."""
     if pipe is not None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         end_with_parent(pipe)

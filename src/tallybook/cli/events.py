@@ -1,4 +1,4 @@
-"""The group of verbs about usage events, and those that show what is there: `events schema`, `events hosts`."""
+"""The group of verbs about usage events, and the verbs that describe them: `events schema`, `events hosts`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def schema(terminal: Terminal, event: str | None, form: str) -> int:
 
 
 def _looks(terminal: Terminal, event: str) -> str | None:
-    """`daily` of an event that is a daily aggregate, by its declaration or by its events."""
+    """`daily` for an event that is a daily aggregate, by its declaration or by its events."""
     from tallybook.collect import EventAnswers
 
     try:

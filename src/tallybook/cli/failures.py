@@ -44,13 +44,13 @@ def print_error(error: BaseException, terminal: Terminal, *, as_json: bool) -> i
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code of a command that ended with this error."""
+    """The exit code of a command that ended with an error."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return STOPPED
     if isinstance(error, Unforeseen):
         return error.exit_code
     if isinstance(error, SourceError):
-        return NOT_READY  # a run has failed metrics in its report; here nothing was done
+        return NOT_READY  # A run reports failed metrics itself. Here nothing was done.
     if isinstance(error, TallybookError):
         return error.exit_code
     return USAGE if isinstance(error, click.ClickException | OSError) else BUG

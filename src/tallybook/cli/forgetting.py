@@ -110,7 +110,7 @@ def _forget_entity(
 
 
 def _lines(terminal: Terminal, gone: ForgottenEntity) -> Iterator[str]:
-    """What was deleted of a user or an account, and what was not."""
+    """Lines about what was deleted of a user or an account, and what was not."""
     yield (
         f"{gone.kind.removesuffix('s')} {gone.id}: "
         + ", ".join(
@@ -132,7 +132,7 @@ def _lines(terminal: Terminal, gone: ForgottenEntity) -> Iterator[str]:
 
 
 def _confirm(terminal: Terminal, names: Sequence[str], person: Sequence[str], *, yes: bool) -> None:
-    """Ask for confirmation. Raises UsageError without a terminal, Abort for a no."""
+    """Ask for confirmation. Raises UsageError without a terminal, and Abort if the answer is no."""
     if yes:
         return
     if not (terminal.is_watched and sys.stdin.isatty()):

@@ -33,7 +33,7 @@ def status(terminal: Terminal, form: str, out: Path | None) -> int:
     hour). Without [schedule] it is late if a day is missing that ended more than a day ago. Exit code 1 if there are
     problems."""
     found = terminal.book().status()
-    text = _FORMS[form](found)  # stored errors have no secrets
+    text = _FORMS[form](found)  # stored errors contain no secrets
     if out is None:
         terminal.data(text)
     else:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tallybook.collect import Imported
 
 MAX_DIFFERENCES = 20
-"""Differences in the table; JSON has all of them."""
+"""Maximum number of differences in the table. JSON has all of them."""
 
 
 @verb(

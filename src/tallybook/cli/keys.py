@@ -1,4 +1,4 @@
-"""The verbs of API keys: `keys create`, `keys list`, `keys rotate`, `keys revoke`."""
+"""The verbs for API keys: `keys create`, `keys list`, `keys rotate`, `keys revoke`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _show_text(terminal: Terminal, name: str, text: str, form: str) -> int:
 
 
 def _check_bounds(terminal: Terminal, terms: KeyTerms) -> None:
-    """Raises QueryError for a metric that is not declared, and for a filter that cannot be read."""
+    """Raise QueryError for a metric that is not declared, and for a filter that cannot be read."""
     from tallybook.query import known_metric, parse_filter
 
     for name in terms.metrics:
@@ -87,12 +87,12 @@ _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 
 
 def _expiry(text: str | None, terminal: Terminal) -> datetime | None:
-    """The instant of `--expires`; None where it is not given."""
+    """The instant of `--expires`, or None if it is not given."""
     return None if text is None else instant_of("--expires", text, terminal)
 
 
 def instant_of(option: str, text: str, terminal: Terminal) -> datetime:
-    """The instant of an option: a span from now, a day of the book's zone, or an instant."""
+    """The instant of an option: a span from now, a day in the book's zone, or an instant."""
     if span := _SPAN.fullmatch(text.strip()):
         return terminal.clock() + timedelta(hours=int(span[1]) * _HOURS[span[2]])
     unreadable = QueryError(

@@ -19,7 +19,7 @@ PROGRESS_INTERVAL = timedelta(seconds=10)
 
 
 def line(now: datetime, level: str, event: str, facts: Mapping[str, Any], *, as_json: bool) -> str:
-    """One line: the instant in UTC, the event, and its facts without empty ones."""
+    """One log line: the instant in UTC, the event, and its non-empty facts."""
     stamp = utc_text(now)
     given = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
     if as_json:
@@ -51,7 +51,7 @@ def log_run(terminal: Terminal, report: RunReport) -> None:
 
 
 def log_alerts(terminal: Terminal, report: AlertReport) -> None:
-    """Log a line for each address with its result, for waiting alerts, and for the heartbeat."""
+    """Log a line for each address with its result, and lines for waiting alerts and for the heartbeat."""
     for sent in report.told:
         terminal.event("alerted", **sent)
     for failed in report.failed:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite"
 VARIABLE = "LEDGER_URL"
-"""The variable that is written into tallybook.toml for a URL without one."""
+"""The variable that is written into tallybook.toml for a ledger URL that is not a variable yet."""
 
 
 @verb(
@@ -80,7 +80,7 @@ def _check_url(terminal: Terminal, url: str) -> None:
 
 
 def _place(project: Project, ledger: str | None, schema: str | None, store: str | None) -> BookLocation:
-    """The new location; what is not given stays."""
+    """The new location. Parts that are not given stay as they are."""
     here = project.place
     url = "" if ledger == SQLITE else ledger or here.ledger
     if store == IN_LEDGER or (store is None and here.folder is None):
@@ -95,7 +95,7 @@ def _place(project: Project, ledger: str | None, schema: str | None, store: str 
 
 
 def _lines(project: Project, place: BookLocation, store: str | None) -> tuple[list[str], str]:
-    """(the lines of [book], the line of .env that they need)."""
+    """The lines for [book], and the line for .env that they need."""
     lines, dotenv = [], ""
     if place.ledger:
         variable = next((name for name, value in project.variables.items() if value == place.ledger), None)

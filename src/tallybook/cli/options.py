@@ -1,4 +1,4 @@
-"""Options that several verbs share, and the decorator that makes a verb."""
+"""Options shared by several verbs, and the decorator that creates a verb."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def verb(*options: Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """A decorator that makes a verb with these options and --project. Its function receives the Terminal first and
-    returns the exit code.
+    """A decorator that turns a function into a verb with these options and --project. The function receives the
+    Terminal first and returns the exit code.
 
-    Meanwhile prints of the user's own Python go to stderr, because stdout is for results."""
+    While it runs, output printed by the user's own Python goes to stderr, because stdout is for results."""
 
     def made(function: Callable[..., int]) -> click.Command:
         @functools.wraps(function)
@@ -42,7 +42,8 @@ def verb(*options: Decorator) -> Callable[[Callable[..., int]], click.Command]:
 
 
 def gathered(made: type[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """A decorator that passes the options that are fields of a dataclass as one value, the verb's second argument."""
+    """A decorator that collects the options for the fields of a dataclass, and passes them as one value in the second
+    argument."""
     own = [field.name for field in fields(made)]
 
     def decorator(command: Callable[..., int]) -> Callable[..., int]:
@@ -74,7 +75,7 @@ def _split_names(_: click.Context, __: click.Parameter, values: Sequence[str]) -
 
 
 def form(*forms: str) -> Decorator:
-    """--format, with the first as its default."""
+    """--format, with the first format as its default."""
     return click.option(
         "--format",
         "form",
@@ -122,7 +123,7 @@ TO = click.option("--to", metavar="DAY", help="The last day (inclusive).")
 
 
 def urls_of(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, str]:
-    """The URLs of NAME=URL options by name."""
+    """The URLs of NAME=URL options, by name."""
     found = {}
     for value in values:
         name, sign, url = value.partition("=")
@@ -163,7 +164,8 @@ SOURCE_AS_OF = click.option(
 
 
 def overridden(terminal: Terminal, sources: Mapping[str, str]) -> Mapping[str, str]:
-    """The sources, after hiding their secrets on the terminal. Raises DeclarationError for an unknown source."""
+    """The sources, with their secrets masked on the terminal from now on. Raises DeclarationError for an unknown
+    source."""
     from tallybook.config import source_override
 
     if sources:

@@ -1,4 +1,4 @@
-"""The verbs that write pictures: `chart` for a question, `report` for a board."""
+"""The verbs that write pictures: `chart` for a query, `report` for a board."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of `plan`: the statements of a run, and why these."""
+"""The output of `plan`: the statements of a run, with reasons."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 Stretches = Sequence[tuple[date, date]]
 SUMS = "counts and sums"
 SHOWN_DAYS = 2
-"""Days whose bounds are shown for a statement over many days, without --all."""
+"""Maximum number of days whose bounds are shown for a statement over many days, without --all."""
 
 
 def described(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
-    """A dict for each group: metrics, days, the plan and the reason, statements (of the first day unless `every`).
+    """A dict for each group: metrics, days, the plan and its reason, and the statements (of the first day unless
+    `every`).
 
-    Explains one day in the sources, and closes them."""
+    Runs EXPLAIN for one day in the sources, and closes them."""
     groups = []
     for work in plan.works:
         try:
@@ -54,7 +55,7 @@ def _described(work: Work, *, every: bool) -> dict[str, Any]:
 
 
 def searches(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
-    """How days with changed facts were found: the statement (with the bounds of two days unless `every`), and the
+    """The searches for days with changed facts: the statement (with the bounds of two days unless `every`), and the
     days."""
     return [
         {
@@ -71,7 +72,7 @@ def searches(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
 
 
 def _how(work: Work) -> tuple[str, str, bool | None]:
-    """(plan, reason, whether an index serves single days or None if that does not matter)."""
+    """The plan, the reason, and whether an index serves single days (None if that does not matter)."""
     from tallybook.collect import INTERVAL_PLAN, by_index
 
     group = work.group
@@ -93,7 +94,7 @@ def _first(work: Work, *, indexed: bool | None) -> Stretches:
 
 
 def _statements(work: Work, stretches: Stretches, *, indexed: bool | None) -> Iterator[tuple[str, date, date, str]]:
-    """(what it reads, first day, last day, SQL), in the order in which a run sends them."""
+    """(what it reads, first day, last day, SQL) for each statement, in the order in which a run sends them."""
     from tallybook.collect import INTERVAL_PLAN
 
     group = work.group

@@ -1,4 +1,4 @@
-"""The progress of a run on a terminal or in the log."""
+"""Shows the progress of a run, on a terminal or in the log."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
-    """A callback for the progress of a run, or None. It shows a bar with rate and remaining time on a terminal, or
-    log lines."""
+    """A callback for the progress of a run, or None. On a terminal it shows a bar with rate and remaining time.
+    Otherwise it writes log lines."""
     if terminal.log is not None:
         from tallybook.cli.log import logged_progress
 
@@ -33,7 +33,7 @@ def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
 
 
 class _Bar:
-    """click's progress bar on one line of stderr, which is empty again afterwards."""
+    """click's progress bar on one line of stderr. The line is cleared at the end."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
@@ -60,7 +60,7 @@ class _Bar:
         self.bar.update(seen.done - self.bar.pos, f"{seen.points:,} points{rate}")
 
     def close(self) -> None:
-        """Empty the line of the bar."""
+        """Clear the line of the bar."""
         if self.bar is not None:
             self.bar.render_finish()
             self.terminal.stderr.write("\x1b[1A\x1b[2K")

@@ -15,8 +15,8 @@ Sample = tuple[dict[str, str], float]
 
 
 def exposition(found: Status) -> str:
-    """The gauges of a status. Names begin with `tallybook_`, each has the label `book`; instants are seconds since
-    1970."""
+    """The gauges of a status. Their names begin with `tallybook_`, and each has the label `book`. Instants are seconds
+    since 1970."""
     lines: list[str] = []
     for name, about, samples in _gauges(found):
         samples_ = [

@@ -1,4 +1,4 @@
-"""The verb `rules`: list and explain rules, try them out, evaluate them, release what waits."""
+"""The verb `rules`: list and explain rules, try them out, evaluate them, and release waiting firings."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def _report(terminal: Terminal, report: RulesReport, form: str) -> int:
 
 
 def print_rules(terminal: Terminal, report: RulesReport, *, quiet: bool) -> None:
-    """Print what an evaluation did. Without rules, nothing."""
+    """Print the result of an evaluation. Without rules, print nothing."""
     failed = terminal.styled("failed:", "bold", "red", stream=terminal.stderr)
     for one in report.rules.values():
         if one.error:

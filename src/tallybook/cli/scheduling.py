@@ -1,4 +1,4 @@
-"""The verbs for every day: `schedule` and `serve`."""
+"""The verbs for daily operation: `schedule` and `serve`."""
 
 from __future__ import annotations
 

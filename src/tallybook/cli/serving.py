@@ -1,4 +1,4 @@
-"""`serve`: the daemon around `Book.run`. It logs what happens, and no failing run ends it."""
+"""`serve`: the daemon around `Book.run`. It logs what happens, and a failed run does not end it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from tallybook.core import (
 from tallybook.monitor import DaemonContext, serve_daily
 
 COMPLETED = ("done", "some failed", "source not ready", "failed")
-"""Ends of runs that were not cut short. A run that was cut short is made up for."""
+"""Ends of runs that were not interrupted. An interrupted run is made up for."""
 MAX_RUNS = 20
-"""The latest runs that are searched for the last complete one."""
+"""Maximum number of latest runs that are searched for the last complete one."""
 RETRY_INTERVAL = timedelta(minutes=15)
-"""The time until an alert that could not be sent is sent again."""
+"""Time after which an alert that could not be sent is sent again."""
 
 
 class Serving:
-    """The daemon of a project: one run after the other, with the last timetable that could be read."""
+    """The daemon of a project. It starts one run at a time, by the last timetable that could be read."""
 
     def __init__(self, terminal: Terminal, cron: str | None, stop: Stop) -> None:
         self.terminal, self.cron, self.stop = terminal, cron, stop
         self.table, self.max_jitter = self._read(terminal.book())
         self.alert_at: datetime | None = terminal.clock()
-        """When to send waiting alerts next; at the start, because an earlier process may have left some."""
+        """When to send waiting alerts next. At the start this is now, because an earlier process may have left some."""
 
     def serve(self) -> None:
-        """Run whenever it is due, until stopped."""
+        """Start a run whenever it is due, until stopped."""
         self.terminal.event("serving", schedule=self.table.cron, timezone=self.table.zone)
         last = last_run(self.terminal.book())
         self.terminal.book().close()  # each run opens its own
@@ -58,7 +58,7 @@ class Serving:
         self.terminal.event("stopped")
 
     def timetable(self) -> Timetable:
-        """The timetable as declared now; the previous one while the file cannot be read."""
+        """The timetable as currently declared, or the previous one while the file cannot be read."""
         try:
             with self._opened() as book:
                 self.table, self.max_jitter = self._read(book)
@@ -85,7 +85,7 @@ class Serving:
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
 
     def meanwhile(self) -> None:
-        """Send what is left in the outbox, and waiting alerts once it is time."""
+        """Send what is left in the outbox, and waiting alerts when it is time."""
         self._deliver_rest()
         if self.alert_at is None or self.terminal.clock() < self.alert_at:
             return
@@ -109,12 +109,12 @@ class Serving:
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
 
     def _remember(self, alerts: AlertReport) -> None:
-        """Note when to send what could not be sent."""
+        """Record when to send again what could not be sent."""
         again = self.terminal.clock() + RETRY_INTERVAL if alerts.failed else None
         self.alert_at = alerts.quiet_until or again
 
     def waiting(self, until: datetime, missed: bool) -> None:
-        """Log until when it waits, or which time was missed."""
+        """Log until when the daemon waits, or which time was missed."""
         self.terminal.event("missed" if missed else "waiting", due=utc_text(until))
 
     def _opened(self) -> Book:
@@ -140,7 +140,7 @@ class Serving:
 
 
 def last_run(book: Book) -> datetime | None:
-    """The start of the last run of all metrics that was not cut short, or None."""
+    """The start of the last run of all metrics that was not interrupted, or None."""
     declared = {name for name, metric in book.project.catalog.metrics.items() if not metric.derived}
     ended = [run for run in book.runs(MAX_RUNS) if run.what == "collect" and run.status in COMPLETED]
     whole = (run for run in ended if declared <= {one["metric"] for one in run.report.get("metrics", [])})

@@ -104,7 +104,7 @@ def create(
 
 
 def _view(what: str) -> dict[str, Any] | None:
-    """The options of a view in the query string of a link; None for the name of a board."""
+    """The options of the view in the query string of a link, or None if the argument is the name of a board."""
     from tallybook.server import view_of_fields
 
     parts = urlsplit(what)

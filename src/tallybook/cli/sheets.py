@@ -1,5 +1,5 @@
-"""The verbs of Google Sheets: `sheets list`, `sheets doctor`, `sheets continue`; and the output that `sheets setup`
-shares."""
+"""The verbs for Google Sheets: `sheets list`, `sheets doctor`, `sheets continue`. Also output that `sheets setup`
+uses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sheets() -> None:
       tallybook sheets emulator               an emulator for tests"""
 
 
-# --- what the verbs share
+# --- shared by the verbs
 
 
 def environment(terminal: Terminal) -> Mapping[str, str]:
@@ -123,8 +123,8 @@ def described(terminal: Terminal, document: str, found: Sequence[WorksheetRows],
 
 
 def _delivery_of(sheet: WorksheetRows, document: str, catalog: Catalog | None) -> str:
-    """The delivery that writes a worksheet, as `<book>/<delivery>`: by its mark, else by the declaration; empty
-    without one."""
+    """The delivery that writes a worksheet, as `<book>/<delivery>`: by its mark, or else by the declaration. Empty if
+    no delivery does."""
     if sheet.delivery or catalog is None:
         return sheet.delivery
     title = sheet.title.casefold()

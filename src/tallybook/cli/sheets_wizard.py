@@ -1,4 +1,4 @@
-"""The steps of `sheets setup`: asks for what it was not given, and ends with code to paste."""
+"""The steps of `sheets setup`. It asks for missing options, and ends with code to paste."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SetupOptions:
 
     @property
     def names_a_client(self) -> bool:
-        """Whether an option of a client is given."""
+        """Whether any option about the OAuth client is given."""
         return any((self.client_id, self.client_secret, self.client_file, self.refresh_token))
 
 
@@ -86,7 +86,7 @@ class SheetsWizard:
 
         require_packages()
         if self.document:
-            named(self.document)  # fails for a mistyped one before anything is asked
+            named(self.document)  # reports a mistyped document before anything is asked
         keys = self.keys()
         kept = self.keep(keys)
         place = self.place(keys)
@@ -107,7 +107,7 @@ class SheetsWizard:
     # -- keys ------------------------------------------------------------------------------------------------
 
     def keys(self) -> Keys:
-        """The keys: given, stored, or consented now. They are masked in all output."""
+        """The keys: given, stored, or obtained by consent now. They are masked in all output."""
         from tallybook.sheets import service_account
 
         if self.options.service_account:
@@ -137,7 +137,7 @@ class SheetsWizard:
         return keys
 
     def accepted(self, keys: Keys) -> bool:
-        """Whether Google accepts the keys. Raises SignInError for those of a service account, which cannot be
+        """Whether Google accepts the keys. Raises SignInError for keys of a service account, which cannot be
         renewed."""
         from tallybook.core import SignInError
 
@@ -166,7 +166,7 @@ class SheetsWizard:
         return exchange_answer(request, url, self.places, now=clock(self.terminal))
 
     def client(self) -> OAuthClient:
-        """The client: from a file, from options and the environment, or asked for."""
+        """The client: from a file, from options and the environment, or typed by a person."""
         from tallybook.sheets import AUDIENCE, CLIENTS, ENABLE, NAMES, OAuthClient, client_file
 
         if self.options.client_file:
@@ -207,7 +207,7 @@ class SheetsWizard:
         return OAuthClient(keys.client_id, keys.client_secret)
 
     def ask_for_document(self) -> None:
-        """Ask before the consent, because its scope depends on the document."""
+        """Ask for the document before the consent, because the scope depends on the document."""
         from tallybook.sheets import document as named
 
         if self.document or self.create or not self.terminal.can_ask:
@@ -240,7 +240,7 @@ class SheetsWizard:
 
         from tallybook.sheets import request_consent
 
-        # Nothing listens on this port: the address that the browser fails to open contains the code.
+        # Nothing listens on this port. The browser fails to open the address, which contains the code.
         port = self.options.port or 49152 + randbelow(16384)
         request = request_consent(client, scopes, self.places, redirect=f"http://127.0.0.1:{port}")
         self.print(
@@ -250,10 +250,10 @@ class SheetsWizard:
         )
         return request, self.terminal.ask("The address")
 
-    # -- what is kept ----------------------------------------------------------------------------------------
+    # -- storing ---------------------------------------------------------------------------------------------
 
     def keep(self, keys: Keys) -> str:
-        """Save the keys, or print them. Returns where they are."""
+        """Store the keys, or print them. Returns where they are."""
         from tallybook.sheets import default_file, has_keyring, key_variables, save_keys
 
         if self.options.print_env:
@@ -277,7 +277,7 @@ class SheetsWizard:
         return where
 
     def print_env(self, values: Mapping[str, str]) -> None:
-        """Print the secrets; the only place that does, because --print-env asks for them."""
+        """Print the secrets. Only this method does so, because --print-env asks for them."""
         from shlex import quote
 
         self.terminal.data("".join(f"{name}={quote(value)}\n" for name, value in values.items()))
@@ -286,7 +286,7 @@ class SheetsWizard:
     # -- the document ----------------------------------------------------------------------------------------
 
     def place(self, keys: Keys) -> str | None:
-        """The id of the document, created if asked for; None without one."""
+        """The id of the document, created if requested. None without a document."""
         from tallybook.sheets import Session, document as named, link
 
         if keys.account and not self.document and self.terminal.can_ask:

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C for a daemon: the first signal asks it to end, the second one interrupts it."""
+"""SIGTERM and Ctrl-C for a daemon: the first signal asks it to end, and the second one interrupts it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import FrameType
 
 
 class Stop:
-    """Context in which signals ask this process to end. Outside of it signals are handled as before."""
+    """A context in which signals ask this process to end. Outside of it, signals are handled as before."""
 
     def __enter__(self) -> Stop:
         self.asked = False
@@ -27,7 +27,7 @@ class Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        # A pipe and not a lock: a handler may run while the thread it interrupts holds one.
+        # A pipe instead of a lock, because the interrupted thread may be holding a lock.
         os.write(self.sender, b".")
 
     def __call__(self) -> bool:
@@ -40,7 +40,7 @@ class Stop:
 
 
 class Hangup:
-    """Context in which SIGHUP asks this process to read its settings again."""
+    """A context in which SIGHUP asks this process to read its settings again."""
 
     def __enter__(self) -> Hangup:
         self.asked = False
@@ -54,6 +54,6 @@ class Hangup:
         self.asked = True
 
     def taken(self) -> bool:
-        """Whether it was asked since the last time."""
+        """Whether it was asked since the last call."""
         asked, self.asked = self.asked, False
         return asked

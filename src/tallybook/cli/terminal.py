@@ -30,7 +30,7 @@ STYLES = {
 
 
 class Terminal:
-    """The output of a verb. Messages are masked; data (rows of a result) is written unchanged, in UTF-8."""
+    """The output of a verb. Messages are masked. Data (rows of a result) is written unchanged, in UTF-8."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Terminal:
         return self._book
 
     def flush(self) -> None:
-        """Write what is still buffered. Raises OSError if that fails, as on a full disk."""
+        """Write what is still buffered. Raises OSError if that fails, for example on a full disk."""
         for stream in (self.stdout, self.stderr):
             _quietly(stream, stream.flush)
 
@@ -69,7 +69,7 @@ class Terminal:
         with suppress(OSError):
             self.flush()
 
-    # -- words ---------------------------------------------------------------------------------------
+    # -- messages ------------------------------------------------------------------------------------
 
     def hide(self, secrets: Mapping[str, str]) -> None:
         """Mask these secrets from now on."""
@@ -90,7 +90,7 @@ class Terminal:
         _quietly(self.stdout, lambda: self.stdout.write(text + "\n"))
 
     def err(self, text: str = "") -> None:
-        """Print a message on stderr, masked; with a log as a line of it."""
+        """Print a message on stderr, masked. If there is a log, print it as a line of the log."""
         _quietly(self.stdout, self.stdout.flush)
         if self.log == "json":
             self.event("message", level="warning", text=text.strip())
@@ -139,7 +139,7 @@ class Terminal:
         return self.stdin is not None and self.stdin.isatty()
 
     def ask(self, question: str, *, secret: bool = False) -> str:
-        """One line that a person types; a secret is not shown. Raises click.Abort at the end of the input."""
+        """Read one line that a person types. A secret is not echoed. Raises click.Abort at the end of the input."""
         import click
 
         if secret and self.stdin is sys.stdin:
@@ -156,7 +156,7 @@ class Terminal:
             raise click.Abort
         return line.strip()
 
-    # -- looks ---------------------------------------------------------------------------------------
+    # -- screen --------------------------------------------------------------------------------------
 
     @property
     def is_watched(self) -> bool:
@@ -165,7 +165,7 @@ class Terminal:
 
     @property
     def width(self) -> int | None:
-        """The columns of the screen; None if stdout is not a terminal and nothing is cut."""
+        """The number of columns of the screen. None if stdout is not a terminal, so that nothing is cut."""
         if not self.is_watched:
             return None
         import shutil
@@ -181,7 +181,8 @@ class Terminal:
         return fill(text, min(self.width, 110), subsequent_indent="    ", break_on_hyphens=False)
 
     def styled(self, text: str, *styles: str, stream: TextIO | None = None) -> str:
-        """The text with colors and weights, if the stream is a terminal and NO_COLOR is not set."""
+        """The text with colors and weights, if the stream is a terminal and NO_COLOR is not set. Otherwise
+        unchanged."""
         stream = stream or self.stdout
         plain = "NO_COLOR" in self.env or self.env.get("TERM") == "dumb" or not stream.isatty()
         if plain or not text or not styles:
@@ -190,7 +191,7 @@ class Terminal:
 
 
 def _quietly(stream: TextIO, write: Callable[[], object]) -> None:
-    """Write; a closed pipe (`| head`) is no error, and later writes are discarded."""
+    """Write. A closed pipe (`| head`) is not an error, and later writes are discarded."""
     try:
         write()
     except BrokenPipeError:
@@ -200,7 +201,7 @@ def _quietly(stream: TextIO, write: Callable[[], object]) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()) -> list[str]:
-    """Aligned lines, the header first; the columns in `numbers` are aligned to the right."""
+    """Aligned lines, with the header first. The columns in `numbers` are aligned to the right."""
     texts = [[str("" if cell is None else cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     right = [name in numbers for name in header]
@@ -222,7 +223,7 @@ def day_range(first: object, last: object) -> str:
 
 
 def listed(texts: Sequence[str], *, max_named: int = 8) -> str:
-    """The texts with commas: `a, b and 3 more`."""
+    """The texts, separated by commas: `a, b and 3 more`."""
     return shorten_list(texts, max_named)
 
 

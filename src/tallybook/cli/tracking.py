@@ -68,7 +68,7 @@ def track(
 
 
 def _parsed(written: Sequence[str]) -> dict[str, Any]:
-    """The properties. Raises UsageError for a word that is none."""
+    """The properties. Raises UsageError for a word that is not a property."""
     found: dict[str, Any] = {}
     for word in written:
         name, sign, text = word.partition("=")

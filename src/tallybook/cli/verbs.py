@@ -1,4 +1,4 @@
-"""The verbs and their modules. A module is imported when its verb is typed, not before."""
+"""The verbs and their modules. A module is imported only when its verb is typed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Exit codes:
 
 
 class Verb(NamedTuple):
-    """One line of help, and the command as module:name."""
+    """A line of help, and the command as module:name."""
 
     about: str
     place: str
@@ -111,7 +111,7 @@ VERBS = {
 
 
 class Lazy(click.Group):
-    """A group of verbs under titles. It knows their names, and imports only the verb that is typed."""
+    """A group of verbs under titles. It knows their names, and imports only the typed verb."""
 
     def __init__(self, *, verbs: Mapping[str, Mapping[str, Verb]], **settings: Any) -> None:
         super().__init__(**settings)
@@ -127,7 +127,7 @@ class Lazy(click.Group):
         return list(self.by_name)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Verbs whose names begin with what is typed; imports none of them."""
+        """Verbs whose names begin with the typed text. Imports none of them."""
         from click.shell_completion import CompletionItem
 
         if incomplete.startswith("-"):
@@ -135,7 +135,7 @@ class Lazy(click.Group):
         return [CompletionItem(name, help=v.about) for name, v in self.by_name.items() if name.startswith(incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a verb, imported now, or None."""
+        """The command of a verb, imported on demand, or None."""
         verb = self.by_name.get(cmd_name)
         if verb is None:
             return None
@@ -176,7 +176,7 @@ project = click.option(
     callback=_choose_folder,
     help="The folder of tallybook.toml. Default: the current folder.",
 )
-"""Accepted before and after the verb; the one after it wins."""
+"""Accepted before and after the verb. If both are given, the one after it wins."""
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -197,7 +197,7 @@ def verb_group(
         def print_help() -> int:
             ctx = click.get_current_context()
             if ctx.invoked_subcommand is None:
-                click.echo(ctx.get_help(), err=True)  # nothing was done: an error for a cron job
+                click.echo(ctx.get_help(), err=True)  # nothing was done, which is an error for a cron job
                 return USAGE
             return DONE
 

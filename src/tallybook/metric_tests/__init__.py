@@ -1,4 +1,5 @@
-"""Tests of metrics: given rows of tables, what must an answer be? Run in a scratch database, never in a source."""
+"""Tests of metrics: given rows of tables, the answer must be as expected. They run in a scratch database, never in a
+source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files tests/*.toml: rows of tables, questions, and what is expected of them."""
+"""Reads the files tests/*.toml: rows of tables, queries, and the expected answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUESTION = {
     "totals": "totals",
     "live": "live",
 }
-"""Keys that ask, and what `Book.query` calls them."""
+"""The keys of a query, with the names of the arguments of `Book.query`."""
 TEST_KEYS = ("name", "now", "given", "expect", "refused", *QUESTION)
 EXAMPLE = """\
 now = 2026-03-10T12:00:00Z
@@ -52,7 +52,7 @@ expect = [
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One test: tables, a clock, a question, and the rows (or the one number, or the refusal) that must come."""
+    """One test: tables, a clock, a query, and the expected rows, number or refusal."""
 
     file: str
     name: str
@@ -67,7 +67,7 @@ class Trial:
 
 
 def read_trials(path: Path) -> list[Trial]:
-    """The tests of a file, in order. Raises one DeclarationError with every problem of it."""
+    """The tests of a file, in order. Raises one DeclarationError with every problem in the file."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def _table(value: object) -> dict[str, Any]:
 
 
 def _iso_text(value: Any) -> Any:
-    """A day or a time as its ISO text, which `Book.query` takes; any other value as it is."""
+    """A day or a time as the ISO text that `Book.query` takes. Any other value unchanged."""
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

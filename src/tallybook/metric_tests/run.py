@@ -1,4 +1,4 @@
-"""Runs tests of metrics: scratch databases, a book of their own that is thrown away, and what came compared."""
+"""Runs tests of metrics in scratch databases with a temporary book, and compares the answers."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from tallybook.query import Question, known_metric
 from tallybook.storage import scratch_folder
 
 NULL = "–"
-"""What a test writes for a value that cannot be known, because toml has no null."""
+"""How a test file writes a value that cannot be known, because toml has no null."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestOutcome:
-    """How a test ended: `why` it failed (empty when it did not), and the rows as a difference."""
+    """The outcome of a test: `why` it failed (empty if it passed), and the difference of the rows."""
 
     trial: Trial
     why: str = ""
@@ -55,9 +55,9 @@ class TestOutcome:
 def run_trials(
     folder: Path, env: Mapping[str, str], trials: Sequence[Trial], urls: Mapping[str, str]
 ) -> Iterator[TestOutcome]:
-    """Each test in a scratch database of its own. `urls`: empty databases of servers, by source.
+    """Run each test in its own scratch database. `urls`: empty databases of servers, by source.
 
-    No declared source is opened: every one of them is replaced before anything is read."""
+    No declared source is opened, because every source is replaced before anything is read."""
     catalog = load(folder, env).catalog
     _refuse_declared_sources(catalog, urls)
     for trial in trials:
@@ -101,17 +101,17 @@ def _tried(
 
 def _kind(source: SourceSettings) -> SourceKind:
     kind = kind_of(source.url)
-    assert kind is not None  # the project was checked
+    assert kind is not None  # the project was checked before
     return kind
 
 
 def _nowhere(kind: SourceKind) -> str:
-    """Where a source leads that a test does not ask: to nothing that could be read."""
+    """A URL that leads nowhere, for a source that a test does not use."""
     return f"{kind.schemes[0]}://" + ("//nowhere/tests" if kind.names_path else "nobody@127.0.0.1:1/nowhere")
 
 
 def _book(folder: Path, env: Mapping[str, str], trial: Trial, instead: Mapping[str, str], made: Path) -> Book:
-    """The project with scratch databases for its sources, and a book beside them."""
+    """The book of a test: the project with scratch databases as its sources, and a book next to them."""
     project = load(folder, env, instead=instead)
     settings = msgspec.structs.replace(project.catalog.book, store=str(made / "book"), ledger="")
     catalog = msgspec.structs.replace(project.catalog, book=settings)
@@ -119,7 +119,7 @@ def _book(folder: Path, env: Mapping[str, str], trial: Trial, instead: Mapping[s
 
 
 def _asked(book: Book, trial: Trial) -> tuple[str, Sequence[str]]:
-    """(why it failed, the difference); empty when what was expected came."""
+    """The reason for a failure and the difference of the rows; both empty if the answer is as expected."""
     with book:
         if trial.refused is not None:
             return _refused(book, trial, trial.refused), ()
@@ -134,7 +134,7 @@ def _asked(book: Book, trial: Trial) -> tuple[str, Sequence[str]]:
 
 
 def _refused(book: Book, trial: Trial, wanted: str) -> str:
-    """Why a question was not refused as it should be. No row is needed for that, so none is collected."""
+    """The reason why a query was not refused as expected. A refusal needs no rows, so nothing is collected."""
     try:
         book.ask(Question(metrics=trial.metrics, **trial.question))
     except Refused as error:
@@ -146,7 +146,7 @@ def _refused(book: Book, trial: Trial, wanted: str) -> str:
 
 
 def compared(trial: Trial, result: Result) -> tuple[str, Sequence[str]]:
-    """What is expected held against what came: only the columns that are named, in the order of the answer."""
+    """Compares the expected rows with the answer. Only the named columns are compared, in the order of the answer."""
     expected = trial.expect
     if not isinstance(expected, list):
         expected = [{trial.metrics[0]: expected}]
@@ -154,7 +154,7 @@ def compared(trial: Trial, result: Result) -> tuple[str, Sequence[str]]:
     known = {c.name for c in result.columns} | {"complete", "days", "days_expected", "approximate", "total"}
     if unknown := [name for name in named if name not in known]:
         return f"the answer has no {unknown[0]!r}; it has {', '.join(c.name for c in result.columns)}", ()
-    # As the test says it, so that a line of the difference can be pasted.
+    # Written as in the test file, so that a line of the difference can be pasted.
     none = {c.name: "" for c in result.dimension_columns}
     came = [{n: none.get(n) if row.get(n) is None else row[n] for n in named} for row in result.rows()]
     same = len(came) == len(expected) and all(
@@ -179,7 +179,7 @@ def _same(wanted: Any, came: Any) -> bool:
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line a row, as the test file would say it."""
+    """One line per row, in the notation of the test file."""
     shown = [", ".join(f"{name} = {_text(value)}" for name, value in row.items() if name != "notes") for row in rows]
     return [f"{{ {row} }}" for row in shown]
 

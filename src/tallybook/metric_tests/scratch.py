@@ -1,4 +1,4 @@
-"""Tables made of given rows, in a database of their own. Every statement that writes, writes here."""
+"""Creates tables with given rows in a database of their own. All writing statements are here."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ TYPES: Mapping[type, str] = {
 
 
 class Scratch(ABC):
-    """An empty database that takes tables, and gives them up again."""
+    """An empty database in which tables can be created and dropped."""
 
     url: str
     quote = '"'
     types: Mapping[type, str]
-    """The column type of what toml knows, where the test says none."""
+    """The column types for values in toml, if the test declares no type."""
     instant = "TIMESTAMP WITH TIME ZONE"
 
     @abstractmethod
     def execute(self, statements: Sequence[str]) -> None:
-        """Run and commit."""
+        """Execute the statements and commit."""
 
     def fill(self, given: Mapping[str, Rows], types: Mapping[str, Mapping[str, str]]) -> None:
-        """Make the tables with their rows."""
+        """Create the tables with their rows."""
         statements: list[str] = []
         for table in dict.fromkeys((*given, *types)):
             statements += self._table(table, given.get(table, ()), types.get(table, {}))
@@ -79,7 +79,7 @@ class Scratch(ABC):
         return self.types[type(known[0]) if known else str]
 
     def literal(self, value: Any) -> str:
-        """A value of toml in SQL."""
+        """A toml value as SQL."""
         if value is None:
             return "NULL"
         if isinstance(value, bool):
@@ -124,7 +124,7 @@ class DuckdbScratch(Scratch):
 
 
 class ServerScratch(Scratch):
-    """An empty database of a server. Raises DeclarationError when there is anything in it."""
+    """An empty database on a server. Raises DeclarationError if it is not empty."""
 
     types = TYPES
 
@@ -164,7 +164,7 @@ class MysqlScratch(ServerScratch):
 
 
 def file_kinds() -> dict[str, SourceKind]:
-    """The kinds of sources of which a scratch database is a new file, by their SQL."""
+    """The kinds of sources whose scratch database is a new file, by SQL dialect."""
     return {kind.dialect: kind for kind in REGISTRY.kinds() if kind.scratch and kind.names_path}
 
 
