@@ -1,4 +1,5 @@
-"""From a company's databases to points: which days are missing, few statements, short snapshots."""
+"""Collects points from a company's databases: finds the missing days, and reads them with few statements and short
+snapshots."""
 
 from __future__ import annotations
 

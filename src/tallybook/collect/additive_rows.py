@@ -1,4 +1,4 @@
-"""Additive parts that were gathered, in columns, on their way into the engine."""
+"""Gathers additive parts in columns before they go into the engine."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class AdditiveRows:
-    """Additive parts gathered in columns, handed to the engine many at a time."""
+    """Additive parts gathered in columns, and passed to the engine in large batches."""
 
     def __init__(self) -> None:
         self.number = 0
-        """Rows gathered so far."""
+        """Number of rows gathered so far."""
         self._batches: list[dict[str, ArrowColumn]] = []
         self._single: dict[tuple[str, str, int, int, tuple[str, ...]], RowColumns] = {}
 
     def add(
         self, facts: BoundMetric, slot: int, day: date, dims: Sequence[str | None], rows: int, parts: Mapping[str, Any]
     ) -> None:
-        """One series of one slot on one day."""
+        """Add one series of one slot on one day."""
         known = {part: value for part, value in parts.items() if value is not None}
         key = (facts.bound.key, facts.bound.definition, slot, len(dims), tuple(known))
         column = self._single.setdefault(key, RowColumns([], [], [], {part: [] for part in known}))
@@ -45,7 +45,7 @@ class AdditiveRows:
         rows: Sequence[int],
         parts: Mapping[str, Sequence[Any]],
     ) -> None:
-        """Many series and days of one slot."""
+        """Add many series and days of one slot."""
         self._keep((facts.bound.key, facts.bound.definition, slot), days, dims, rows, parts)
         self.number += len(rows)
 
@@ -71,7 +71,7 @@ class AdditiveRows:
         )
 
     def taken(self) -> ArrowTable:
-        """All that was gathered, which is then forgotten."""
+        """Return everything gathered so far, and clear it."""
         for (metric, definition, slot, width, _), one in self._single.items():
             dims = [arrow_column([d[place] for d in one.dims], "VARCHAR") for place in range(width)]
             self._keep((metric, definition, slot), arrow_column(one.days, "DATE"), dims, one.rows, one.parts)
@@ -83,7 +83,7 @@ class AdditiveRows:
 
 @dataclass
 class RowColumns:
-    """Rows of one slot that came one by one and have the same parts."""
+    """Rows of one slot that were added one at a time and have the same parts."""
 
     days: list[date]
     dims: list[Sequence[str | None]]

@@ -1,7 +1,6 @@
-"""A declared metric meets its source: how are its times stored, which of its sums are exact?
+"""Binds a declared metric to its source: how its times are stored, and which of its sums are exact.
 
-The answers are part of the metric's definition, because numbers collected under others do not merge with them.
-"""
+Both are part of the metric's definition, because numbers collected with another answer do not merge."""
 
 from __future__ import annotations
 
@@ -32,9 +31,9 @@ from tallybook.core import (
 
 @dataclass(frozen=True, kw_only=True)
 class BoundMetric:
-    """A metric bound to its source, with all that is needed to write its statements.
+    """A metric bound to its source, with everything needed to write its statements.
 
-    `dims` are the types of `metric.dims`, `series` those of `metric.latest_series`; `args` those of every slot's
+    `dims`: the types of `metric.dims`. `series`: the types of `metric.latest_series`. `args`: the types of every slot's
     arguments, in order."""
 
     bound: StoredDefinition
@@ -46,13 +45,13 @@ class BoundMetric:
     args: tuple[tuple[ColumnType, ...], ...]
     series: tuple[ColumnType, ...] = ()
     reach: tuple[str, str] | None = None
-    """With `join`: the table and the column by which a day's facts are found."""
+    """With `join`, the table and the column through which a day's facts are found."""
     changed: TimeForm | None = None
-    """How the column by which changed facts are found stores times; None where there is no such column."""
+    """How the column that marks changed facts stores times, or None if there is no such column."""
 
     @property
     def changed_column(self) -> str | None:
-        """The column by which changed facts are found: `changed`, or `received` where that is a time."""
+        """The column that marks changed facts: `changed`, or `received` if it is a time."""
         if self.changed is None:
             return None
         return self.metric.changed or self.metric.received_columns[0]
@@ -74,9 +73,10 @@ class ProbedTypes:
 
 
 def bind(source: Source, metric: Metric, zone: str, key: str, known: StoredDefinition | None = None) -> BoundMetric:
-    """A metric with the types, times and definition that its source gives it. `known`: the definition collected before.
+    """Bind a metric: determine its types, times and definition from its source. `known`: the definition collected
+    before.
 
-    Raises SourceError naming what does not exist or cannot be summed."""
+    Raises SourceError, which names what does not exist or cannot be summed."""
     declared, reach = metric, None
     if metric.join:
         over = joined(source, metric)
@@ -117,7 +117,8 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: StoredDefin
 
 
 def _probed(source: Source, metric: Metric, slots: Sequence[Slot], relation: str) -> ProbedTypes:
-    """The types of all that a metric reads, by one statement. Conditions are probed too, so that they are checked."""
+    """The types of everything a metric reads, found with one statement. Conditions are included, so that they are
+    checked."""
     times = [c for c in (metric.time, metric.from_, metric.until) if c is not None]
     extra = dict.fromkeys(c for c in (*metric.latest_series, *metric.received_columns) if c not in metric.dims)
     args = [f"({arg}\n)" for slot in slots for arg in slot.args]
@@ -139,10 +140,10 @@ def _probed(source: Source, metric: Metric, slots: Sequence[Slot], relation: str
 
 
 def _changed(source: Source, metric: Metric, relation: str, type_: ColumnType, zone: str) -> TimeForm | None:
-    """How the column by which changed facts are found stores times.
+    """How the column that marks changed facts stores times.
 
-    A row that is received late changes a fact. `received` may also be a number that only orders rows: then late rows
-    are found in the lookback only."""
+    A row that is received late changes a fact. `received` may also be a number that only orders rows. Then late rows
+    are found only within the lookback."""
     if metric.changed:
         return changed_form(source, metric, relation, type_, zone)
     if not metric.received or source.finds_changes or "{{" in relation:
@@ -158,7 +159,7 @@ def _changed(source: Source, metric: Metric, relation: str, type_: ColumnType, z
 def _definition_facts(
     metric: Metric, forms: Mapping[str, TimeForm], slots: Sequence[BoundSlot], types: ProbedTypes
 ) -> dict[str, str]:
-    """What a source says of a metric that is a part of its definition."""
+    """The facts about a source that are part of a metric's definition."""
     assert metric.parsed is not None
     facts = {f"time.{name}": form.meaning for name, form in forms.items()}
     for index, (slot, bound, args) in enumerate(zip(metric.parsed.slots, slots, types.args, strict=True)):
@@ -170,7 +171,7 @@ def _definition_facts(
 
 
 def describe_time(facts: BoundMetric) -> str:
-    """How the metric's times are read, in words."""
+    """A description of how the metric's times are read."""
     said: list[Any] = []
     for column, form in (
         (facts.metric.time, facts.time),

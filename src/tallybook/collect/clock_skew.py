@@ -1,4 +1,5 @@
-"""Times without a zone that cannot be UTC: the newest row is ahead of the clock, or hours behind on a busy table."""
+"""Detects times without a zone that cannot be UTC: the newest row is ahead of the clock, or it is hours behind on a
+busy table."""
 
 from __future__ import annotations
 
@@ -13,18 +14,18 @@ from tallybook.core import SourceError, SourceUnavailable, calendar, isolated
 
 MAX_CLOCK_ERROR = timedelta(minutes=10)
 MAX_OFFSET = timedelta(hours=14)
-"""No zone is further from UTC."""
+"""The largest offset of a zone from UTC."""
 NEWEST_ROWS = 50
 MIN_ROWS_OF_ONE_PLANNED = 20
 MIN_AHEAD_OF_ONE = timedelta(hours=2)
-"""In so many rows a single one that is less ahead is a planned one, and not a sign of local times."""
+"""If a single row is ahead by less than this, it is a planned row and not a sign of local times."""
 _BUSY_FACTOR = 10
-"""A table is late if its newest row is older than so many usual gaps between rows."""
+"""A table is late if its newest row is older than this many usual gaps between rows."""
 
 
 def clock_skew(newest: Sequence[datetime], clock: datetime, column: str) -> str:
-    """What contradicts UTC in the newest times, newest first, all read as UTC, with the line to paste; empty if nothing
-    does."""
+    """A warning if the newest times (newest first, all read as UTC) contradict UTC, with the line to paste. Otherwise
+    empty."""
     if not newest:
         return ""
     ahead = newest[0] - clock
@@ -58,7 +59,7 @@ def _minutes(span: timedelta) -> str:
 
 
 def skew_of(source: Source, relation: str, column: str, form: TimeForm, now: datetime) -> str:
-    """The same for a column of a source, by its newest rows and the source's own clock."""
+    """The warning of `clock_skew` for a column of a source, based on its newest rows and the source's own clock."""
     newest = newest_times(source, relation, column, form)
     if not newest:
         return ""
@@ -72,7 +73,7 @@ def skew_of(source: Source, relation: str, column: str, form: TimeForm, now: dat
 
 
 def newest_times(source: Source, relation: str, column: str, form: TimeForm) -> list[datetime]:
-    """The newest times of a column without a zone that is read as UTC, newest first; none for other columns."""
+    """The newest times of a column without a zone that is read as UTC, newest first. Empty for other columns."""
     if form.name not in ("naive", "text_space", "text_t") or form.zone != "UTC":
         return []
     name = source.quote(column)
@@ -103,6 +104,6 @@ def _as_utc(value: Any) -> datetime | None:
 
 
 def fits_zone(newest: datetime, clock: datetime, zone: str) -> bool:
-    """Whether times ahead of the clock are those of a zone: read in it, the newest is not ahead, and not long ago."""
+    """Whether times ahead of the clock fit a zone: read in that zone, the newest time is neither ahead nor long ago."""
     local = newest.replace(tzinfo=calendar.zone(zone))
     return -MAX_CLOCK_ERROR <= clock - local <= timedelta(hours=1)

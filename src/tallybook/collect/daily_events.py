@@ -1,6 +1,6 @@
-"""Whether an event is a daily aggregate, so that a sum over several days has two meanings.
+"""Detects whether an event is a daily aggregate, so that a sum over several days has two meanings.
 
-A declaration decides. Where there is none, an event looks like one if nearly every day has one event of each series,
+A declaration decides. Without one, an event looks like a daily aggregate if nearly every day has one event per series,
 and a series has several events."""
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from tallybook.collect.sources.events import EventsSource
 from tallybook.core import FLAG_VALUE, SERIES_COLUMN, TEXT_VALUE, written_table
 
 MIN_DAILY_DAYS = 14
-"""An event looks like a daily aggregate from so many days on."""
+"""Minimum number of days for an event to look like a daily aggregate."""
 DAILY_SHARE = 0.95
-"""The share of its days on which every series has one event."""
+"""Minimum share of days on which every series has only one event."""
 MIN_EVENTS_OF_A_SERIES = 2
-"""Mean events of a series: where each comes once, as one signup of each user, nothing is sent every day."""
+"""Minimum mean number of events per series. If each series occurs once, as one signup per user, nothing is sent
+daily."""
 PART = 16
-"""Of usage, the events of every so many users are enough to see that a series has several on a day."""
+"""For usage events, it is enough to check the events of one in this many users."""
 CERTAIN = 1.5
-"""An approximate number of distinct values is at most so many times the right one."""
+"""An approximate distinct count is at most this many times the true count."""
 
 
 class DailyLook(NamedTuple):
-    """Whether an event is a daily aggregate. `silent`: the days between the first and the last without an event, where
+    """Whether an event is a daily aggregate. `silent`: the days without an event between the first and the last day, if
     no declaration decides."""
 
     is_daily: bool
@@ -34,7 +35,7 @@ class DailyLook(NamedTuple):
 
 
 def days_of_event(source: EventsSource, event: str, declared: bool | None) -> DailyLook:
-    """Read the days of an event where no declaration decides."""
+    """Read the days of an event, if no declaration decides."""
     if declared is not None:
         return DailyLook(is_daily=declared)
     busiest_first = ask_events(source, event, "SELECT day FROM {relation} GROUP BY day ORDER BY count(*) DESC, day")
@@ -44,7 +45,7 @@ def days_of_event(source: EventsSource, event: str, declared: bool | None) -> Da
 
 
 def ask_events(source: EventsSource, event: str, sql: str, where: str = "") -> list[tuple[Any, ...]]:
-    """The rows of a query over the relation of an event."""
+    """The result rows of a query on the relation of an event."""
     relation = source.table_name(written_table(event))
     return source.connection().execute(sql.format(relation=relation, where=where)).fetchall()
 
@@ -52,8 +53,8 @@ def ask_events(source: EventsSource, event: str, sql: str, where: str = "") -> l
 def _looks_daily(source: EventsSource, event: str, days: Sequence[date]) -> bool:
     """Whether an event looks like a daily aggregate. `days`: all its days, the busiest first.
 
-    To tell the series of every event is slow. Of usage, a few of the busiest days have several events of a series; of
-    orders, nearly every event is a series of its own. Then nothing else is read."""
+    Determining the series of every event is slow. For usage events, a few of the busiest days already have several
+    events of a series. For orders, nearly every event is a series of its own. In both cases nothing else is read."""
     if len(days) < MIN_DAILY_DAYS:
         return False
     spare = len(days) - math.ceil(DAILY_SHARE * len(days))
@@ -69,7 +70,7 @@ def _looks_daily(source: EventsSource, event: str, days: Sequence[date]) -> bool
 
 
 def _comes_once(source: EventsSource, event: str) -> bool:
-    """Whether there are so many series that each has too few events, by their approximate number."""
+    """Whether there are so many series that each has too few events, based on an approximate count."""
     own = [one.column for one in source.snapshot_of_events().properties[event] if one.type in (TEXT_VALUE, FLAG_VALUE)]
     series = ", ".join(source.quote(column) for column in ("user", "account", "rest", *own))
     asked = f"SELECT count(*), approx_count_distinct(hash({series})) FROM {{relation}}"
@@ -83,8 +84,8 @@ WITH by_series AS (
 )
 """
 _SEVERAL_SQL = f"{_BY_SERIES}SELECT count(DISTINCT day) FROM by_series WHERE events > 1"
-"""The days on which a series has several events."""
+"""SQL of the number of days on which a series has several events."""
 _SERIES_SQL = f"""{_BY_SERIES}
 SELECT count(DISTINCT day) FILTER (WHERE events > 1), sum(events), count(DISTINCT series) FROM by_series
 """
-"""These days; all events; the series."""
+"""SQL of that number of days, the number of events, and the number of series."""

@@ -1,4 +1,4 @@
-"""One run: plan the days, gather them group by group, publish what is whole, report metric by metric."""
+"""One run: plans the days, gathers them group by group, publishes complete days, and reports on each metric."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tallybook.storage import Commit, Lease, Losses, connect, kept_under, taken_
 
 
 def run(context: RunContext, asked: RunRequest) -> RunReport:
-    """Collect what is missing, oldest first, and the lookback. Raises Busy while another run writes to the book."""
+    """Collect missing days, oldest first, and the lookback. Raises Busy while another run writes to the book."""
     ledger = context.store.ledger
     began = time.monotonic()
     lease = ledger.acquire(JOB, now=context.clock(), seconds=LEASE_SECONDS)
@@ -38,7 +38,7 @@ def run(context: RunContext, asked: RunRequest) -> RunReport:
             _keep_renames(context)
             report.notes += _take_back(context, lease, number)
             if not asked.metrics and asked.first is None:
-                # Before the metrics, some of which may read users and accounts.
+                # Before the metrics, because some of them may read users and accounts.
                 report.entities = collect_entities(context, number)
             plan = make_plan(context, asked)
             report.metrics = list(plan.reports.values())
@@ -59,8 +59,8 @@ def run(context: RunContext, asked: RunRequest) -> RunReport:
 
 
 def _keep_renames(context: RunContext) -> None:
-    """Note under which name a renamed metric is kept, also where this run collects nothing of it: from now on
-    `renamed_from` may be taken away."""
+    """Record the key under which a renamed metric is stored, even if this run collects none of its days. From then on,
+    `renamed_from` may be removed."""
     ledger = context.store.ledger
     kept = ledger.metric_keys()
     renamed = [m for m in context.catalog.metrics.values() if m.renamed_from and not m.derived and m.name not in kept]
@@ -72,7 +72,7 @@ def _keep_renames(context: RunContext) -> None:
 
 
 def _take_back(context: RunContext, lease: Lease, number: int) -> list[str]:
-    """Take back what was collected under a clock that was ahead; what a person should know of it."""
+    """Take back days that were collected while a clock was ahead. Returns what a person should know about them."""
     gone = taken_back(context.store.ledger, now=context.now, zone=context.catalog.book.timezone)
     if gone:
         engine = connect()
@@ -84,7 +84,7 @@ def _take_back(context: RunContext, lease: Lease, number: int) -> list[str]:
 
 
 def make_plan(context: RunContext, asked: RunRequest) -> RunPlan:
-    """What a run would do. Asks the sources, touches nothing."""
+    """The plan of what a run would do. Queries the sources and changes nothing."""
     ledger, catalog = context.store.ledger, context.catalog
     kept = ledger.metric_keys()
     keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}
@@ -96,8 +96,8 @@ def make_plan(context: RunContext, asked: RunRequest) -> RunPlan:
 
 
 def _losses(context: RunContext, asked: RunRequest, keys: Sequence[str]) -> Losses:
-    """The points files that cannot be read. Those whose days are asked for are given up; with `keys` only files of
-    these metrics."""
+    """The points files that cannot be read. Files with requested days are given up. With `keys`, only files of these
+    metrics."""
     whole = context.store.ledger.snapshot(metrics=None if asked.first else [])
     found = context.store.losses(whole.files)
     if asked.first:
@@ -113,7 +113,7 @@ def _needed(catalog: Catalog, asked: RunRequest) -> list[str]:
 
 
 def horizon_of(context: RunContext, name: str) -> Horizon | SourceError:
-    """How far a source is known to be complete, or why it cannot be asked."""
+    """The instant up to which a source is known to be complete, or the error if it cannot be queried."""
     if name in context.unopened:
         return context.unopened[name]
     try:

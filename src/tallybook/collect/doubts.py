@@ -1,9 +1,8 @@
-"""Rows whose time is written in another form than the column is read in, and rows that have no time at all.
+"""Finds rows whose time is written in another form than the column is read in, and rows without a time.
 
-The form of a column is known from some of its values. This module examines all rows that a run reads, by one statement
-for each column: those of the days it collects, with two days on either side, and those before 1971 and after tomorrow,
-where a misread unit or form moves a row. Rows in between are in order, and an index skips them.
-"""
+The form of a column is inferred from some of its values. This module checks all rows that a run reads, with one
+statement per column. It checks rows of the collected days, with two days on either side, and rows before 1971 or after
+tomorrow, because a misread unit or form moves a row there. Rows in between are fine, and an index skips them."""
 
 from __future__ import annotations
 
@@ -31,39 +30,41 @@ from tallybook.collect.time_forms import stored_form
 from tallybook.core import ONE_DAY, SourceError, calendar, isolated, start_of
 
 MARGIN = timedelta(days=2)
-"""Two forms of one instant are at most so far apart."""
+"""Maximum distance between two readings of one instant."""
 _HEAD = 13
-"""Of 2026-03-04T10:30:00 the day and the hour: rows of one hour are looked at together."""
+"""Length of the day and hour in 2026-03-04T10:30:00. Rows of one hour are checked together."""
 _DIGIT = "_"
 _CLOCK = "0-9:., \t\r\n"
-"""What follows 2026-03-04T in a time without a zone."""
+"""Characters that may follow 2026-03-04T in a time without a zone."""
 _BEYOND = "1e30"
-"""No number of a time. What is greater counts nothing, as infinity and NaN do."""
+"""No time has a number beyond this. Greater numbers, such as infinity and NaN, count as no time."""
 
 _NAN_IS_LAST = ("sqlite", "mysql", "postgres", "duckdb")
-"""Dialects in which NaN is greater than all numbers, or is none. In others no comparison with it is true."""
+"""Dialects in which NaN is greater than all numbers, or does not exist. In other dialects, no comparison with NaN is
+true."""
 
 
 @dataclass(kw_only=True)
 class Misfits:
-    """Rows of one column in another form. `days`: those they belong to in either reading; None where nobody knows."""
+    """Rows of one column in another form. `days`: the days that they belong to in either reading, or None if
+    unknown."""
 
     column: str
     form: TimeForm
     rows: int = 0
     example: Any = None
     fits: str | None = None
-    """The `stored` by which they are times."""
+    """The value of `stored` with which they would be times."""
     days: set[date] | None = field(default_factory=set)
 
     def add(self, rows: int, example: Any, fits: str | None, days: set[date] | None) -> None:
-        if not self.rows or _order_of(example) < _order_of(self.example):  # databases group in any order
+        if not self.rows or _order_of(example) < _order_of(self.example):  # databases return groups in any order
             self.example, self.fits = example, fits
         self.rows += rows
         self.days = None if days is None or self.days is None else self.days | days
 
     def error(self, name: str) -> SourceError:
-        """What a metric fails with."""
+        """The error of a metric with such rows."""
         shown = self.example.decode(errors="replace") if isinstance(self.example, bytes) else self.example
         rows = f"{self.rows} rows contain times" if self.rows > 1 else "1 row contains a time"
         return SourceError(
@@ -84,7 +85,7 @@ class Misfits:
 
 @dataclass(kw_only=True)
 class Ties:
-    """Series with two rows of one day that were received last: which of them counts is not known."""
+    """Series with two rows for one day that were received last, so that it is unknown which of them counts."""
 
     received: Sequence[str]
     time: str
@@ -92,7 +93,7 @@ class Ties:
     days: set[date] | None
 
     def error(self, name: str) -> SourceError:
-        """What a metric fails with."""
+        """The error of a metric with such rows."""
         shown = sorted(self.days or ())
         when = f"on {shown[0]}" if len(shown) == 1 else f"on {len(shown)} days, {shown[0]} the first"
         rows = "1 series has" if self.series == 1 else f"{self.series} series have"
@@ -108,11 +109,11 @@ class Ties:
 
 @dataclass(kw_only=True)
 class Doubts:
-    """What was found in the columns of a group."""
+    """The doubts found in the columns of a group."""
 
     misfits: list[Misfits | Ties] = field(default_factory=list)
     without: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    """Column → rows without a time, and what one contains."""
+    """By column, the number of rows without a time, and an example of their content."""
 
     def notes(self) -> Iterator[str]:
         for column, (rows, example) in self.without.items():
@@ -128,7 +129,7 @@ class Doubts:
 
 
 def doubts(group: Group, first: date, last: date, today: date, known: dict[Any, Any]) -> Doubts:
-    """Look at the columns of a group for the days first … last. `known` keeps answers for groups of the same rows.
+    """Check the columns of a group for the days first … last. `known` caches results for groups with the same rows.
 
     Raises SourceError."""
     found = Doubts()
@@ -163,7 +164,7 @@ def _ties(group: Group, first: date, last: date) -> Ties:
 
 
 def _columns(group: Group) -> Iterator[tuple[str, TimeForm, bool]]:
-    """(column, how it is read, whether null means something)."""
+    """(column, how it is read, whether null has a meaning) for each time column."""
     facts = group.members[0]
     named = (
         (group.metric.time, facts.time, False),
@@ -179,7 +180,7 @@ def _looked_at(
     group: Group, column: str, form: TimeForm, first: date, last: date, today: date, open_ended: bool
 ) -> tuple[Misfits, int, Any]:
     misfits = Misfits(column=column, form=form)
-    if group.metric.interval:  # a row has a part in every day from its beginning on
+    if group.metric.interval:  # a row counts on every day from its start on
         first = min(first, date(1971, 1, 1))
     rows, example = 0, None
     with group.source.snapshot() as reader:
@@ -216,7 +217,7 @@ def _looked_at(
 
 
 def _without_end(text: Any) -> bool:
-    """Whether a text that is no time is read as "not ended": '', 0000-00-00, infinity, 9999-12-31."""
+    """Whether a text that is not a time means "not ended": '', 0000-00-00, infinity, 9999-12-31."""
     return isinstance(text, str) and (text < "0001" or text >= str(LAST_POSSIBLE))
 
 
@@ -228,13 +229,13 @@ def _without_time(
     if form.name in ("instant", "naive", "midnight", "date") and not source.calendar_times:
         low, high = (source.bound(form, start_of(day, "UTC"), day) for day in (FIRST_POSSIBLE, LAST_POSSIBLE))
         if group.metric.interval and column == group.metric.from_ and not source.kind.impossible_dates:
-            low = ""  # what began before all time holds from the first day on
+            low = ""  # a row that began before all times counts from the first day on
         conditions += [f"{name} < {low}"] * bool(low) + [f"{name} >= {high}"]
         if source.kind.impossible_dates and (real := source.real_day(name, form)):  # 2026-02-30, 2026-03-00
             near = " OR ".join(_ranges(group, name, form, first, last, today))
             conditions.append(f"(({near}) AND CASE WHEN {real} THEN 0 ELSE 1 END = 1)")
     if form.number and not form.is_text:
-        below = f" AND {name} < ''" if source.kind.typeless_columns else ""  # where every text is greater
+        below = f" AND {name} < ''" if source.kind.typeless_columns else ""  # every text is greater than a number
         conditions += [f"{name} >= {_BEYOND}{below}", f"{name} <= -{_BEYOND}"]
         if source.dialect not in _NAN_IS_LAST:
             conditions.append(f"NOT ({name} > -{_BEYOND} AND {name} < {_BEYOND})")
@@ -248,7 +249,7 @@ def _without_time(
 
 
 def _order_of(example: Any) -> tuple[str, str]:
-    """The order of examples, whatever their types are."""
+    """A sort key for examples of any type."""
     return type(example).__name__, str(example)
 
 
@@ -256,9 +257,9 @@ def _order_of(example: Any) -> tuple[str, str]:
 
 
 def _numbers(group: Group, column: str, form: TimeForm) -> str:
-    """Which other form numbers have, how many, the least and the greatest.
+    """SQL of the other form of numbers, with their count, minimum and maximum.
 
-    Only numbers that this form reads as 1970 or as the years after 9999."""
+    Only for numbers that the declared form reads as 1970 or as years after 9999."""
     name = group.source.quote(column)
     ranges = [f"({name} >= {low} AND {name} < {high})" for _, low, high in misread(form.number)]
     whens = " ".join(f"WHEN {one} THEN {place}" for place, one in enumerate(ranges))
@@ -276,13 +277,13 @@ def _day_of(value: Any, form: str, zone: str) -> date:
 
 
 def _texts(group: Group, column: str, form: TimeForm, first: date, last: date, today: date) -> str:
-    """Rows that have not the form, or are of no day: day and hour, how many, the least and the greatest."""
+    """SQL of the rows that do not have the form or do not name a day: day and hour, count, minimum and maximum."""
     source, name = group.source, group.source.quote(column)
     ranges = _ranges(group, name, form, first, last, today)
-    years = sorted({first.year - 1, first.year, last.year, last.year + 1})  # what is between them is looked at anyway
-    if not form.number:  # 20260304 and 2026/03/04 are between two years
+    years = sorted({first.year - 1, first.year, last.year, last.year + 1})  # rows between these are checked anyway
+    if not form.number:  # 20260304 and 2026/03/04 sort between two years
         ranges += [f"({name} >= '{y}-13' AND {name} < '{y + 1}')" for y in years]
-    elif form.number == YYYYMMDD:  # 2026-03-04 is before 20260101
+    elif form.number == YYYYMMDD:  # 2026-03-04 sorts before 20260101
         ranges += [f"({name} >= '{y - 1}13' AND {name} < '{y}01')" for y in years]
     fits, real = _fits(group, name, form), source.real_day(name, form)
     whole = f"{fits} AND {real}" if real else fits
@@ -293,7 +294,7 @@ def _texts(group: Group, column: str, form: TimeForm, first: date, last: date, t
 
 
 def _texts_among_numbers(group: Group, column: str) -> str:
-    """Of SQLite, where every text and BLOB is greater than every number: as `_texts`."""
+    """Like `_texts`, for SQLite, in which every text and BLOB is greater than every number."""
     name = group.source.quote(column)
     columns = [group.source.count("*"), f"MIN({name})", f"MAX({name})"]
     head = f"CASE WHEN {group.source.is_text(name)} THEN SUBSTR({name}, 1, {_HEAD}) ELSE 'a BLOB' END"
@@ -301,7 +302,7 @@ def _texts_among_numbers(group: Group, column: str) -> str:
 
 
 def _ranges(group: Group, name: str, form: TimeForm, first: date, last: date, today: date) -> list[str]:
-    """The days that are collected, what is before 1971, and what is beyond tomorrow."""
+    """Conditions for the collected days, for times before 1971, and for times after tomorrow."""
     low, high, ahead = first - MARGIN, last + MARGIN + ONE_DAY, max(today, last) + MARGIN + ONE_DAY
     written = [_written(group, form, day) for day in (low, high, ahead, date(1971, 1, 1))]
     return [
@@ -316,7 +317,7 @@ def _written(group: Group, form: TimeForm, day: date) -> str:
 
 
 def _fits(group: Group, name: str, form: TimeForm) -> str:
-    """The condition that a text has the form, by the places of its separators."""
+    """The condition that a text has the form, judged by the positions of its separators."""
     text = f"{only} AND " if (only := group.source.is_text(name)) else ""
     if form.number:
         length = DIGITS.get(form.number, 8)
@@ -339,7 +340,7 @@ def _fits(group: Group, name: str, form: TimeForm) -> str:
 def _judge(
     group: Group, form: TimeForm, first: date, last: date
 ) -> Callable[[Any, Any], tuple[str | None, set[date] | None]]:
-    """The form of the least and the greatest of some texts, and their days in either form."""
+    """A function that judges the smallest and largest of some texts: their form, and their days in either reading."""
     in_order = form.is_text and form.name != "text_offset"
     ordinals = range(first.toordinal(), last.toordinal() + 2) if in_order else range(0)
 
@@ -352,11 +353,11 @@ def _judge(
         fits = None if clocks else stored_form(texts[0])
         if group.metric.interval or not (fits or clocks):
             return fits, None
-        if fits is None:  # 24:00:00, 10:61, +25:00 are of the day that is written, or of one beside it
+        if fits is None:  # 24:00:00, 10:61 and +25:00 mean the written day, or a day next to it
             return None, {day for text in texts for day in _beside(text)}
         try:
             days = [_day_of_text(text, fits, form, group.zone) for text in texts]
-        except (ValueError, OverflowError, OSError, SourceError):  # nobody knows what is meant
+        except (ValueError, OverflowError, OSError, SourceError):  # the meaning is unknown
             return None, None
         if not isinstance(least, bytes):
             places = [bisect_right(ordinals, text, key=bound) for text in texts]
@@ -367,7 +368,7 @@ def _judge(
 
 
 def _beside(text: str) -> list[date]:
-    """The day that a text begins with and those beside it; none of a text that begins with no day."""
+    """The day at the start of a text and the days next to it. Empty if the text does not start with a day."""
     try:
         day = date.fromisoformat(text[:10])
     except ValueError:
@@ -387,7 +388,8 @@ def _day_of_text(text: str, fits: str, form: TimeForm, zone: str) -> date:
 
 
 def without_doubtful(stretches: Sequence[tuple[date, date]], found: Doubts) -> tuple[tuple[date, date], ...]:
-    """The stretches without the days on which there are rows of another form, in their order: it says what is first."""
+    """The ranges without the days that have rows in another form. The order of the ranges is kept, because it decides
+    what is collected first."""
     if any(misfits.days is None for misfits in found.misfits):
         return ()
     bad = {day for misfits in found.misfits for day in misfits.days or ()}

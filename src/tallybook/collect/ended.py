@@ -1,4 +1,4 @@
-"""How a run ended, for those who are told of it."""
+"""How a run ended, for the code that reports it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """The report of the run that was just made, or why there is none."""
+    """The report of the run that just ended, or why there is no report."""
 
     report: RunReport | None = None
     crash: TallybookError | None = None

@@ -25,13 +25,14 @@ from tallybook.core import (
 from tallybook.storage import EntityLedger, stamp_of
 
 BATCH = 5_000
-"""Rows that are kept in one transaction: others wait no longer for the ledger."""
+"""Number of rows stored in one transaction, so that other processes do not wait too long for the ledger."""
 ACCOUNT_ATTRIBUTE = "account"
-"""The attribute of a user with the id of the account."""
+"""The attribute of a user that has the id of the account."""
 
 
 def collect_entities(context: RunContext, run: int) -> list[EntityReport]:
-    """Read every kind of entity that has a table. A failure is reported, and the others are read."""
+    """Read every kind of entity that has a table. If one fails, the failure is reported and the others are still
+    read."""
     reports = []
     for settings in context.catalog.entities.values():
         if settings.table is None or settings.source is None:
@@ -54,7 +55,7 @@ def collect_entities(context: RunContext, run: int) -> list[EntityReport]:
 
 @dataclass
 class _Reading:
-    """One table of entities while it is read."""
+    """Reads one table of entities."""
 
     context: RunContext
     settings: EntitySettings
@@ -63,7 +64,8 @@ class _Reading:
     seen: set[str] = field(default_factory=set)
 
     def work(self) -> None:
-        """Read the table and keep what has changed. Raises SourceError; then what was kept before stays."""
+        """Read the table and store what has changed. Raises SourceError; then the stored attributes stay as they
+        were."""
         settings, source = self.settings, self.source
         self.kinds = self._kinds()
         with source.snapshot() as reader:
@@ -86,7 +88,7 @@ class _Reading:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that are read besides the key, each once."""
+        """The columns to read besides the key, without duplicates."""
         own = self.settings
         linked = [own.account] if own.account else []
         changed = [own.changed] if own.changed else []
@@ -101,7 +103,7 @@ class _Reading:
         return f"SELECT {named} FROM {self.relation}"
 
     def _kinds(self) -> dict[str, str]:
-        """What each column contains; times also where the database keeps them as text."""
+        """The type of each column. Columns in which the database stores times as text count as times."""
         kinds = self.source.probe(self.relation, [self.source.quote(name) for name in self.columns])
         found = {name: kind.kind for name, kind in zip(self.columns, kinds, strict=True)}
         for name, kind in zip(self.columns, kinds, strict=True):
@@ -110,7 +112,7 @@ class _Reading:
         return found
 
     def _check_unique(self, reader: Reader) -> None:
-        """Raises SourceError when two rows have the same key: then nothing is taken."""
+        """Raise SourceError if two rows have the same key. Then nothing is stored."""
         key = self.source.quote(self.settings.key)
         counted = f"SELECT {key} FROM {self.relation} WHERE {key} IS NOT NULL GROUP BY {key} HAVING COUNT(*) > 1"
         twice = reader.rows(self.source.limited(counted, 1))
@@ -172,7 +174,7 @@ class _Reading:
         return plain_attribute(value)
 
     def _changed_at(self, found: Mapping[str, Any]) -> str | None:
-        """Since when a row is as it is, by its own column; None where that says nothing, or lies in the future."""
+        """Since when the row is valid, by its own column. None if the column has no value or a time in the future."""
         name = self.settings.changed
         if name is None or found[name] is None:
             return None
@@ -181,7 +183,7 @@ class _Reading:
 
 
 def _literal(value: Any) -> str:
-    """A key as a literal of the source."""
+    """A key as an SQL literal for the source."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     return "'" + str(value).replace("'", "''") + "'"

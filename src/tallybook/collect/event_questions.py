@@ -1,4 +1,4 @@
-"""Ad hoc questions about usage events: undeclared metrics, answered as `--live` answers declared ones."""
+"""Ad hoc queries on usage events: undeclared metrics, answered like declared ones with `--live`."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from tallybook.core import Catalog, Metric
 
 MAX_NUMBERS = 6
-"""Rows of each answer that a refusal shows."""
+"""Maximum number of rows of each answer shown in a refusal."""
 _MEASURE_SQL = {"distinct": "count(distinct {})"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventShape:
-    """What an event has: its columns, and its first and last day."""
+    """The shape of an event: its columns, and its first and last day."""
 
     event: str
     columns: Mapping[str, str]
@@ -55,7 +55,7 @@ class EventShape:
     first: date
     last: date
     declared: bool | None
-    """Whether it is declared to be a daily aggregate; None where no declaration decides."""
+    """Whether it is declared to be a daily aggregate, or None if no declaration decides."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class EventAnswers:
     clock: Callable[[], datetime]
 
     def answer(self, question: Question) -> Result:
-        """Raises QueryError for an event or property that does not exist, Refused for what has no right answer."""
+        """The answer to a query. Raises QueryError for an event or property that does not exist, and Refused for a
+        query without a correct answer."""
         _check_options(question)
         with self._events() as source:
             shape = self._shape(source, question.event or "")
@@ -97,7 +98,7 @@ class EventAnswers:
             reader.close()
 
     def looks_daily(self, event: str) -> bool:
-        """Whether an event is a daily aggregate. Raises QueryError for one that was never received."""
+        """Whether an event is a daily aggregate. Raises QueryError for an event that was never received."""
         with self._events() as source:
             return days_of_event(source, event, self._shape(source, event).declared).is_daily
 
@@ -111,7 +112,7 @@ class EventAnswers:
             source.close()
 
     def _shape(self, source: EventsSource, event: str) -> EventShape:
-        """The shape of an event. Raises QueryError for one that was never received."""
+        """The shape of an event. Raises QueryError for an event that was never received."""
         known = source.snapshot_of_events().events
         if event not in known:
             listed = ", ".join(known[:10]) or "none yet: tallybook track EVENT"
@@ -131,7 +132,7 @@ class EventAnswers:
         )
 
     def _project_of(self, metrics: Mapping[str, Metric]) -> Project:
-        """The project with these metrics only, which are of its events."""
+        """The project with only these metrics, which read events of the project."""
         catalog = msgspec.structs.replace(
             self.project.catalog,
             sources={"events": events_settings(self.project)},
@@ -143,7 +144,7 @@ class EventAnswers:
 
 
 def _columns(source: EventsSource, event: str) -> dict[str, str]:
-    """The types of an event's columns, declared ones before pinned ones."""
+    """The types of an event's columns. Declared types take precedence over pinned ones."""
     declared = source.settings.events.of(event).types
     own = {one.column: declared.get(one.name, one.type) for one in source.snapshot_of_events().properties[event]}
     return {**_COMMON_TYPES, **own}
@@ -156,18 +157,18 @@ _COMMON_TYPES = {
 
 
 def _declared(catalog: Catalog, event: str) -> bool | None:
-    """Whether `[events.NAME]` or a metric declares a daily aggregate; None where nothing is declared."""
+    """Whether `[events.NAME]` or a metric declares a daily aggregate. None if nothing is declared."""
     declared = catalog.events.of(event).daily_aggregate
     if declared is not None:
         return declared
     return True if any(one.event == event and one.keeps_latest for one in catalog.metrics.values()) else None
 
 
-# -- the question ------------------------------------------------------------------------------------------------
+# -- the query ---------------------------------------------------------------------------------------------------
 
 
 def _check_options(question: Question) -> None:
-    """Raises QueryError for options that do not go with an event."""
+    """Raise QueryError for options that cannot be combined with an event."""
     if question.metrics:
         raise QueryError(
             f"--event and metrics cannot be asked together: {', '.join(question.metrics)}",
@@ -182,7 +183,7 @@ def _check_options(question: Question) -> None:
 
 
 def _over_columns(question: Question, shape: EventShape) -> tuple[Question, dict[str, str]]:
-    """The question with the columns as they are spelled, for metrics that are made for it; and their measures."""
+    """The query with columns in their stored spelling, on metrics created for it, and the measures of these metrics."""
     by = tuple(_column(shape, name, "dimension") for name in _words(question.by))
     where = tuple(_filter(shape, text) for text in question.where)
     measures: dict[str, str] = {}
@@ -213,7 +214,7 @@ def _over_columns(question: Question, shape: EventShape) -> tuple[Question, dict
 
 
 def _column(shape: EventShape, name: str, what: str) -> str:
-    """The column of a property as it is spelled. Raises QueryError where there is none, or it cannot be used."""
+    """The column of a property, in its stored spelling. Raises QueryError if it does not exist or cannot be used."""
     found = next((one for one in shape.columns if one.casefold() == name.casefold()), None)
     if found is None:
         raise QueryError(
@@ -229,7 +230,7 @@ def _column(shape: EventShape, name: str, what: str) -> str:
 
 
 def _check_type(shape: EventShape, measure: str, column: str) -> None:
-    """Raises QueryError for a measure of numbers over something else."""
+    """Raise QueryError for a numeric measure of a column that is not numeric."""
     if measure == "distinct" or shape.columns[column] in (INTEGER_VALUE, NUMBER_VALUE):
         return
     numbers = [one for one, type_ in shape.columns.items() if type_ in (INTEGER_VALUE, NUMBER_VALUE)]
@@ -240,14 +241,14 @@ def _check_type(shape: EventShape, measure: str, column: str) -> None:
 
 
 def _filter(shape: EventShape, text: str) -> str:
-    """A filter with its dimension as it is spelled."""
+    """A filter with its dimension in the stored spelling."""
     dimension = parse_filter(text).dimension
     column = _column(shape, dimension, "dimension")
     return text.replace(dimension, column, 1)
 
 
 def _segment(shape: EventShape, segment: QuestionSegment) -> QuestionSegment:
-    """A segment with its dimensions as they are spelled. Raises QueryError where there is no such property."""
+    """A segment with its dimensions in the stored spelling. Raises QueryError if a property does not exist."""
     try:
         return replace(segment, where=tuple(_filter(shape, text) for text in segment.where))
     except QueryError as error:
@@ -260,12 +261,12 @@ def _words(given: Sequence[str]) -> list[str]:
 
 
 def _word(column: str) -> str:
-    """A column as a part of a metric's name: letters, digits and _."""
+    """The column name in a form usable in a metric's name: letters, digits and _."""
     return "".join(one if one.isascii() and (one.isalnum() or one == "_") else "_" for one in column)
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken; takes it."""
+    """The name, with a number appended if it is taken. Marks it as taken."""
     found, number = name, 2
     while found.casefold() in taken:
         found, number = f"{name}_{number}", number + 1
@@ -281,7 +282,7 @@ def _quoted(column: str) -> str:
 
 
 def _adds_days(question: Question) -> bool:
-    """Whether a number of the answer is made of several days."""
+    """Whether the query combines several days into one number."""
     return question.scope != "day" or question.window is not None
 
 
@@ -293,7 +294,7 @@ def _two_meanings(
     sums: Sequence[str],
     answer: Callable[[Question], Result],
 ) -> Refused:
-    """Why a sum of daily values over several days is refused, with both answers."""
+    """The refusal of a sum of daily values over several days, with both answers."""
     why = "is declared" if shape.declared else "looks like"
     both = [_numbers(show, answer(replace(asked, metrics=tuple(sums), show=show)), sums) for show in SHOWS_OF_A_SUM]
     if not shape.declared:
@@ -312,7 +313,7 @@ SHOWS_OF_A_SUM = ("average", "total")
 
 
 def _numbers(show: str, result: Result, sums: Sequence[str]) -> str:
-    """The answer to one of the two questions, in one line."""
+    """One of the two answers, in one line."""
     rows = result.rows()
     shown = []
     for row in rows[-MAX_NUMBERS:]:
@@ -330,7 +331,7 @@ def _value(value: object) -> str:
 
 
 def _as_typed(question: Question) -> str:
-    """The question as one types it, so that it can be pasted."""
+    """The query as a command to paste."""
     import shlex
 
     words = ["tallybook query --event", shlex.quote(question.event or "")]

@@ -1,4 +1,4 @@
-"""The first day that a metric is collected for."""
+"""Finds the first day for which a metric is collected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TWO_YEARS = timedelta(days=730)
 
 
 class FirstDays:
-    """Finds the first day to collect of a metric: declared, covered, asked for, or that of its first fact."""
+    """Finds the first day to collect of a metric: declared, covered, requested, or the day of its first fact."""
 
     catalog: Catalog
     zone: str
@@ -30,8 +30,8 @@ class FirstDays:
         covered: set[date],
         report: MetricReport,
     ) -> date:
-        """The first day to collect of those asked for. Where `day` is far before the first fact, the day of that fact:
-        0001-01-01 means "all", and not 740,000 days."""
+        """The first day to collect among the requested days. If `day` is long before the first fact, the day of that
+        fact is used, because 0001-01-01 means "all" and not 740,000 days."""
         declared = facts.metric.start or self.catalog.book.start
         begin = min([*([declared] if declared else []), *covered], default=found.last_closed)
         if day >= calendar.plus_days(begin, -MAX_GAP_DAYS):
@@ -67,7 +67,7 @@ class FirstDays:
         return max(earliest, floor)
 
     def _earliest(self, facts: BoundMetric, group: Group, found: Horizon) -> date | None:
-        """The day of the first fact; None when there is none, or the facts cannot be looked at as a whole."""
+        """The day of the first fact, or None if there are no facts or they cannot be read as a whole."""
         form = facts.time or facts.since
         assert form is not None
         if "{{" in group.relation:
@@ -78,5 +78,5 @@ class FirstDays:
             return None
         try:
             return min(day_of_value(value, form, self.zone), found.last_closed + ONE_DAY)
-        except SourceError:  # a text such as 2026-02-30 is no day, and says nothing about the first one
+        except SourceError:  # a text such as 2026-02-30 is not a day, and does not show when the facts begin
             return found.last_closed - TWO_YEARS + ONE_DAY

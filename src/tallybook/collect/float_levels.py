@@ -1,4 +1,5 @@
-"""Sums and squares of floats that begin and end, right at the end of each day, whatever has ended before."""
+"""Computes sums and squares of floats that begin and end, accurately at the end of each day, whatever has ended
+before."""
 
 from __future__ import annotations
 
@@ -8,15 +9,15 @@ if TYPE_CHECKING:
     import duckdb
 
 LAST_DIGIT = 2.0**-50
-"""How far a running sum may be off, as a fraction of all that it has added and taken away."""
+"""Maximum error of a running sum, as a fraction of everything that it has added and subtracted."""
 MAX_RELATIVE_ERROR = 1e-12
-"""How far a sum or squares may be off, as a fraction of them."""
+"""Maximum error of a sum or of squares, as a fraction of the result."""
 
 
 def accumulate_sums(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, days: str, *, counted: bool) -> None:
     """Values that begin and end → their sum (and with `counted` their number) at the end of each day, by running sums.
 
-    Where what was added and taken away is so large that too few digits remain, the values that are left are added."""
+    If so much was added and subtracted that too few digits remain, the remaining values are added instead."""
     engine.execute(_sum_deltas(keys, mine)).fetchall()
     engine.execute(f"DELETE FROM raw_values WHERE {mine}")
     engine.execute(_sum_levels(keys)).fetchall()
@@ -29,7 +30,7 @@ def accumulate_sums(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, day
 def accumulate_squares(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, days: str) -> None:
     """Values that begin and end → count, K and squares at the end of each day, by running sums around one K per series.
 
-    Where a value that ended was so far away that too few digits remain, the values that are left are used."""
+    If a value that ended was so far away that too few digits remain, the remaining values are used instead."""
     engine.execute(_square_deltas(keys, mine)).fetchall()
     engine.execute(f"DELETE FROM raw_values WHERE {mine}")
     engine.execute(_square_levels(keys)).fetchall()
@@ -39,7 +40,7 @@ def accumulate_squares(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, 
 
 
 def _changes_by_day(keys: str, mine: str) -> str:
-    """The subquery `changes`: of each series, how many of each value came and went on each day."""
+    """SQL of the subquery `changes`: for each series, how many rows of each value began or ended on each day."""
     return f"""changes AS (
   SELECT {keys}, day, low_f AS v, sum(n)::BIGINT AS n
   FROM raw_values
@@ -50,7 +51,7 @@ def _changes_by_day(keys: str, mine: str) -> str:
 
 
 def _sum_deltas(keys: str, mine: str) -> str:
-    """The changes of each series on each day, as a table."""
+    """SQL that creates a table of the changes of each series on each day."""
     return f"""CREATE OR REPLACE TEMP TABLE sum_deltas AS
 WITH {_changes_by_day(keys, mine)}
 SELECT *, dense_rank() OVER (ORDER BY {keys}) AS series
@@ -58,7 +59,7 @@ FROM changes"""
 
 
 def _sum_levels(keys: str) -> str:
-    """The running sums of each series, and whether they are sure."""
+    """SQL of the running sums of each series, and whether they are accurate enough."""
     return f"""CREATE OR REPLACE TEMP TABLE sum_levels AS
 WITH steps AS (
   SELECT {keys}, series, day, sum(n)::BIGINT AS n, fsum(n * v) AS total, fsum(abs(n * v)) AS seen
@@ -77,8 +78,8 @@ WHERE n > 0"""
 
 
 def _sums_of_days(keys: str, days: str, number: str) -> str:
-    """The sums at the end of each day: running ones where they are sure, else those of the values that are left."""
-    # The largest first: those that cancel each other out then leave nothing behind.
+    """SQL of the sums at the end of each day: running sums if accurate, otherwise sums of the remaining values."""
+    # The largest first, so that values which cancel each other out leave nothing behind.
     return f"""INSERT INTO new_additive BY NAME
 WITH left_over AS (
   SELECT l.id, d.v, sum(d.n) AS n
@@ -97,7 +98,7 @@ FROM sum_levels LEFT JOIN direct USING (id)"""
 
 
 def _square_deltas(keys: str, mine: str) -> str:
-    """The changes of each series on each day, with one K per series, as a table."""
+    """SQL that creates a table of the changes of each series on each day, with one K per series."""
     return f"""CREATE OR REPLACE TEMP TABLE spread_deltas AS
 WITH {_changes_by_day(keys, mine)},
 numbered AS (
@@ -115,7 +116,7 @@ WINDOW p AS (PARTITION BY series)"""
 
 
 def _square_levels(keys: str) -> str:
-    """The running squares of each series, and whether they are sure."""
+    """SQL of the running squares of each series, and whether they are accurate enough."""
     return f"""CREATE OR REPLACE TEMP TABLE spread_levels AS
 WITH steps AS (
   SELECT {keys}, series, mid, day, sum(n) AS n,
@@ -142,7 +143,8 @@ FROM held"""
 
 
 def _squares_of_days(keys: str, days: str) -> str:
-    """The squares at the end of each day: running ones where they are sure, else those of the values that are left."""
+    """SQL of the squares at the end of each day: running squares if accurate, otherwise those of the remaining
+    values."""
     return f"""INSERT INTO new_additive BY NAME
 WITH left_over AS (
   SELECT l.id, d.v, sum(d.n) AS n

@@ -1,5 +1,4 @@
-"""Taking things out of the book for good: a metric, or one person out of distinct counts and measures of two steps.
-In every version."""
+"""Deletes data from every version of the book: a metric, or one person from distinct counts and two-step measures."""
 
 from __future__ import annotations
 
@@ -20,13 +19,14 @@ if TYPE_CHECKING:
 
 WHAT = "forget"
 Rows = dict[str, str]
-"""{kind of points: the condition that a row of a metric is somebody's}."""
+"""By kind of points, the condition that a row of a metric belongs to the person."""
 
 
 def forget_metric(
     store: Store, engine: duckdb.DuckDBPyConnection, name: str, key: str, clock: Callable[[], datetime]
 ) -> dict[str, Any]:
-    """Nothing of the metric kept under `key` stays, in no version. Returns how many `days` and `points` went."""
+    """Delete everything about the metric stored under `key`, in every version. Returns how many `days` and `points`
+    were deleted."""
     known = store.snapshot([key])
     days = {d for (_, _), stretches in known.coverage.items() for s in stretches for d in (s.first, s.last)}
     number = sum((s.last - s.first).days + 1 for stretches in known.coverage.values() for s in stretches)
@@ -50,12 +50,12 @@ def forget_person(
     person: Sequence[str],
     clock: Callable[[], datetime],
 ) -> list[dict[str, Any]]:
-    """Take an id out of `metrics` ((name, key) each) that count it or measure it by itself (`per`), on all days, in
-    every version.
+    """Remove an id from `metrics`, given as (name, key), that count it or measure it separately (`per`). All days and
+    versions are changed.
 
-    `person` is the id, or its parts where several columns are counted together. Returns for each metric how many
-    `days` and `points` held it and how many values (`revisions`) changed. Raises Refused for a metric that
-    keeps no such ids."""
+    `person` is the id, or its parts if several columns are counted together. Returns for each metric how many `days`
+    and `points` contained it, and how many values (`revisions`) changed. Raises Refused for a metric that stores no
+    such ids."""
     conditions = {key: _conditions(store, engine, name, key, person) for name, key in metrics}
     names = {key: name for name, key in metrics}
     told = []
@@ -76,7 +76,7 @@ def forget_person(
 
 
 def _somebodys(key: str, several: Sequence[Rows]) -> Callable[[PointsFile], str | None]:
-    """Which rows of a file go."""
+    """A function that gives the condition for the rows to delete from a file, or None."""
 
     def gone(file: PointsFile) -> str | None:
         conditions = [f"({rows[file.kind]})" for rows in several if file.kind in rows]
@@ -90,7 +90,7 @@ def _somebodys(key: str, several: Sequence[Rows]) -> Callable[[PointsFile], str 
 def _conditions(
     store: Store, engine: duckdb.DuckDBPyConnection, name: str, key: str, person: Sequence[str]
 ) -> list[tuple[StoredDefinition, Rows]]:
-    """Under each definition of a metric, which rows are the person's."""
+    """Under each definition of a metric, the condition for the person's rows."""
     found = []
     for definition in store.snapshot([key]).definitions.get(key, ()):
         bound = json_decoder(StoredDefinition).decode(definition.body)
@@ -122,7 +122,7 @@ def _conditions(
 
 
 def _stored(engine: duckdb.DuckDBPyConnection, ids: str, person: Sequence[str], *, counts_null: bool) -> int | None:
-    """The number under which an id is kept; None for a text where ids are numbers."""
+    """The number under which an id is stored, or None for a text if ids are numbers."""
     if ids == "int":
         return int(person[0]) if re.fullmatch(r"[+-]?\d{1,19}", person[0]) else None
     texts = ["CAST(? AS VARCHAR)"] * len(person)
@@ -163,7 +163,7 @@ def _revised(
     days: Sequence[date],
     rows: Rows,
 ) -> list[Revision]:
-    """The values that are no longer what they were once the person is gone."""
+    """The values that change when the person is removed."""
     if not days:
         return []
     kinds = {ADDITIVE, *(slot.shape for slot in bound.measure.slots)}

@@ -1,4 +1,4 @@
-"""Forgets by the names that people use: finds under which key the book keeps a metric."""
+"""Forgets metrics and ids by the names that people use. Finds the key under which the book stores a metric."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tallybook.query import BookReader, BookRecord
 
 
 class ForgottenMetric(BookRecord, frozen=True, kw_only=True):
-    """A metric that was dropped: how many `days` (`from_` … `to`) and `points` went, none if it was forgotten
-    before."""
+    """A deleted metric: how many `days` (`from_` … `to`) and `points` were deleted, which is none if it was already
+    forgotten."""
 
     metric: str
     days: int
@@ -25,7 +25,8 @@ class ForgottenMetric(BookRecord, frozen=True, kw_only=True):
 
 
 class ForgottenPerson(BookRecord, frozen=True, kw_only=True):
-    """A metric out of which an id was taken: `days` and `points` with it, and how many values changed (`revisions`)."""
+    """A metric from which an id was removed: `days` and `points` that contained it, and how many values changed
+    (`revisions`)."""
 
     metric: str
     days: int
@@ -34,9 +35,9 @@ class ForgottenPerson(BookRecord, frozen=True, kw_only=True):
 
 
 def forget_named(reader: BookReader, name: str, clock: Callable[[], datetime]) -> ForgottenMetric:
-    """Drop a metric from every version of the book; one that was forgotten before has no days and points left.
+    """Delete a metric from every version of the book. A metric that was already forgotten has no days and points left.
 
-    Raises QueryError where the book contains nothing under this name."""
+    Raises QueryError if the book contains nothing under this name."""
     if reader.is_forgotten(name):
         return ForgottenMetric(metric=name, days=0, points=0, from_=None, to=None)
     name, key = reader.kept(name)
@@ -48,7 +49,7 @@ def forget_named(reader: BookReader, name: str, clock: Callable[[], datetime]) -
 def forget_person_in(
     reader: BookReader, metrics: Sequence[str], person: Sequence[str], clock: Callable[[], datetime]
 ) -> list[ForgottenPerson]:
-    """Take an id out of `metrics` in every version. Raises QueryError for a metric that the book does not contain."""
+    """Remove an id from `metrics` in every version. Raises QueryError for a metric that the book does not contain."""
     kept = [reader.kept(name) for name in metrics]
     with reader.reading() as reading:
         changed = forget_person(reader.store, reading.engine, kept, person, clock)
@@ -58,10 +59,10 @@ def forget_person_in(
 def forget_entity_in(
     reader: BookReader, settings: EntitySettings, entity_id: str, within: Sequence[str], clock: Callable[[], datetime]
 ) -> tuple[list[ForgottenPerson], list[str]]:
-    """Take a user or an account out of the distinct counts of its kind, and of the metrics `within`.
+    """Remove a user or an account from the distinct counts of its kind, and from the metrics in `within`.
 
-    Of events, `user` and `account` are counted; of other facts, the columns in `dimension` of `[users]` or
-    `[accounts]`. The names of metrics that still contain the id as a value of a dimension come second."""
+    For events, these are counts of `user` and `account`; for other facts, of the columns in `dimension` of `[users]` or
+    `[accounts]`. The second result has the names of metrics that still contain the id as a value of a dimension."""
     counted, kept = [], []
     with reader.reading() as reading:
         for name, key in _every(reader):
@@ -80,7 +81,7 @@ def forget_entity_in(
 
 
 def _every(reader: BookReader) -> Iterator[tuple[str, str]]:
-    """(name, key) of every metric that the book contains, also those that are no longer declared."""
+    """(name, key) of every metric in the book, including metrics that are no longer declared."""
     if not reader.there:
         return
     names = {key: name for name, key in reader.keys(list(reader.project.catalog.metrics)).items()}

@@ -1,4 +1,4 @@
-"""Rows of fused statements, turned into additive parts column by column."""
+"""Turns rows of fused statements into additive parts, column by column."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tallybook.collect.staging import Staging
 from tallybook.core import ONE_DAY, ArrowColumn, NotFinite, arrow_column
 
 MAX_VALUES = 2_000_000
-"""Values of the source that are held as they came: days × series × columns."""
+"""Maximum number of source values kept in memory unconverted: days × series × columns."""
 MAX_POINTS = 500_000
-"""Points that are held before they are handed to the engine."""
+"""Maximum number of points kept before they are passed to the engine."""
 
 
 class FusedRows:
-    """What fused statements answered, on its way into a staging table. Every member gets a row of parts for each row
-    that holds facts of it."""
+    """Result rows of fused statements, on their way into a staging table. Each metric gets a row of parts for each row
+    that contains facts of it."""
 
     def __init__(self, staging: Staging, table: str, dims: int) -> None:
         self._staging, self._table, self._dims = staging, table, dims
@@ -32,7 +32,7 @@ class FusedRows:
     def take(
         self, plan: AdditivePlan, found: Iterable[Sequence[Any]], first: date, *, split: bool, sign: int = 1
     ) -> None:
-        """Rows (day?, dims…, columns…) of a statement; the day counts from `first`. `sign` −1 takes them away."""
+        """Take the rows (day?, dims…, columns…) of a statement. Days count from `first`. `sign` −1 subtracts them."""
         _, rows = self._held.setdefault((id(plan), sign), (plan, _Rows()))
         at = self._dims + (1 if split else 0)
         for row in found:
@@ -43,7 +43,7 @@ class FusedRows:
             self._turn(plan, rows, sign)
 
     def stage(self) -> None:
-        """Hand over all that was taken."""
+        """Pass all taken rows on."""
         for (_, sign), (plan, rows) in self._held.items():
             self._turn(plan, rows, sign)
         self._staging.additive(self._table, self._points)
@@ -96,7 +96,7 @@ class FusedRows:
 
 
 def _column(read: Read, values: Sequence[Sequence[Any]]) -> list[Any]:
-    """One part of all rows. Whole numbers, which most are, need no conversion one by one."""
+    """One part of all rows. Whole numbers, the most common case, need no conversion one by one."""
     if isinstance(read, At) and read.convert is as_integer:
         column = [row[read.place] for row in values]
         if {type(value) for value in column} == {int} and min(column) >= -(2**63) and max(column) < 2**63:

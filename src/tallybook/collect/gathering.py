@@ -1,4 +1,4 @@
-"""Run a group's statements in one snapshot after another and stage what they answer."""
+"""Runs a group's statements in a sequence of snapshots, and stages the results."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from tallybook.core import (
 
 T = TypeVar("T")
 SNAPSHOT_SECONDS = 60.0
-"""No snapshot is held longer: it would keep the source from cleaning up."""
+"""Maximum age of a snapshot in seconds. A longer one would keep the source from cleaning up."""
 QUICK_SECONDS = 0.2
-"""Days that take no longer are asked a month at a time."""
+"""Days that take no longer than this are queried a month at a time."""
 Say = Callable[[str], None]
-"""Called with what the reports of the group's metrics are to note."""
+"""Called with notes for the reports of the group's metrics."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Step:
 
 
 def by_index(group: Group, day: date) -> bool:
-    """Whether to ask for one day at a time: the source would reach its facts through an index, or the facts are
-    made from the day's own bounds, which must then be those of one day whatever else is collected."""
+    """Whether to query one day at a time. True if the source would reach the facts through an index, or if the facts
+    are computed from the day's own bounds, which must then be the bounds of a single day whatever else is collected."""
     if "{{" in group.relation:
         return True
     sql = group.reaching(day)
@@ -69,9 +69,10 @@ def gather_days(
     seconds: float = 0.0,
     say: Say = lambda note: None,
 ) -> Iterator[Step]:
-    """Flows and one-row-a-day levels: a statement a day where an index helps, else one over the stretch.
+    """Gather flows and one-row-a-day levels, with one statement per day if an index helps, or else one over the whole
+    range.
 
-    Days come in steps of whole months, as many as are read within `seconds`."""
+    A step has whole months, as many as can be read within `seconds`."""
     with _naming(group):
         for first, last in stretches:
             if not indexed:
@@ -84,7 +85,7 @@ def gather_days(
 
 @contextmanager
 def _naming(group: Group) -> Iterator[None]:
-    """Numbers that are not finite are reported with the metric and the column, and how to leave them out."""
+    """Report numbers that are not finite with the metric and the column, and how to leave them out."""
     try:
         yield
     except NotFinite as error:
@@ -99,7 +100,7 @@ def _naming(group: Group) -> Iterator[None]:
 
 
 def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds: float) -> Generator[Step, None, date]:
-    """Whole months in one snapshot, or fewer days if it gets old. Returns the day to go on with."""
+    """Gather whole months in one snapshot, or fewer days if it gets too old. Returns the day to continue with."""
     additives, scans = group.additives(), group.scans(split=False)
     rows = FusedRows(staging, "new_additive", len(group.dims))
     found: list[list[tuple[timedelta, Future[ArrowTable]]]] = [[] for _ in scans]
@@ -109,7 +110,7 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
             age = time.monotonic() - began
             if day > first and (age > SNAPSHOT_SECONDS or (day.day == 1 and age > seconds)):
                 break
-            # As long as days are quick, a month of them is asked at once; what stands beside them day by day.
+            # While days are quick, a month is queried at once, except for statements that must be run day by day.
             asked = _days(
                 day, min(last, next_period(day.replace(day=1), "month") - ONE_DAY) if quick and not scans else day
             )
@@ -132,8 +133,8 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
 
 
 def _whole_stretch(group: Group, first: date, last: date, staging: Staging, say: Say) -> Iterator[Step]:
-    """All days by one scan for each shape, in one snapshot. A shape that takes longer than the source allows is read
-    some days at a time; what the shapes before it answered is kept."""
+    """Gather all days with one scan per shape, in one snapshot. If a shape takes longer than the source allows, it is
+    read some days at a time. Results of the earlier shapes are kept."""
     shapes = _shapes(group, staging)
     try:
         with group.source.snapshot() as reader:
@@ -156,7 +157,8 @@ def _whole_stretch(group: Group, first: date, last: date, staging: Staging, say:
 
 
 def _in_pieces(group: Group, shape: _Shape, first: date, last: date, most: int) -> int:
-    """Read a shape at most so many days at a time, fewer as long as that takes too long. Returns how many it was."""
+    """Read a shape at most `most` days at a time, and fewer while that takes too long. Returns the number of days that
+    worked."""
     day = first
     while day <= last:
         end = min(last, day + (most - 1) * ONE_DAY)
@@ -178,7 +180,8 @@ def _too_long(error: SourceError) -> bool:
 
 
 def _fewer(number: int) -> int:
-    """Days to ask for when so many take too long. A quarter, because each attempt that fails costs a whole timeout."""
+    """The number of days to try after `number` took too long. A quarter, because each failed attempt costs a whole
+    timeout."""
     return max(1, number // 4)
 
 
@@ -192,7 +195,8 @@ def _index_hint(group: Group) -> str:
 
 @dataclass(frozen=True)
 class _Shape:
-    """One statement of a group over some days: how to read and stage it, how to forget what came of one that failed."""
+    """One statement of a group over some days: how to read and stage it, and how to discard the rows of a failed
+    attempt."""
 
     read: Callable[[Reader, date, date], None]
     forget: Callable[[date, date], None]
@@ -221,7 +225,7 @@ def _keyed_shape(group: Group, scan: Scan, staging: Staging) -> _Shape:
         table = _table(reader, group, scan, group.scan(scan, first, last, split=True), split=True)
         _stage_keyed(group, scan, staging, table, first, split=True)
 
-    # A keyed statement is staged once all of it has been read.
+    # A keyed statement is staged only after all of it has been read.
     return _Shape(read, lambda first, last: None)
 
 
@@ -233,12 +237,12 @@ def _days(first: date, last: date) -> list[date]:
 
 
 def gather_intervals(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
-    """Opening balance, beginnings and ends of one window, of one snapshot."""
+    """Gather the opening balance, the beginnings and the ends of one window, from one snapshot."""
     try:
         with _naming(group):
             _stage_window(group, first, last, staging)
     except SourceError:
-        staging.abandon()  # or another try would find the opening balance twice
+        staging.abandon()  # otherwise another attempt would find the opening balance twice
         raise
     yield Step(first, last)
 
@@ -262,7 +266,7 @@ def _stage_window(group: Group, first: date, last: date, staging: Staging) -> No
 
 
 def gather_now(group: Group, day: date, staging: Staging) -> None:
-    """A level of which only the present can be seen, put down under `day`."""
+    """Gather a level of which only the present is visible, and store it under `day`."""
     rows = FusedRows(staging, "new_additive", len(group.dims))
     with _naming(group), group.source.snapshot() as reader:
         for additive in group.additives():
@@ -286,7 +290,7 @@ def _read_additive(group: Group, plan: AdditivePlan, reader: Reader, rows: Fused
 
 
 def _batch(plan: AdditivePlan) -> int:
-    """Rows of a statement to fetch at once, fewer of a wide one."""
+    """The number of rows of a statement to fetch at once. Smaller for statements with many columns."""
     return max(100, min(50_000, MAX_VALUES // max(1, len(plan.columns.expressions))))
 
 
@@ -311,7 +315,7 @@ def _table(reader: Reader, group: Group, scan: Scan, sql: str, *, split: bool) -
 
 
 def _naming_slot(scan: Scan, read: Callable[[], T]) -> T:
-    """What `read` gives of a scan. Raises NotFinite with the slot that the number belongs to."""
+    """The result of `read` for a scan. Raises NotFinite with the slot that the number belongs to."""
     try:
         return read()
     except NotFinite as error:
@@ -321,12 +325,12 @@ def _naming_slot(scan: Scan, read: Callable[[], T]) -> T:
 
 
 def _kinds(group: Group, scan: Scan, *, split: bool) -> list[str]:
-    """How the columns of a keyed statement arrive: day?, dimensions, then the scan's."""
+    """The types of a keyed statement's columns: day?, dimensions, then those of the scan."""
     return [*([INT] if split else []), *([TEXT] * len(group.dims)), *scan.kinds]
 
 
 def _with_days(tables: list[tuple[timedelta, ArrowTable]]) -> ArrowTable:
-    """Tables of single days as one, with the day counted from the first in front."""
+    """Tables of single days joined into one, with the day as the first column, counted from the first day."""
     return ArrowTable.numbered([(after.days, table) for after, table in tables])
 
 
@@ -346,7 +350,7 @@ def _stage_keyed(
     counts = {count: f"c{at + len(scan.keys) + place}" for place, count in enumerate(scan.counts)}
     mark = f"c{at + len(scan.keys) + len(counts)}"
     if len(scan.plans) > 1 and not staging.distinct(table, mark) <= set(scan.marks):
-        # Two keys, or a key and a dimension, are one to the source.
+        # To the source, two keys, or a key and a dimension, are the same column.
         raise Inseparable(f"{group.relation} cannot be grouped by {' and '.join(scan.keys)} at once")
     for plan, own in zip(scan.plans, scan.marks, strict=True):
         keys = [f"c{at + i}" for i in range(len(plan.keys))]
@@ -376,7 +380,7 @@ def gather_function(
     """Call a Python metric for one day and stage the numbers it returns."""
     name = facts.metric.name
     with isolated(f"metric {name!r} raised on {day}"):
-        # What is returned may be read from the database only now: a generator, a result of SQLAlchemy.
+        # A generator or a result of SQLAlchemy may read the database only now.
         returned = rows_of(facts.metric, day, function(Period(start=day, end=day + ONE_DAY, zone=zone), connection))
     rows = AdditiveRows()
     for dims, number in returned:

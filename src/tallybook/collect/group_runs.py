@@ -1,4 +1,4 @@
-"""One group of metrics after another: its days are gathered, staged, and published when it is time."""
+"""Runs one group of metrics after another: gathers and stages its days, and publishes them when it is time."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tallybook.storage import Lease
 
 
 class GroupRuns(Publisher):
-    """Gathers and publishes the works of a plan."""
+    """Gathers and publishes the work of a plan."""
 
     def __init__(self, context: RunContext, plan: RunPlan, lease: Lease, number: int) -> None:
         super().__init__(context, plan, lease, number)
         self.looked_at: dict[Any, Any] = {}
-        """What is known of columns, for groups that share them."""
+        """Cached doubts about columns, shared by groups."""
         self.loads: dict[str, float] = {}
-        """Seconds spent on late works, by source."""
+        """Seconds spent on late work, by source."""
         self.late = Counter(work.facts[0].metric.source or "" for work in plan.works if work.late)
-        """Late works that are not done, by source."""
+        """Number of late works not done yet, by source."""
 
     def work(self) -> None:
-        """Collect all works of the plan, and publish the rest at the end."""
+        """Collect all works of the plan, and publish what is left at the end."""
         for work in self.plan.works:
             began = time.monotonic()
             self._group(work)
@@ -66,13 +66,14 @@ class GroupRuns(Publisher):
                 self._failed(work, error)
 
     def _in_one_form(self, work: Work) -> bool:
-        """Whether days are left to collect without those that have times in another form. These are reported."""
+        """Whether days are left to collect after days with times in another form are removed. Those days are
+        reported."""
         if work.group is None or work.snapshot_day is not None:
             return True
         first, last = min(a for a, _ in work.stretches), max(b for _, b in work.stretches)
         found = doubts(work.group, first, last, work.horizon.last_closed, self.looked_at)
         if found.misfits and len({facts.metric.where for facts in work.facts}) > 1:
-            # Which of them count such a row, each says by its own `where`.
+            # Each metric decides by its own `where` whether it counts such a row.
             self._one_by_one(work, found.misfits[0].error(work.facts[0].metric.name), fused=True)
             return False
         for facts in work.facts:
@@ -118,7 +119,7 @@ class GroupRuns(Publisher):
             notes += [note] if note not in notes else []
 
     def _as_allowed(self, work: Work) -> Iterator[Step]:
-        """At least one step, and more until the share of the work in `max_load` of its source is used."""
+        """Yield at least one step, and more until the source's share in `max_load` is used up."""
         name = work.facts[0].metric.source or ""
         share = (self.context.catalog.sources[name].max_load - self.loads.get(name, 0.0)) / max(1, self.late[name])
         steps, spent = self._steps(work), 0.0
@@ -133,7 +134,7 @@ class GroupRuns(Publisher):
             yield step
 
     def _note_waiting_days(self) -> None:
-        """Note the days whose facts changed and that this run did not reach."""
+        """Note the days whose facts changed and that this run did not collect."""
         for facts in {id(f): f for work in self.plan.works for f in work.facts}.values():
             followed, report = self.plan.followed.get((facts.bound.key, facts.bound.definition)), self._report(facts)
             report.waiting = len(followed.waiting) if followed else 0
@@ -173,9 +174,9 @@ class GroupRuns(Publisher):
                 self._report(facts).notes.append(f"skipped {rows} start")
 
     def _one_by_one(self, work: Work, error: SourceError, *, fused: bool) -> None:
-        """Read each metric by itself after a shared statement failed, so that only the broken ones fail.
+        """Read each metric separately after a shared statement failed, so that only broken metrics fail.
 
-        Without `fused` each of their keys has a statement, too."""
+        Without `fused`, each of their keys gets its own statement too."""
         assert work.group is not None
         self.staging.abandon()
         if len(work.facts) > 1:
@@ -204,8 +205,8 @@ class GroupRuns(Publisher):
             self._report(facts).failed_by(error)
 
     def _drop_unfinished(self, work: Work, facts: BoundMetric) -> list[tuple[date, date]]:
-        """Take back what a failed step has staged of a metric. Returns the days of the work that are not collected:
-        what is published counts as collected."""
+        """Discard the rows of a metric that a failed step has staged. Returns the days of the work that are not
+        collected. Published days count as collected."""
         key = (facts.bound.key, facts.bound.definition)
         left = calendar.subtract_stretches(work.stretches, work.finished.get(key, ()))
         self.staging.drop(*key, left)
@@ -228,7 +229,8 @@ class GroupRuns(Publisher):
             raise KeyboardInterrupt
 
     def _within_max_series(self, work: Work, step: Step) -> list[BoundMetric]:
-        """The metrics of a step that have no more series a day than they may; the others fail for its days."""
+        """The metrics of a step that stay within their maximum number of series per day. The others fail for the days
+        of the step."""
         found = self._too_many_series(work, step)
         kept: list[BoundMetric] = []
         for facts in work.facts:
@@ -245,7 +247,7 @@ class GroupRuns(Publisher):
         return kept
 
     def _too_many_series(self, work: Work, step: Step) -> dict[tuple[str, str], tuple[date, int]]:
-        """(first such day, series on it) of the metrics with more series on a day of the step than they may have."""
+        """(first day, number of series) of each metric with too many series on a day of the step."""
         found: dict[tuple[str, str], tuple[date, int]] = {}
         alike: dict[tuple[str, int], set[tuple[str, str]]] = {}
         for facts in work.facts:
@@ -262,7 +264,7 @@ class GroupRuns(Publisher):
 
 
 def _isolated_steps(steps: Iterator[Step]) -> Iterator[Step]:
-    """The same steps; whatever is raised while one is gathered is a SourceError."""
+    """Yield the same steps, and turn anything raised while gathering into a SourceError."""
     while True:
         with isolated():
             step = next(steps, None)
@@ -272,7 +274,7 @@ def _isolated_steps(steps: Iterator[Step]) -> Iterator[Step]:
 
 
 def _series_count(facts: BoundMetric) -> str:
-    """How many series the rows of one day are, in the engine's SQL."""
+    """SQL of the number of series on one day."""
     if not facts.metric.per:
         return "count(*)"
     series = ", ".join(facts.bound.column(d) for d in facts.metric.series_dims)

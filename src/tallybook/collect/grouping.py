@@ -1,4 +1,4 @@
-"""What metrics must share so that one statement collects them."""
+"""The properties that metrics must share so that one statement collects them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
 
 @dataclass(frozen=True)
 class GroupKey:
-    """What metrics must share to be collected by one statement."""
+    """The properties that metrics must share to be collected by one statement."""
 
     source: str
     relation: str
@@ -20,7 +20,7 @@ class GroupKey:
     time: tuple[Any, ...]
     dims: tuple[str, ...]
     latest: tuple[Any, ...] = ()
-    """Where only the row received last counts: (where, series, received)."""
+    """(where, series, received), if only the row received last counts."""
 
 
 def group_key(facts: BoundMetric) -> GroupKey:

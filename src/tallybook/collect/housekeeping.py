@@ -1,4 +1,5 @@
-"""Keeps the files of a book few: folds the months of closed years, deletes what no kept version needs."""
+"""Keeps the number of a book's files small: folds the months of closed years, and deletes what no kept version
+needs."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from tallybook.storage import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS, EntityMo
 
 
 def keep_house(reader: BookReader, report: RunReport, now: datetime) -> None:
-    """Compact the book after a run where that pays, so that nobody has to: a daily run leaves some files behind.
+    """Compact the book after a run if it is worthwhile, because every daily run leaves some files behind.
 
-    Years are folded by a run that collected nothing in them: a backfill perhaps goes on in the next run."""
+    A year is folded only by a run that collected nothing in it, because a backfill may continue in the next run."""
     settings, store = reader.project.catalog.book, reader.store
     collected = [metric.first for metric in report.metrics if metric.first]
     months = [last for _, last in store.foldable(reader.today)]
@@ -27,7 +28,7 @@ def keep_house(reader: BookReader, report: RunReport, now: datetime) -> None:
 
 
 def keep_entities(reader: BookReader, now: datetime) -> int:
-    """Write changes of attributes of closed months to files, and delete those that `history` no longer keeps."""
+    """Write attribute changes of closed months to files, and delete those that `history` no longer keeps."""
     catalog, store = reader.project.catalog, reader.store
     months, zone = EntityMonths(store.ledger, store.files), catalog.book.timezone
     settings = {kind: catalog.entities.get(kind) for kind in ENTITY_KINDS}
@@ -38,7 +39,7 @@ def keep_entities(reader: BookReader, now: datetime) -> int:
 
 
 def compact(reader: BookReader, now: datetime) -> dict[str, int]:
-    """Fold and delete whatever can be. Returns {"folded": …, "deleted": …} files."""
+    """Fold and delete everything possible. Returns {"folded": …, "deleted": …} with numbers of files."""
     if not reader.there:
         return {"folded": 0, "deleted": 0}
     settings, store = reader.project.catalog.book, reader.store

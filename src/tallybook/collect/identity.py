@@ -1,4 +1,4 @@
-"""Whether a source is still the database that the book was collected from, and what it was recorded as."""
+"""Checks whether a source is still the database that the book was collected from, and records its identity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check_identity(context: RunContext, name: str) -> None:
-    """Raise SourceUnavailable, before anything is read, when a source is another database than the one recorded."""
+    """Raise SourceUnavailable, before anything is read, if a source is another database than the recorded one."""
     source = context.sources.get(name)
     if source is None or name in context.copies:
         return
@@ -30,7 +30,7 @@ def check_identity(context: RunContext, name: str) -> None:
 
 
 def record_identities(context: RunContext, names: Iterable[str], run: int) -> None:
-    """Record what these sources are, where that is new."""
+    """Record the identity of these sources, if it is new."""
     known = context.store.ledger.identities()
     for name in names:
         seen = context.identities.get(name)
@@ -40,7 +40,7 @@ def record_identities(context: RunContext, names: Iterable[str], run: int) -> No
 
 
 def record_moved(context: RunContext, reports: Mapping[str, MetricReport], run: int) -> None:
-    """Record the sources that are said to have moved, and say so in the reports of their metrics."""
+    """Record the sources that are declared to have moved, and note it in the reports of their metrics."""
     known = context.store.ledger.identities()
     for name in context.moved:
         before, seen = known.get(_key(name)), context.identities.get(name)
@@ -53,7 +53,7 @@ def record_moved(context: RunContext, reports: Mapping[str, MetricReport], run: 
 
 
 def record_owner(context: RunContext, run: int) -> None:
-    """Record whose book this is, as it is declared now."""
+    """Record the owner of this book, as currently declared."""
     known = context.store.ledger.identities()
     for name, value in context.owner.items():
         if value and (name not in known or known[name].value != value):

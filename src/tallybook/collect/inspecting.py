@@ -13,9 +13,9 @@ from tallybook.core import Metric, Problem, SourceError, SourceUnavailable, isol
 
 
 def inspect_metrics(project: Project, now: datetime) -> list[Inspection]:
-    """Compare every metric with its source; a source that cannot be reached is reported once.
+    """Compare every metric with its source. A source that cannot be reached is reported once.
 
-    `now`: the clock, for sources that have none."""
+    `now`: the time for sources without a clock."""
     catalog = project.catalog
     sources, unopened = open_sources(catalog.sources)
     found: dict[str, Inspection] = {}
@@ -32,7 +32,7 @@ def inspect_metrics(project: Project, now: datetime) -> list[Inspection]:
 
 
 def inspect_sources(project: Project) -> list[SourceLook]:
-    """Look at each source as a whole; those that cannot be asked are left out."""
+    """Inspect each source as a whole. Sources that cannot be reached are left out."""
     sources, _ = open_sources(project.catalog.sources)
     found = []
     try:

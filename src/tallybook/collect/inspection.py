@@ -1,4 +1,5 @@
-"""What `check --source` asks a database: is everything there, how is time stored, is it indexed?"""
+"""The checks of a database for `check --source`: whether everything exists, how time is stored, and whether it is
+indexed."""
 
 from __future__ import annotations
 
@@ -29,15 +30,15 @@ from tallybook.core import (
 )
 
 MIN_ROWS_TO_INDEX = 5_000
-"""A table with fewer rows is read as fast without an index."""
+"""Tables with fewer rows are read as fast without an index."""
 
 
 @dataclass
 class Inspection:
-    """What was found of one metric.
+    """The result for one metric.
 
-    `said` are assumptions a person should agree with, `warned` what costs time, `doubts` rows that may mean something
-    else than they are read as."""
+    `said`: assumptions that a person should confirm. `warned`: things that cost time. `doubts`: rows that may mean
+    something else than how they are read."""
 
     metric: str
     source: str = ""
@@ -50,14 +51,14 @@ class Inspection:
 
 @dataclass
 class SourceLook:
-    """What was found of one source, in sentences that a person should agree with."""
+    """The result for one source, in sentences that a person should confirm."""
 
     source: str
     said: list[str] = field(default_factory=list)
 
 
 def look_at(source: Source, folder: Path) -> SourceLook:
-    """Look at a source of the project in `folder` as a whole. Raises SourceError when there is no asking it."""
+    """Inspect a source of the project in `folder` as a whole. Raises SourceError if it cannot be queried."""
     found = SourceLook(source.settings.name)
     if source.kind.experimental:
         found.said.append(source.kind.experimental_notice)
@@ -86,7 +87,7 @@ def _some(names: list[str]) -> str:
 
 
 def look(source: Source, metric: Metric, zone: str, now: datetime) -> Inspection:
-    """Hold one metric against its source. Raises SourceUnavailable when there is no asking it."""
+    """Compare one metric with its source. Raises SourceUnavailable if the source cannot be queried."""
     found = Inspection(metric.name, source=source.settings.name)
     if metric.function:
         return found
@@ -120,7 +121,7 @@ def look(source: Source, metric: Metric, zone: str, now: datetime) -> Inspection
 
 
 def _doubt_clock(source: Source, facts: BoundMetric, found: Inspection, now: datetime) -> None:
-    """Times that cannot be UTC, once for each column."""
+    """Add warnings about times that cannot be UTC, once per column."""
     form, column = facts.time or facts.since, facts.metric.time or facts.metric.from_
     relation = placeholders_filled(source, facts.metric, facts.relation, "UTC")
     key = ("clock doubted", facts.metric.table or relation, column or "")
@@ -132,7 +133,7 @@ def _doubt_clock(source: Source, facts: BoundMetric, found: Inspection, now: dat
 
 
 def _doubt(group: Group, found: Inspection) -> None:
-    """All rows: those before 1971, and those after."""
+    """Add doubts about all rows, before and after 1971."""
     day = date(1971, 1, 3)
     seen = doubts(group, day, day, day, {})
     found.said += seen.notes()
@@ -142,7 +143,8 @@ def _doubt(group: Group, found: Inspection) -> None:
 
 
 def _warn_of_reversed(group: Group, found: Inspection) -> None:
-    """Rows that end before they begin never hold: a date in the far past is not read as "not ended"."""
+    """Warn of rows that end before they begin. They never count: an end in the distant past is not read as "not
+    ended"."""
     sql = group.reversed_rows()
     if sql is None:
         return
@@ -159,7 +161,7 @@ def _warn_of_reversed(group: Group, found: Inspection) -> None:
 
 
 def _table_there(source: Source, metric: Metric, found: Inspection) -> bool:
-    """Whether the table and the named columns exist; what does not is told with the nearest that does."""
+    """Whether the table and the named columns exist. A missing one is reported with the nearest existing name."""
     assert metric.table is not None
     columns = source.columns(metric.table)
     if not columns:
@@ -179,7 +181,7 @@ def _table_there(source: Source, metric: Metric, found: Inspection) -> bool:
     }
     for key, names in named.items():
         for name in names:
-            if name and name not in columns and not metric.join:  # of joined tables `bind` knows
+            if name and name not in columns and not metric.join:  # `bind` checks the columns of joined tables
                 found.problems.append(_missing(f"metrics.{metric.name}.{key}", "column", name, lambda: columns))
     return not found.problems
 
@@ -199,7 +201,7 @@ def _missing(path: str, what: str, name: str, there: Callable[[], list[str]]) ->
 
 
 def _has_many_rows(source: Source, table: str) -> bool:
-    """Whether a table is large enough for an index to matter; asked once for each table."""
+    """Whether a table is large enough for an index to matter. Checked once per table."""
     key = ("many rows", table)
     if key not in source.remembered:
         first = source.limited(f"SELECT 1 AS one FROM {source.table_name(table)}", MIN_ROWS_TO_INDEX)
@@ -216,7 +218,7 @@ def _warn_of_scan(source: Source, metric: Metric, found: Inspection) -> None:
 
 
 def _warn_of_search(source: Source, metric: Metric, changed: str, found: Inspection) -> None:
-    """What each run asks for what changed, of a joined table where `changed` is its column."""
+    """Warn about the search for changed rows that each run makes in a joined table, if `changed` is a column of it."""
     name, _, column = changed.rpartition(".")
     table = next((join.table for join in metric.join if join.name.casefold() == name.casefold()), metric.table or "")
     if column not in source.indexed_columns(table) and _has_many_rows(source, table):

@@ -1,4 +1,4 @@
-"""Statements over intervals: what holds when the window opens, what begins and what ends in it."""
+"""Statements over intervals: rows open at the start of the window, and rows that begin or end in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tallybook.core import ONE_DAY, days
 
 
 class IntervalStatements(StatementPieces):
-    """The statements of levels whose rows are intervals."""
+    """The statements for levels whose rows are intervals."""
 
     def interval_selects(
         self,
@@ -22,10 +22,11 @@ class IntervalStatements(StatementPieces):
         condition: str | None = None,
         keys: Sequence[str] = (),
     ) -> list[tuple[int, str, bool]]:
-        """(sign, statement, has a day column): what holds when the window opens, what begins, what ends in it.
+        """(sign, statement, whether it has a day column) for rows open at the start of the window, rows that begin, and
+        rows that end in it.
 
-        A row counts as beginning on a day only if it still holds at its end, and as ending only if it held at
-        its start: so reversed and zero-length rows cancel out, whichever way round they lie."""
+        A row begins on a day only if it is still valid at the end of that day. It ends on a day only if it was valid at
+        the start of that day. So reversed and zero-length rows cancel out."""
         source, metric, facts = self.source, self.metric, self.members[0]
         assert facts.since is not None
         since = source.time_value(source.quote(metric.from_ or ""), facts.since)
@@ -50,7 +51,7 @@ class IntervalStatements(StatementPieces):
     def _ends(
         self, begun: TimeForm, since: str, ended: TimeForm, until: str, first: date, last: date
     ) -> tuple[str, list[str]]:
-        """(the day on which a row ends, conditions that it does so in the window, having held before)."""
+        """SQL of the day on which a row ends, and the conditions that it ends in the window and was valid before."""
         begins_at = [self._literal(begun, day) for day in days(first, last)]
         turns, shift = self._ends_of_days(ended, first, last)[1:-1], self._until_shift
         within = self._within_days(self.metric.until or "", ended, first + shift, last + shift)
@@ -62,7 +63,7 @@ class IntervalStatements(StatementPieces):
         return -ONE_DAY if self.metric.until_inclusive else timedelta()
 
     def _ends_of_days(self, form: TimeForm, first: date, last: date) -> list[str]:
-        """Where the day before `first`, and each of the days, end for a column that says until when a row holds."""
+        """The end of the day before `first`, and of each day, for a column that says until when a row is valid."""
         return [self._literal(form, day + self._until_shift) for day in days(first, last + ONE_DAY)]
 
     def reversed_rows(self) -> str | None:
@@ -77,9 +78,9 @@ class IntervalStatements(StatementPieces):
         return self._select([], [self.source.count("*")], self.relation, [*ends, *self._shared()])
 
     def _begins(self, first: date, last: date) -> str:
-        """SQL for the number of days from `first` to the earliest beginning of an interval.
+        """SQL of the number of days from `first` to the earliest beginning of an interval.
 
-        0 where no interval begins that late, the number of days of the range where all begin after `last`."""
+        It is the number of days in the range if all intervals begin after `last`, and 0 if none begins that late."""
         form = self.members[0].since
         assert form is not None
         since = self.source.time_value(self.source.quote(self.metric.from_ or ""), form)

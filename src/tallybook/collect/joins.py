@@ -1,9 +1,8 @@
-"""A table joined to others becomes one relation, with their columns beside its own and not one row more.
+"""Turns a table joined to others into one relation, with their columns beside its own and no additional rows.
 
-The joined columns stand in a subquery under the names by which they are asked for, `accounts.plan` or `plan`, so
-that the statements around it need not know of it. It is flat: the database reaches the index of the time column
-through it. A join that could give a fact two rows is refused before anything is read through it.
-"""
+A subquery provides the joined columns under the names by which they are used, `accounts.plan` or `plan`, so that the
+statements around it need not know about the join. The subquery is flat, so the database can use the index of the time
+column. A join that could give a fact two rows is refused before anything is read."""
 
 from __future__ import annotations
 
@@ -18,23 +17,25 @@ from tallybook.collect.sources.values import BOOL, DATE, NUMBERS, TEXT, TIMESTAM
 from tallybook.core import Join, Metric, Slot, SourceError, schema_and_table
 
 _CAST = {*NUMBERS, BOOL, DATE, TIMESTAMP, TIMESTAMPTZ}
-"""Kinds that a text is turned into, to be compared."""
+"""Types that a text is cast to for comparison."""
 _NO_COLUMN = frozenset(("STRING", "NUMBER", "DOT", "L_PAREN"))
-"""Kinds of words: before or behind one of these no bare column stands."""
+"""Tokens next to which a word is not a bare column."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """A metric as its source is asked: the relation, and the metric with its texts as they read over that."""
+    """A metric as its source is queried: the relation, and the metric with its expressions rewritten for that
+    relation."""
 
     relation: str
     metric: Metric
     reach: tuple[str, str]
-    """The table and the column by which a day's facts are found."""
+    """The table and the column through which a day's facts are found."""
 
 
 def joined(source: Source, metric: Metric) -> Joined:
-    """Raises SourceError when a table or column does not exist, is ambiguous, or a fact could get several rows."""
+    """Join the tables of a metric. Raises SourceError if a table or column does not exist or is ambiguous, or if a fact
+    could get several rows."""
     scope = _Scope.of(source, metric)
     for place in range(len(metric.join)):
         _refuse_fan_out(source, scope, metric, place)
@@ -50,7 +51,7 @@ def joined(source: Source, metric: Metric) -> Joined:
 
 @dataclass
 class _Scope:
-    """What can be named: the fact's columns, and those of each joined table by its name."""
+    """The names that can be used: the fact's columns, and those of each joined table by its name."""
 
     source: Source
     metric: Metric
@@ -58,7 +59,7 @@ class _Scope:
     facts: list[str]
     others: dict[str, list[str]]
     exposed: dict[str, str] = field(default_factory=dict)
-    """Name outside → column inside."""
+    """Column inside the subquery, by its name outside."""
 
     @classmethod
     def of(cls, source: Source, metric: Metric) -> _Scope:
@@ -71,7 +72,7 @@ class _Scope:
         return SourceError(f"metrics.{self.metric.name}.join: {message}", hint=hint)
 
     def column(self, table: str, name: str) -> str:
-        """`table.name` as it stands inside. Raises SourceError with what there is."""
+        """The column of a table as written inside the subquery. Raises SourceError with the existing names."""
         if table.casefold() == self.own.casefold():
             column = _matching_name(name, self.facts) or self._no_column(table, name)
             return f"{self.source.quote(self.own)}.{self.source.quote(column)}"
@@ -86,23 +87,23 @@ class _Scope:
         raise self.where(f"{table} has no column {name!r}", hint=f"its columns: {', '.join(columns[:30])}")
 
     def holders(self, name: str) -> list[str]:
-        """The tables that have a column of this name."""
+        """The tables that have a column with this name."""
         found = [self.own] if _matching_name(name, self.facts) else []
         return found + [table for table, columns in self.others.items() if _matching_name(name, columns)]
 
     def expose_time(self, name: str | None) -> None:
-        """Of several tables with a column of that name the facts' is meant: a fact's time is its own."""
+        """Expose the time column. If several tables have a column with that name, it is the facts' own."""
         if name and ("." in name or not _matching_name(name, self.facts)):
             self.expose(name, "time")
 
     def expose(self, name: str, key: str) -> None:
-        """Makes a column known outside under `name`, which is `column` or `table.column`."""
+        """Make a column available outside under `name`, which is `column` or `table.column`."""
         table, _, column = name.rpartition(".")
         holders = [table] if table else self.holders(column)
         if len(holders) > 1:
             raise self.ambiguous(name, holders, key)
         if not holders:
-            return  # the database says that there is none
+            return  # the database reports that it does not exist
         inside, there = self.column(holders[0], column), self.spelled(holders[0], column)
         if there.rpartition(".")[2] != column or (table and there != name):
             meant = there if table else there.rpartition(".")[2]
@@ -135,7 +136,7 @@ class _Scope:
         return self.metric.table or "", column
 
     def from_(self, joins: int) -> str:
-        """FROM … with the first so many joins."""
+        """The FROM clause with the first `joins` joins."""
         quote = self.source.quote
         text = f"{self.source.table_name(self.metric.table or '')} {quote(self.own)}"
         for join in self.metric.join[:joins]:
@@ -173,7 +174,7 @@ def _unique_keys(source: Source, table: str) -> list[tuple[str, ...]]:
 
 
 def _matching_name(name: str, names: list[str] | Mapping[str, object]) -> str | None:
-    """The name as the database has it: the same, else the same but for upper and lower case."""
+    """The name as spelled in the database: an exact match, or else one that differs only in case."""
     return name if name in names else next((n for n in names if n.casefold() == name.casefold()), None)
 
 
@@ -181,7 +182,7 @@ def _matching_name(name: str, names: list[str] | Mapping[str, object]) -> str | 
 
 
 def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -> None:
-    """Raises SourceError unless the joined key is unique: by the catalogue, else by looking at every row."""
+    """Raise SourceError unless the joined key is unique: by the catalog, or else by checking every row."""
     join = metric.join[place]
     keys = [_matching_name(key, scope.others[join.name]) or scope._no_column(join.name, key) for key in join.keys]
     settled = ("joined", metric.table or "", *(j.text for j in metric.join[: place + 1]))
@@ -209,7 +210,8 @@ def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -
 
 
 def _refuse_other_kinds(source: Source, scope: _Scope, metric: Metric, join: Join) -> None:
-    """A number compared with a text may equal several: '1' and '01' are two keys and one number."""
+    """Raise SourceError if a number is compared with a text, because it may equal several texts: '1' and '01' are two
+    keys and one number."""
     for own, other in join.on:
         table, _, column = scope.other(other).rpartition(".")
         tables = {source.quote(scope.own): metric.table or "", **{source.quote(j.name): j.table for j in metric.join}}
@@ -225,7 +227,7 @@ def _refuse_other_kinds(source: Source, scope: _Scope, metric: Metric, join: Joi
 
 
 def _counts(source: Source, scope: _Scope, place: int) -> str:
-    """How many rows there are and would be; nothing where counting them takes too long."""
+    """The number of rows before and after the join, in words. Empty if counting takes too long."""
     try:
         with source.snapshot() as reader:
             before = reader.rows(f"SELECT COUNT(*) FROM {scope.from_(place)}")[0][0]
@@ -239,7 +241,7 @@ def _counts(source: Source, scope: _Scope, place: int) -> str:
 
 
 def _texts_over(scope: _Scope, metric: Metric) -> Metric:
-    """The metric with `accounts.plan` in its texts made the one name of a column of the relation."""
+    """The metric with `accounts.plan` in its expressions replaced by the name of a column of the relation."""
     parsed = metric.parsed
     assert parsed is not None
     where = _over(scope, metric.where, "where") if metric.where else None
@@ -253,7 +255,7 @@ def _slot_over(scope: _Scope, slot: Slot) -> Slot:
 
 
 def _over(scope: _Scope, text: str, key: str) -> str:
-    """The text letter for letter, but for qualified names of joined tables."""
+    """The text unchanged except for qualified names of joined tables."""
     parts, behind = [], 0
     for start, end, table, column in _names(text, scope.source.dialect):
         if table is None:
@@ -268,7 +270,7 @@ def _over(scope: _Scope, text: str, key: str) -> str:
 
 
 def _names(text: str, dialect: str) -> Iterator[tuple[int, int, str | None, str]]:
-    """Where a column may stand: (from, to, table or None, column)."""
+    """The possible columns in a text: (start, end, table or None, column)."""
     from sqlglot import tokenize
 
     tokens = tokenize(text, dialect=dialect)
@@ -278,7 +280,7 @@ def _names(text: str, dialect: str) -> Iterator[tuple[int, int, str | None, str]
         if kind in _NO_COLUMN or not (token.text[:1].isalpha() or token.text[:1] == "_" or kind == "IDENTIFIER"):
             continue
         if before in ("DOT", "ALIAS", "STRING") or after in ("STRING", "L_PAREN", "FROM"):
-            continue  # a part of a name, a type (cast(x as date)), a unit (interval '1' day), a function
+            continue  # part of a name, a type (cast(x as date)), a unit (interval '1' day), or a function
         if after == "DOT" and i + 2 < len(tokens):
             yield token.start, tokens[i + 2].end + 1, token.text, tokens[i + 2].text
         else:

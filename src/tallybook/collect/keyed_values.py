@@ -1,4 +1,4 @@
-"""The id or value columns of points, made of the key columns of a statement."""
+"""SQL of the id or value columns of points, built from the key columns of a statement."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyedRows:
-    """Rows of a statement that are ids or values of one slot: day?, dimensions, keys and counts, as columns c0, c1 …"""
+    """Rows of a statement with the ids or values of one slot: day?, dimensions, keys and counts, as columns c0, c1 …"""
 
     facts: BoundMetric
     index: int
     shape: str
     first: date
     split: bool
-    """Whether c0 counts days from `first`; else all rows are of that day."""
+    """Whether c0 counts days from `first`. Otherwise all rows belong to that day."""
     sign: int = 1
-    """Of intervals: 1 for rows that begin, −1 for rows that end."""
+    """For intervals: 1 for rows that begin, −1 for rows that end."""
     count: str
     """The column with the number of rows."""
     keys: Sequence[str]
     unit: int
-    """Values arrive as so many units of 1."""
+    """The number of units per 1 in which values are given."""
     only: str = ""
-    """A condition on the rows, where several slots share them."""
+    """A condition on the rows, if several slots share them."""
 
     @property
     def type(self) -> BoundSlot:
@@ -67,7 +67,7 @@ class KeyedRows:
 
 
 def _number_sql(bound: BoundSlot, key: str, unit: int) -> str:
-    """A number as it is kept: `value` where it is exact, else `value_f`."""
+    """SQL of a number as stored: `value` if it is exact, otherwise `value_f`."""
     from decimal import Decimal
 
     if bound.type == FLOAT:
@@ -77,7 +77,7 @@ def _number_sql(bound: BoundSlot, key: str, unit: int) -> str:
 
 
 def _time_sql(facts: BoundMetric, key: str) -> str:
-    """What a source says about a time, as microseconds that rise as its times do."""
+    """SQL of a time from a source, as microseconds that increase with the time."""
     assert facts.time is not None
     if facts.time.name in ("epoch_s", "epoch_ms"):
         unit = 1_000_000 if facts.time.name == "epoch_s" else 1000

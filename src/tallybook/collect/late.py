@@ -1,9 +1,8 @@
-"""Days of which facts changed after they were collected: found by the metric's column `changed`, and waiting until
-they are collected again.
+"""Days whose facts changed after they were collected. They are found through the metric's column `changed`, and wait
+until they are collected again.
 
-A run asks for what was written since the last one looked, less a margin. What it finds waits in the ledger, from
-the moment that the first of its days are published; each publication takes out the days that it holds.
-"""
+A run searches for rows written since the last search, minus a margin. The days found wait in the ledger from the moment
+that the first of them are published. Each publication removes its days."""
 
 from __future__ import annotations
 
@@ -19,21 +18,22 @@ from tallybook.core import ONE_DAY, SourceError, calendar
 from tallybook.storage import CoveredDay, Followed, Ledger, true_start
 
 MARGIN = timedelta(hours=1)
-"""A row carries the time at which it was written, and is seen once all of its transaction is committed: so long
-a transaction may take, and so far may the clock that wrote it be behind the source's."""
+"""A row contains the time at which it was written, and becomes visible when its transaction is committed. This is the
+maximum duration of a transaction, and the maximum lag of the writer's clock behind the source's."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_ZONES_APART = timedelta(hours=27)
 
 CATCH_UP = timedelta(days=1)
-"""Where nothing was noted, a run may have read a copy that was so old."""
+"""If nothing was recorded, an earlier run may have read a copy that was this old."""
 
 
 @dataclass(kw_only=True)
 class Candidate:
-    """A metric that follows changes: its covered days as far as the source is known, and how far they follow.
+    """A metric that follows changes, with its covered days as far as the source is known, and how far it has followed
+    changes.
 
-    `queue` are days found by runs before that still wait; `normal` those that this run collects in any case."""
+    `queue`: days found by earlier runs that still wait. `normal`: days that this run collects in any case."""
 
     facts: BoundMetric
     group: Group
@@ -42,18 +42,18 @@ class Candidate:
     since: datetime
     queue: Sequence[date] = ()
     until: datetime
-    """The source's clock before it is asked."""
+    """The source's clock before the search."""
     found: list[date] = field(default_factory=list)
-    """All days that are to be collected again, who waits longest first."""
+    """All days to collect again, those that wait longest first."""
 
     @property
     def search_key(self) -> tuple[object, ...]:
-        """What candidates share that one statement serves."""
+        """The properties that candidates must share to be served by one statement."""
         key, facts = self.group.key, self.facts
         return key.source, key.relation, key.plan, key.time, facts.changed_column, facts.changed, self.since
 
     def kept(self) -> Followed:
-        """What the ledger shall say once the first days are published."""
+        """The entry for the ledger, once the first days are published."""
         bound = self.facts.bound
         return Followed(
             metric=bound.key,
@@ -66,7 +66,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """One statement that looked for changes, for `plan` to show: what it asks, and the days it found."""
+    """One statement that searched for changes, to be shown by `plan`, with the days that it found."""
 
     metrics: tuple[str, ...]
     source: str
@@ -74,12 +74,13 @@ class Search:
     since: datetime
     sql: str
     brief: str
-    """`sql` with the bounds of two days only."""
+    """`sql` with the bounds of only two days."""
     days: tuple[date, ...]
 
 
 def follow(candidates: Sequence[Candidate]) -> Search:
-    """Search for what changed, in one statement for candidates of one `search_key`; each gets the days to collect.
+    """Search for changes with one statement for all candidates with the same `search_key`. Each candidate gets its days
+    to collect.
 
     Raises SourceError."""
     one = candidates[0]
@@ -104,7 +105,7 @@ def follow(candidates: Sequence[Candidate]) -> Search:
 
 
 def _refuse_ahead(one: Candidate, reader: Reader) -> None:
-    """Raise SourceError for rows written later than now by the source's clock: their zone is not the one declared.
+    """Raise SourceError for rows written later than the source's current time: their zone is not the declared one.
 
     A row that is ahead by more than zones differ has no zone."""
     form, column = one.facts.changed, one.facts.changed_column or ""
@@ -125,8 +126,8 @@ def _refuse_ahead(one: Candidate, reader: Reader) -> None:
 
 
 def _found_days(one: Candidate, reader: Reader, sql: str, first: date, last: date) -> set[date]:
-    """The days that hold changed facts. An interval has a part in every day from its beginning on: what it was
-    before it changed is not known, nor is until when it held."""
+    """The days with changed facts. A changed interval affects every day from its beginning on, because its earlier
+    state and its earlier end are unknown."""
     rows = reader.rows(sql)
     if one.group.key.plan != INTERVAL_PLAN:
         days = {first + (int(row[0]) - 1) * ONE_DAY for row in rows if row[0] is not None}
@@ -136,8 +137,8 @@ def _found_days(one: Candidate, reader: Reader, sql: str, first: date, last: dat
 
 
 def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[date], now: datetime) -> datetime | None:
-    """Where changes were not followed until now: a day before the first of the runs that collected what is covered.
-    None where nobody knows."""
+    """The instant since which changes were not followed: a day before the first of the runs that collected the covered
+    days. None if unknown."""
     days: list[CoveredDay] = ledger.covered_days(key, min(covered), max(covered))
     runs = {day.run for day in days if day.definition == definition}
     found = [ledger.run(number or 0) for number in runs]
@@ -146,6 +147,6 @@ def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[d
 
 
 def in_order(one: Candidate) -> tuple[tuple[date, date], ...]:
-    """The days to collect beside the normal ones as stretches, those that wait already first."""
+    """The days to collect in addition to the normal ones, as ranges. Days that already wait come first."""
     waiting, rest = set(one.queue), set(one.found) & one.covered - one.normal
     return (*calendar.stretches(rest & waiting), *calendar.stretches(rest - waiting))

@@ -1,4 +1,4 @@
-"""The same statements, over the same days, for an answer that is not kept."""
+"""The same statements over the same days, for an answer that is not stored."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def live_ground(
     *,
     floor: date = date.min,
 ) -> QueryContext:
-    """What the facts say now, for the days of `query` (both set) from `floor` on, staged but not published."""
+    """The context of a query on the current facts, for the days of `query` (both ends set) from `floor` on. Days are
+    staged but not published."""
     assert query.first is not None
     assert query.last is not None
     catalog, zone = context.catalog, context.catalog.book.timezone
@@ -105,7 +106,7 @@ def _gathered(
     floor: date,
     staging: Staging,
 ) -> Coverage:
-    """Stage the facts of one metric; the days they are of."""
+    """Stage the facts of one metric. Returns the coverage of their days."""
     assert isinstance(found, Horizon)
     metric, database, zone = facts.metric, found.source, context.catalog.book.timezone
     first, last = _reach(metric, query, today)
@@ -122,8 +123,8 @@ def _gathered(
 
 
 def _vouched(database: Source, metric: Metric, days: tuple[date, date], today: date, zone: str) -> Coverage:
-    """The days for which the source vouches: an empty day that it does not vouch for is unknown, not 0. The running
-    day is incomplete anyway."""
+    """The days that the source vouches for. An empty day without this is unknown, not 0. The current day is incomplete
+    anyway."""
     vouched = database.vouched(metric, list(calendar.days(*days)), zone)
     if not metric.keeps_latest and days[0] <= today <= days[1]:
         vouched = {*vouched, today}
@@ -131,12 +132,12 @@ def _vouched(database: Source, metric: Metric, days: tuple[date, date], today: d
 
 
 def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
-    """The days to look at: those asked, what may be carried into them, and the day before for `change`."""
+    """The days to read: the requested days, the days that may be carried into them, and the day before for `change`."""
     assert query.first is not None
     assert query.last is not None
     first = min(_looked_at(one, today) for one in (query, replace(query, compare=None, shift=query.compare)))
     if query.top:
-        first = min(first, query.first)  # the largest series are those of the whole range, also of days in no window
+        first = min(first, query.first)  # the largest series are those of the whole range, including days in no window
     if (query.show or metric.default_show) == "change" and query.scope != "all":
         first = query.calendar.period_start(first, query.scope)
     first = calendar.plus_days(first, -(metric.carry + 1))
@@ -144,7 +145,7 @@ def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
 
 
 def _looked_at(query: Query, today: date) -> date:
-    """The first day that a row of the question is made of."""
+    """The first day that is used for any row of the answer."""
     if query.window == ALL:
         raise Refused(
             "the facts of all time are not read live", ask="the same question without --live", changes=[{"live": None}]

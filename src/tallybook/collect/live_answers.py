@@ -1,4 +1,4 @@
-"""Answers from the facts as they are now, compared with what the book contains."""
+"""Answers from the current facts, compared with what the book contains."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from tallybook.query import (
 from tallybook.storage import connect
 
 NEW_BOOK_DAYS = 30
-"""The range of a live question without days, where nothing is collected yet."""
+"""Number of days of a live query without a range, if nothing is collected yet."""
 
 
 @dataclass(frozen=True)
 class LiveAnswers:
-    """Answers each question from its source where it is `live`, else from the book."""
+    """Answers each query: from its source if it is `live`, otherwise from the book."""
 
     project: Project
     service: QueryService
     clock: Callable[[], datetime]
 
     def answer(self, question: Question) -> Result:
-        """Raises QueryError for what is not declared, Refused for what has no right answer, SourceError where no
-        source of a live question can be read."""
+        """The answer to a query. Raises QueryError for names that are not declared, Refused for a query without a
+        correct answer, and SourceError if no source of a live query can be read."""
         if not question.live:
             return self.service.answer(question)
         query, first_day = self._with_days(self.service.check(question))
@@ -46,13 +46,13 @@ class LiveAnswers:
         return with_stored(live, self.service.stored(query), snapshots)
 
     def check(self, question: Question) -> None:
-        """Raises as `answer` for what can be found out without reading a source."""
+        """Raise what `answer` would raise, as far as this is known without reading a source."""
         query, first_day = self._with_days(self.service.check(question))
         clipped(query, first_day, self.service.reader.today)
 
     def from_source(self, question: Question, begin: date) -> Result:
-        """The answer from the source alone, for metrics of which the book contains nothing. `begin`: the first day
-        there is, for a question without days."""
+        """The answer from only the source, for metrics of which the book contains nothing. `begin`: the first existing
+        day, for a query without a range."""
         query = self.service.check(question)
         last = query.last or self.service.reader.today - ONE_DAY
         return self._from_sources(with_range(query, query.first or min(begin, last), last), begin)
@@ -61,7 +61,7 @@ class LiveAnswers:
         return list(dict.fromkeys(o for name in query.metrics for o in self.project.catalog.operands(name)))
 
     def _with_days(self, query: Query) -> tuple[Query, date]:
-        """(the question with both its days, the first collected day)."""
+        """The query with both its days set, and the first collected day."""
         reader = self.service.reader
         with reader.reading() as reading:
             stored = reader.ground(query, None, None, reading)

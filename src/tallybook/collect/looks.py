@@ -1,4 +1,5 @@
-"""A later run is not always a later look: a copy or a replica may be known less far than what was read before."""
+"""Compares how recent reads of a source are. A later run may read older data, because a copy or a replica may lag
+behind what was read before."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from tallybook.storage import Ledger, last_true_before
 
 
 class Looks:
-    """How far each source was known when the days of the book were read last."""
+    """How far each source was known when the days of the book were last read."""
 
     def __init__(self, ledger: Ledger | None, now: datetime) -> None:
         self.ledger, self.now = ledger, now
@@ -19,11 +20,12 @@ class Looks:
         self._days: dict[tuple[str, datetime], dict[tuple[str, str], dict[date, datetime]]] = {}
 
     def older(self, source: str, until: datetime) -> bool:
-        """Whether a run before knew the source further than `until`."""
+        """Whether an earlier run knew the source beyond `until`."""
         return bool(self._further(source, until))
 
     def further(self, own: tuple[str, str], source: str, until: datetime) -> Mapping[date, datetime]:
-        """The days of a metric's definition that were last read when its source was known further, and how far."""
+        """The days of a metric's definition that were last read when their source was known further, each with how
+        far."""
         if self.ledger is None or not (runs := self._further(source, until)):
             return {}
         if (source, until) not in self._days:
@@ -33,7 +35,7 @@ class Looks:
         return self._days[(source, until)].get(own, {})
 
     def seen(self, seen: datetime, source: str, until: datetime) -> datetime:
-        """From when on changes are to be looked for; `seen` may have been noted under a clock that was ahead."""
+        """The instant from which to search for changes. `seen` may have been recorded under a clock that was ahead."""
         if self.ledger is None or seen + MARGIN <= until:
             return seen
         true = last_true_before(self.ledger.ahead(self.now), source, self.now)
@@ -49,7 +51,7 @@ class Looks:
 
 
 def older_source_note(metric: Metric, until: datetime, days: Mapping[date, datetime]) -> str:
-    """What a person should know of days that are left alone."""
+    """The note about days that are left unchanged."""
     one = len(days) == 1
     several = f"{min(days)} was" if one else f"{len(days)} days from {min(days)} to {max(days)} were"
     return (
@@ -60,7 +62,7 @@ def older_source_note(metric: Metric, until: datetime, days: Mapping[date, datet
 
 
 def refuse_older(metric: Metric, until: datetime, days: Mapping[date, datetime]) -> None:
-    """Raises Refused when days are asked for that an older source would overwrite."""
+    """Raise Refused if days are requested that an older source would overwrite."""
     if days:
         raise Refused(
             f"{metric.name}: {older_source_note(metric, until, days)}",

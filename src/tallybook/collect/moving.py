@@ -1,4 +1,4 @@
-"""Copies of a whole book: to another place, into a backup, and back from one. No run may write during a move."""
+"""Copies a whole book: to another place, into a backup, and back from a backup. No run may write during a move."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tallybook.query import BookReader
 from tallybook.storage import BookLocation, Copied, backup_in, copy_book, copy_points, scratch_folder
 
 MOVE_SECONDS = 3600.0
-"""A run takes a move that lasts longer for dead."""
+"""A run considers a move that lasts longer than this dead."""
 
 
 def move_book(reader: BookReader, place: BookLocation, now: datetime) -> Copied:
     """Copy the book to another ledger, another folder, or both, and compare the copy with it.
 
-    Raises QueryError when there is nothing to move or the place is not another one, BookError when a book is there
-    already, Busy during a run."""
+    Raises QueryError if there is nothing to copy or the place is the same, BookError if the place already has a book,
+    and Busy during a run."""
     same_ledger = _only_the_folder(reader, place)
     if not reader.there:
         raise QueryError(
@@ -33,12 +33,12 @@ def move_book(reader: BookReader, place: BookLocation, now: datetime) -> Copied:
 
 
 def _only_the_folder(reader: BookReader, place: BookLocation) -> bool:
-    """Whether only the folder of `place` is another one. Raises QueryError where the folder is the same."""
+    """Whether only the folder of `place` differs. Raises QueryError if the folder is the same."""
     here = reader.project.place
     if place == here:
         raise QueryError("the book is kept there already", hint="say where to: --to-ledger URL, --to-store FOLDER")
     if place.folder == here.folder and here.folder is not None:
-        # Each would take the files of the other for what runs that died have left, and delete them.
+        # Each book would take the other's files for leftovers of dead runs, and delete them.
         raise QueryError(
             f"two ledgers cannot share the points in {here.folder}",
             hint=f"let the copy have a folder of its own: --to-store {reader.project.catalog.book.store}-2",
@@ -47,8 +47,8 @@ def _only_the_folder(reader: BookReader, place: BookLocation) -> bool:
 
 
 def back_up(reader: BookReader, folder: Path) -> Copied:
-    """Copy the book, as it is at one moment, into a new folder. Raises QueryError for an empty book, BookError when a
-    book is in the folder."""
+    """Copy the book, as of one moment, into a new folder. Raises QueryError for an empty book, and BookError if the
+    folder has a book."""
     if not reader.there:
         raise QueryError("there is no book to back up yet", hint="tallybook run")
     to = BookLocation(folder=folder, access=reader.project.catalog.book.access)
@@ -56,8 +56,8 @@ def back_up(reader: BookReader, folder: Path) -> Copied:
 
 
 def restore(reader: BookReader, folder: Path) -> Copied:
-    """Copy a backup to where the book is kept. Raises QueryError when the folder has none, BookError when there is a
-    book already."""
+    """Copy a backup to the location of the book. Raises QueryError if the folder has no backup, and BookError if the
+    location already has a book."""
     with scratch_folder() as elsewhere:
         found = backup_in(folder, elsewhere)
         if found is None:

@@ -1,4 +1,4 @@
-"""Readers that make one part of a point from a row of the source."""
+"""Readers that compute one part of a point from a row of the source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tallybook.collect.sources.values import ColumnType, Moments, as_integer, no
 
 @dataclass(frozen=True)
 class At:
-    """Reads one column, converted."""
+    """Reads one column and converts it."""
 
     place: int
     convert: Callable[[Any], Any]
@@ -36,9 +36,9 @@ def checked_numbers(read: Read, number: int, example: int) -> Read:
 
 
 def read_spread(source: Source, places: list[int], count: int) -> dict[str, Read]:
-    """Squares around a K that is the mean of the values, so that the sum of distances to it is 0."""
+    """Readers for squares around a K that is the mean of the values, so that the sum of distances to it is 0."""
 
-    seen: list[Any] = [None, (None, None)]  # the last row, which is read for three parts
+    seen: list[Any] = [None, (None, None)]  # the last row, because three parts are read from it
 
     def read(row: Sequence[Any]) -> Moments:
         if seen[0] is not row:

@@ -1,4 +1,4 @@
-"""What is counted of the metrics of a group: additive parts side by side, and rows per id or value."""
+"""Plans the columns for the metrics of a group: additive parts side by side, and rows per id or value."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tallybook.collect.statement_pieces import StatementPieces
 from tallybook.core import ADDITIVE, BUCKETS, BY_TIME, FLOAT, IDS, Slot
 
 MAX_SETS = 8
-"""Keyed plans in one statement: each has a table of its groups in the source's memory."""
+"""Maximum number of keyed plans in one statement. Each needs a table of its groups in the source's memory."""
 
 
 MAX_COLUMNS = 500
-"""Aggregates in one statement: SQLite admits 2,000 columns, PostgreSQL 1,664, Oracle 1,000."""
+"""Maximum number of aggregates in one statement. SQLite allows 2,000 columns, PostgreSQL 1,664, Oracle 1,000."""
 
 
 class PlannedGroup(StatementPieces):
-    """The plans of a group: which columns its statements have, and who reads what."""
+    """The plans of a group: which columns its statements have, and which readers use them."""
 
     def _condition(self, facts: BoundMetric, slot: Slot | None) -> str | None:
-        """The metric's where and the slot's filter, as far as they do not stand in the statement's WHERE."""
+        """The metric's where and the slot's filter, as far as they are not in the statement's WHERE."""
         own = facts.metric.where if facts.metric.where != self.shared_where else None
         several = [f"({c}\n)" for c in (own, slot.filter if slot else None) if c]
         return " AND ".join(several) or None
@@ -38,7 +38,7 @@ class PlannedGroup(StatementPieces):
         return plan
 
     def additives(self) -> list[AdditivePlan]:
-        """The same as several statements, none of which has many more than MAX_COLUMNS columns."""
+        """The additive parts, split into several statements with about MAX_COLUMNS columns each at most."""
         plans = [AdditivePlan(SelectList(), [], [])]
         for facts in self.members:
             if len(plans[-1].columns.expressions) >= MAX_COLUMNS:
@@ -56,7 +56,7 @@ class PlannedGroup(StatementPieces):
     def _of_numbers(
         self, columns: SelectList, facts: BoundMetric, index: int, parts: dict[str, Read]
     ) -> dict[str, Read]:
-        """Readers that refuse a row in which something counted is no number, where the source can contain that."""
+        """Readers that refuse a row in which a counted value is not a number, if the source can contain such values."""
         slot, types = facts.bound.measure.slots[index], facts.args[index]
         wrong = None if slot.agg == "count" else self.source.no_numbers(f"({slot.args[0]}\n)", types[0])
         if wrong is None:
@@ -68,9 +68,10 @@ class PlannedGroup(StatementPieces):
         return {part: checked_numbers(read, number, example) for part, read in parts.items()}
 
     def _by_value(self, facts: BoundMetric, index: int) -> bool:
-        """Whether an aggregate of an interval level needs every value, not only sums.
+        """Whether an aggregate of an interval level needs every value instead of only sums.
 
-        A value that ends may have been the least one, or so large that subtracting it or its square leaves no digit."""
+        A value that ends may have been the smallest one, or so large that subtracting it or its square leaves no
+        digits."""
         slot = facts.bound.measure.slots[index]
         floats = slot.agg in ("sum", "avg") and facts.bound.slots[index].type == FLOAT
         return self.key.plan == INTERVAL_PLAN and (slot.agg in ("min", "max") or slot.spread or floats)
@@ -110,14 +111,14 @@ class PlannedGroup(StatementPieces):
         return read_spread(self.source, places, columns.add(self._count(condition, value)))
 
     def keyed(self) -> list[KeyedPlan]:
-        """The statements with a row per id or value; slots over the same ids share one."""
+        """The statements with a row per id or value. Slots over the same ids share one."""
         found: dict[tuple[Any, ...], list[tuple[BoundMetric, int, Slot]]] = {}
         for facts in self.members:
             for index, slot in enumerate(facts.bound.measure.slots):
                 if slot.shape != ADDITIVE or self._by_value(facts, index):
                     shape = slot.shape if slot.shape != ADDITIVE else "values"
                     bound = facts.bound.slots[index]
-                    # Which fact is the first depends on which take part.
+                    # The first fact depends on which facts take part.
                     own = (slot.agg, self._condition(facts, slot)) if slot.agg in BY_TIME else ()
                     key = (shape, slot.args, facts.args[index], bound.type, bound.ids, slot.counts_null, own)
                     found.setdefault(key, []).append((facts, index, slot))
@@ -145,7 +146,7 @@ class PlannedGroup(StatementPieces):
         )
 
     def scans(self, *, split: bool) -> list[Scan]:
-        """The keyed plans, as many as possible in one statement: for single days, whose groups fit into memory."""
+        """The keyed plans, as many as possible in one statement. For single days, whose groups fit into memory."""
         plans = self.keyed()
         names = [plan.keys for plan in plans]
         together = [p for p in plans if len(p.keys) == 1 and names.count(p.keys) == 1]

@@ -1,4 +1,4 @@
-"""Which days of which metrics a run collects, and in which groups."""
+"""Plans which days of which metrics a run collects, and in which groups."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tallybook.storage import BadFile, Definition, Followed, Ledger, Losses, Ver
 
 
 class Planner(FirstDays):
-    """Binds metrics to their sources and finds out which days are missing."""
+    """Binds metrics to their sources and finds missing days."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Planner(FirstDays):
         ledger: Ledger | None = None,
         losses: Losses | None = None,
     ) -> None:
-        """Without a ledger changes are not followed, without `losses` no points file is checked."""
+        """Without `ledger`, changes are not followed. Without `losses`, points files are not checked."""
         self.losses = losses or Losses((), lambda files: {})
         self.catalog, self.known, self.keys, self.horizons, self.now = catalog, known, keys, horizons, now
         self.zone, self.ledger = catalog.book.timezone, ledger
@@ -58,7 +58,7 @@ class Planner(FirstDays):
         self.looks = Looks(ledger, now)
 
     def plan(self, asked: RunRequest) -> RunPlan:
-        """Raises Refused when a day is asked for that is not over."""
+        """The plan for a request. Raises Refused if a requested day is not over."""
         plan = RunPlan(losses=self.losses, keys=self.keys)
         groups: dict[tuple[Any, ...], Work] = {}
         for metric in self._collectable(asked.metrics):
@@ -134,7 +134,7 @@ class Planner(FirstDays):
         ), group_of
 
     def _check_files(self, work: Work) -> None:
-        """Raises BadFile when the days of a work are in a file that cannot be read, and that stays."""
+        """Raise BadFile if the days of a work are in a file that cannot be read and must not be replaced."""
         wanted = [day for first, last in work.stretches for day in calendar.days(first, last)]
         for facts in work.facts:
             self.losses.check(facts.bound.key, wanted)
@@ -148,8 +148,8 @@ class Planner(FirstDays):
         )
 
     def _snapshot_day(self, metric: Metric, seen: datetime) -> date:
-        """The day a snapshot belongs to: shortly after midnight still the one just closed. What a copy or a
-        lagging replica shows is as old as it is."""
+        """The day that a snapshot belongs to. Shortly after midnight it is the day just closed. A copy or a lagging
+        replica is as old as its data."""
         today = calendar.day_of(seen, self.zone)
         early = (seen - calendar.start_of(today, self.zone)).total_seconds() <= metric.snapshot_grace
         return today - ONE_DAY if early else today
@@ -159,7 +159,7 @@ class Planner(FirstDays):
     def _days(
         self, facts: BoundMetric, group: Group | None, found: Horizon, asked: RunRequest, report: MetricReport
     ) -> tuple[set[date], set[date]]:
-        """(days to collect, those of them that were covered before)."""
+        """The days to collect, and which of them were covered before."""
         key, own = facts.bound.key, facts.bound.definition
         covered = _listed(self.known.coverage.get((key, own), ()))
         further = {} if asked.older_source else self.looks.further((key, own), facts.metric.source or "", found.until)
@@ -185,7 +185,7 @@ class Planner(FirstDays):
         missing = every - covered - older
         lookback = facts.metric.lookback if facts.metric.lookback is not None else self.catalog.book.lookback
         recent = {d for i in range(lookback) if (d := found.last_closed - i * ONE_DAY) >= start}
-        # After a pause: the days before it that were not yet so old when they were last looked at.
+        # After a pause, also the earlier days that were within the lookback at the last run.
         latest = max(covered, default=found.last_closed)
         recent |= {d for i in range(lookback - 1) if (d := latest - i * ONE_DAY) in covered & every}
         recent &= every
@@ -207,7 +207,7 @@ class Planner(FirstDays):
     def _vouched(
         self, metric: Metric, found: Horizon, days: set[date], report: MetricReport | None = None
     ) -> set[date]:
-        """Those of the days for which the source has all facts; `report` notes why others are left out."""
+        """The days for which the source has all facts. `report` notes why others are left out."""
         if found.source is None:
             return days
         vouched = found.source.vouched(metric, sorted(days), self.zone)
@@ -217,7 +217,7 @@ class Planner(FirstDays):
         return vouched
 
     def _changed_since(self, facts: BoundMetric, found: Horizon, covered: set[date]) -> set[date]:
-        """Covered days of which the source itself says that their facts changed."""
+        """Covered days whose facts changed, according to the source itself."""
         if found.source is None or self.ledger is None or not covered:
             return set()
         known = self.ledger.covered_days(facts.bound.key, min(covered), max(covered))
@@ -228,7 +228,7 @@ class Planner(FirstDays):
     def _follow(
         self, facts: BoundMetric, group: Group, found: Horizon, days: set[date], asked: RunRequest, plan: RunPlan
     ) -> None:
-        """Note how far the changes of a metric are followed, and that they are to be looked for."""
+        """Record how far the changes of a metric are followed, and that they must be searched for."""
         bound, column, until = facts.bound, facts.changed_column or "", found.until
         own = (bound.key, bound.definition)
         covered = _listed(self.known.coverage.get(own, ()))
@@ -237,7 +237,7 @@ class Planner(FirstDays):
         if not covered:
             plan.followed[own] = Followed(metric=own[0], definition=own[1], column=column, seen=until - MARGIN)
         elif asked.first or asked.last or self.looks.older(facts.metric.source or "", until):
-            if known:  # what is read from an older copy lacks what was written since
+            if known:  # an older copy lacks what was written since
                 plan.followed[own] = replace(known, seen=min(known.seen, until - MARGIN))
         elif closed := {day for day in covered if day <= found.last_closed}:
             assert self.ledger is not None
@@ -263,7 +263,8 @@ class Planner(FirstDays):
             self.candidates.append(candidate)
 
     def _late(self, plan: RunPlan) -> list[Work]:
-        """Looks for what changed, with one statement for metrics of the same facts; the days it found, as work."""
+        """Search for changes, with one statement for metrics with the same facts. Returns the work for the days
+        found."""
         search_key: dict[tuple[object, ...], list[Candidate]] = {}
         for candidate in self.candidates:
             search_key.setdefault(candidate.search_key, []).append(candidate)
@@ -311,7 +312,8 @@ class Planner(FirstDays):
             together.again |= work.again
 
     def _known_under_older(self, key: str, own: str) -> set[date]:
-        """Under a definition that was collected: what was imported keeps no day from being collected."""
+        """The days known under an older definition that was collected. Imported days do not count, because they keep no
+        day from being collected."""
         found: set[date] = set()
         imported = {d.id for d in self.known.definitions.get(key, ()) if d.declared == IMPORTED}
         for (metric, definition), stretches in self.known.coverage.items():
@@ -325,16 +327,17 @@ def _listed(stretches: Sequence[Any]) -> set[date]:
 
 
 def bind_metric(metric: Metric, found: Horizon, zone: str, key: str, known: VersionSnapshot) -> BoundMetric:
-    """The metric as its source is asked: types, times and definition, the last one of `known` where it still fits.
+    """The metric as bound to its source: types, times and definition. The last definition in `known` is kept if it
+    still fits.
 
-    Raises SourceError when the source does not have what the metric reads."""
+    Raises SourceError if the source lacks something that the metric reads."""
     if metric.function or found.source is None:
         return _function_facts(metric, zone, key)
     return bind(found.source, metric, zone, key, last_bound(metric, zone, key, known))
 
 
 def last_bound(metric: Metric, zone: str, key: str, known: VersionSnapshot) -> StoredDefinition | None:
-    """The definition under which today's declaration was collected last; None where it never was."""
+    """The definition under which the current declaration was last collected, or None if it never was."""
     declared = metric.fingerprint(zone, {})
     same = (d for d in known.definitions.get(key, ()) if d.declared == declared)
     bounds = [json_decoder(StoredDefinition).decode(definition.body) for definition in same]

@@ -1,4 +1,4 @@
-"""What a statement computes for the metrics of a group, and for whom: its columns, readers and keys."""
+"""The plan of a statement for the metrics of a group: its columns, readers and keys."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tallybook.collect.binding import BoundMetric
 from tallybook.collect.sources.values import INT
 
 Read = Callable[[Sequence[Any]], Any]
-"""From a row's values to one part."""
+"""Computes one part from the values of a row."""
 
 
 @dataclass
 class SelectList:
-    """The SELECT list: every expression once."""
+    """The SELECT list, with every expression once."""
 
     expressions: list[str] = field(default_factory=list)
     _places: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class SlotReader:
 
 @dataclass
 class AdditivePlan:
-    """The fused additive SELECT of a group: its columns and who reads what."""
+    """The fused additive SELECT of a group: its columns, and the readers of each."""
 
     columns: SelectList
     rows: list[tuple[BoundMetric, int]]
@@ -47,34 +47,35 @@ class AdditivePlan:
 
 @dataclass(frozen=True)
 class KeyedPlan:
-    """A SELECT of a row per (series, id) or (series, value): `takers` are (facts, slot, column of its count)."""
+    """A SELECT with a row per (series, id) or (series, value). `takers`: (facts, slot, column of its count)."""
 
     shape: str
     keys: tuple[str, ...]
-    """Expressions of the id or value."""
+    """The expressions of the id or value."""
     kinds: tuple[str, ...]
-    """How each arrives: text, int, decimal, float."""
+    """The type in which each arrives: text, int, decimal, float."""
     unit: int
-    """Values arrive as so many units of 1 (SQLite's exact decimals)."""
+    """The number of units per 1 in which values arrive (for SQLite's exact decimals)."""
     takers: tuple[tuple[BoundMetric, int], ...]
     counts: tuple[str, ...]
     condition: str | None
     only: str | None
-    """The condition without the parts that say that there is a key."""
+    """The condition without the parts that require a key."""
     by_time: str = ""
-    """first or last: of each series only that fact; `keys` are its time and its value."""
+    """first or last: only that fact of each series counts. `keys` are its time and its value."""
 
     @property
     def columns(self) -> list[str]:
-        """The columns of counts: each expression once, however many metrics share it."""
+        """The columns of counts. Each expression occurs once, however many metrics share it."""
         return list(dict.fromkeys(self.counts))
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Keyed plans that one statement answers, each by a grouping set of its own; or one plan alone.
+    """Keyed plans that one statement answers, each with its own grouping set; or a single plan.
 
-    The columns are day?, dimensions, the keys of all, `counts`, and of several plans whose row it is."""
+    The columns are day?, dimensions, the keys of all plans, `counts`, and with several plans the mark of the plan that
+    a row belongs to."""
 
     plans: tuple[KeyedPlan, ...]
 
@@ -84,17 +85,17 @@ class Scan:
 
     @property
     def kinds(self) -> list[str]:
-        """How the columns after the dimensions arrive."""
+        """The types of the columns after the dimensions."""
         marks = [INT] if len(self.plans) > 1 else []
         return [*(kind for plan in self.plans for kind in plan.kinds), *([INT] * len(self.counts)), *marks]
 
     @property
     def counts(self) -> list[str]:
-        """The columns of counts: each expression once, however many plans and metrics share it."""
+        """The columns of counts. Each expression occurs once, however many plans and metrics share it."""
         return list(dict.fromkeys(count for plan in self.plans for count in plan.columns))
 
     @property
     def marks(self) -> list[int]:
-        """What GROUPING(keys…) says in the rows of each plan: a 1 for every key that they are not grouped by."""
+        """The value of GROUPING(keys…) in the rows of each plan: a 1 bit for every key that they are not grouped by."""
         most = len(self.plans)
         return [(1 << most) - 1 - (1 << (most - 1 - place)) for place in range(most)]

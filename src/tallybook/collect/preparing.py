@@ -1,4 +1,4 @@
-"""What a run begins with: opened sources, replaced ones where they were asked for, and the request."""
+"""Prepares a run: opens its sources, or the ones that replace them, and builds the request."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def prepare_run(
     copied_at: datetime | None = None,
     replicas: Mapping[str, str] | None = None,
 ) -> RunContext:
-    """A context with the sources of a project. `copies` and `replicas` are {source: URL} to read instead.
+    """The context of a run with the sources of a project. `copies` and `replicas` are {source: URL} to read instead.
 
-    A replica knows how far it is. A copy does not: raises SourceUnavailable where neither `copied_at` nor a declared
+    A replica knows how recent it is. A copy does not: raises SourceUnavailable if neither `copied_at` nor a declared
     `fresh` says when it was taken."""
     copied_at = _instant_of_copy(copied_at)
     others = {**(copies or {}), **(replicas or {})}
@@ -58,7 +58,7 @@ def prepare_run(
 def run_request(
     catalog: Catalog, metrics: Sequence[str], first: date | None, last: date | None, *, older_source: bool
 ) -> RunRequest:
-    """What a run is asked for. Raises QueryError for what is not declared, and for a range that ends before it
+    """The request for a run. Raises QueryError for names that are not declared, and for a range that ends before it
     begins."""
     for name in metrics:
         known_metric(catalog, name)
@@ -68,7 +68,7 @@ def run_request(
 
 
 def _instant_of_copy(as_of: datetime | None) -> datetime | None:
-    """When a copy was taken. Raises QueryError for what is no time of a copy."""
+    """The time when a copy was taken. Raises QueryError for an invalid time."""
     try:
         return None if as_of is None else as_instant(as_of)
     except SourceError:

@@ -1,4 +1,4 @@
-"""Staged days become the next version of the book, in one transaction."""
+"""Publishes staged days as the next version of the book, in one transaction."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tallybook.core import SourceError, calendar, count_phrase, isolated
 from tallybook.storage import Commit, Covered, Followed, Lease, Store, VersionSnapshot, connect
 
 PUBLISH_FACTOR = 20
-"""Seconds between two publications for each second that the last one took: months are rewritten by each."""
+"""Minimum seconds between two publications, per second that the last one took. Each publication rewrites months."""
 
 
 MAX_PUBLISH_SECONDS = 600.0
 
 
 PUBLISH_POINTS = 10_000_000
-"""Points that are staged before they are published; compressed, they take some 5 to 30 bytes of memory each."""
+"""Maximum number of staged points before they are published. Compressed, each takes about 5 to 30 bytes of memory."""
 
 
 @dataclass
 class StagedSteps:
-    """Steps of one metric and definition that are not published yet."""
+    """Unpublished steps of one metric and definition."""
 
     facts: BoundMetric
     instant: str | None
@@ -56,7 +56,7 @@ class Publisher:
         self.again: dict[tuple[str, str], frozenset[date]] = {}
         self.published = time.monotonic()
         self.pause = context.publish_seconds
-        """Seconds from the last publication to the next."""
+        """Seconds between the last publication and the next."""
         self.done, self.of = 0, sum(work.days * len(work.facts) for work in plan.works)
         self.points = 0
 
@@ -64,7 +64,7 @@ class Publisher:
         return self.plan.reports[facts.metric.name]
 
     def _publish(self) -> None:
-        """Publish what is staged as the next version of the book, in one transaction."""
+        """Publish the staged days as the next version of the book, in one transaction."""
         if not self.staged:
             return
         began = time.monotonic()
@@ -79,7 +79,7 @@ class Publisher:
         self.pause = pause_after(self.published - began, self.context.publish_seconds)
 
     def _publish_one_by_one(self, error: SourceError) -> None:
-        """Publish each metric by itself after one of several could not be published, so that only that one fails."""
+        """Publish each metric separately after a joint publication failed, so that only the failing metric fails."""
         staged = list(self.staged)
         for one in staged:
             try:
@@ -120,7 +120,7 @@ class Publisher:
             self._report(facts).saw(stretches[0][0], stretches[-1][1], days)
 
     def _followed(self, own: tuple[str, str], staged: StagedSteps) -> Followed | None:
-        """How far changes are followed once the staged days are published: these no longer wait."""
+        """How far changes are followed once the staged days are published. Those days no longer wait."""
         known = self.plan.followed.get(own)
         if known is None:
             return None
@@ -128,7 +128,7 @@ class Publisher:
         return replace(known, waiting=tuple(waiting))
 
     def _revise(self, change: Commit, staged: Mapping[tuple[str, str], StagedSteps]) -> dict[tuple[str, str], int]:
-        """The number of changed values of each metric on days collected before; the revisions are added to `change`."""
+        """The number of changed values per metric on days collected before. The revisions are added to `change`."""
         store, number = self.context.store, {}
         current: VersionSnapshot | None = None
         for key, one in staged.items():
@@ -145,8 +145,8 @@ class Publisher:
         return number
 
     def _give_up_the_rest(self) -> None:
-        """Files that cannot be read and whose days were asked for, but that no metric of this run has days in; and a
-        note for each metric whose days were in one. Nothing is given up when every metric failed."""
+        """Give up unreadable files with requested days in which no metric of this run has days. Adds a note for each
+        metric whose days were in one. Nothing is given up if every metric failed."""
         losses, store = self.plan.losses, self.context.store
         if not losses.files or all(one.error for one in self.plan.reports.values()):
             return
@@ -189,12 +189,13 @@ class Publisher:
 
 
 def pause_after(cost: float, least: float) -> float:
-    """Seconds until the next publication, after one that took `cost` seconds. `least` 0: each step is published."""
+    """Seconds until the next publication, after one that took `cost` seconds. If `least` is 0, each step is
+    published."""
     return max(least, min(PUBLISH_FACTOR * cost, MAX_PUBLISH_SECONDS)) if least else 0.0
 
 
 def published(store: Store, snapshot: VersionSnapshot, key: str, days: Sequence[date], kind: str) -> str | None:
-    """The relation of what was published of a metric before."""
+    """The relation of the points of a metric published before."""
     files = [
         f
         for f in snapshot.files

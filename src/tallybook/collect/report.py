@@ -1,4 +1,4 @@
-"""What a run did, metric by metric."""
+"""The report of a run, metric by metric."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tallybook.core import (
 
 @dataclass(kw_only=True)
 class MetricReport:
-    """One metric of a run. `notes` are things a person should know, `error` why it failed."""
+    """The report on one metric of a run. `notes`: facts a person should know. `error`: why it failed."""
 
     metric: str
     source: str = ""
@@ -33,14 +33,14 @@ class MetricReport:
     points: int = 0
     revisions: int = 0
     seconds: float = 0.0
-    """Its share of what its group took."""
+    """Its share of the seconds that its group took."""
     plan: str = ""
     waiting: int = 0
-    """Days whose facts changed, and that wait for the next run."""
+    """Number of days whose facts changed and that wait for the next run."""
     error: str | None = None
     hint: str = ""
     traceback: str = ""
-    """Of an exception that nobody foresaw: the text for a bug report."""
+    """For an unexpected exception, the text for a bug report."""
     unavailable: bool = False
     not_ready: bool = False
     notes: list[str] = field(default_factory=list)
@@ -54,13 +54,13 @@ class MetricReport:
         self.error, self.hint, self.unavailable = message, hint, unavailable
 
     def failed_by(self, error: SourceError, doing: str = "") -> None:
-        """Failed by this error, while `doing` something."""
+        """Record a failure with this error, while `doing` something."""
         said = f"{doing}: {error.message}" if doing else error.message
         self.failed(said, error.hint, unavailable=isinstance(error, SourceUnavailable))
         self.traceback = error.traceback if isinstance(error, Unforeseen) else ""
 
     def masked(self, mask: Callable[[str], str]) -> None:
-        """Take secrets out of what was said."""
+        """Remove secrets from its texts."""
         self.error = self.error and mask(self.error)
         self.hint = mask(self.hint)
         self.traceback = mask(self.traceback)
@@ -75,7 +75,7 @@ class MetricReport:
 
 @dataclass(kw_only=True)
 class EntityReport:
-    """The reading of users or accounts: rows with an id, entities that changed and that are gone."""
+    """The report on reading users or accounts: rows with an id, changed entities, and entities that are gone."""
 
     kind: str
     source: str
@@ -83,9 +83,9 @@ class EntityReport:
     changed: int = 0
     deleted: int = 0
     skipped: int = 0
-    """Rows without an id."""
+    """Number of rows without an id."""
     conflicts: dict[str, int] = field(default_factory=dict)
-    """By attribute: values of another type than its first one."""
+    """By attribute, the number of values with another type than its first value."""
     seconds: float = 0.0
     error: str | None = None
     hint: str = ""
@@ -97,22 +97,22 @@ class EntityReport:
 
 @dataclass(kw_only=True)
 class RunReport:
-    """A whole run: `version` is the book's when it ended."""
+    """The report of a whole run. `version`: the version of the book at its end."""
 
     run: int
     version: int = 0
     seconds: float = 0.0
     metrics: list[MetricReport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What a person should know of the book as a whole."""
+    """Facts about the book as a whole that a person should know."""
     entities: list[EntityReport] = field(default_factory=list)
-    """What was read of users and accounts."""
+    """The reports on reading users and accounts."""
     deliveries: list[DeliveryReport] = field(default_factory=list)
-    """What was delivered after collecting."""
+    """The reports of deliveries after collecting."""
     rules: RulesReport = field(default_factory=RulesReport)
-    """What rules did after collecting."""
+    """The report of rules after collecting."""
     alerts: AlertReport = field(default_factory=AlertReport)
-    """What was told after that."""
+    """The report of alerts at the end."""
 
     @property
     def failed(self) -> list[MetricReport]:
@@ -120,8 +120,8 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0 all is done, 1 some metrics or deliveries failed and the rest is done, 4 a source was not ready and
-        nothing is stored."""
+        """The exit code: 0 all is done; 1 some metrics or deliveries failed and the rest is done; 4 a source was not
+        ready and nothing is stored."""
         others = any(d.failed for d in self.deliveries) or any(one.error for one in self.entities)
         others = others or self.rules.failed
         return self._collected or (SOME_FAILED if others else DONE)
@@ -155,7 +155,7 @@ class RunReport:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is: days × metrics done of all, points so far, what is being read."""
+    """The progress of a run: done and total days × metrics, points so far, and what is being read."""
 
     done: int
     of: int

@@ -1,4 +1,4 @@
-"""What a Python metric returned for one day, as numbers with their dimensions."""
+"""Reads the result of a Python metric for one day as numbers with their dimensions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tallybook.collect.sources.values import as_text
 from tallybook.core import Metric, SourceError
 
 DIGITS = 10
-"""After the point, of every number that is kept."""
+"""Number of digits after the decimal point of every stored number."""
 MAX_LOSS = Decimal("1e-6")
-"""Of a number, what rounding it to DIGITS may take away."""
+"""Maximum share of a number that rounding to DIGITS may remove."""
 MAX_ADJUSTED = 28
 VALUE = "value"
 _WIDE = Context(prec=80)
 
 
 def rows_of(metric: Metric, day: date, answered: Any) -> list[tuple[list[str | None], Decimal | None]]:
-    """(dimension values, number) of each row. Raises SourceError, with a hint in Python, for anything else."""
+    """(dimension values, number) for each row. Raises SourceError, with a hint in Python, for any other result."""
     return [_row(metric, day, row) for row in _listed(metric, answered)]
 
 
@@ -44,7 +44,7 @@ def _listed(metric: Metric, answered: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _as_mapping(row: Any) -> Mapping[str, Any] | None:
-    """A row by its names: a mapping, a row of SQLAlchemy, a named tuple, a dataclass of rows that can be asked so."""
+    """A row as a mapping: a mapping, a row of SQLAlchemy, a named tuple or a dataclass. None for any other row."""
     if isinstance(row, Mapping):
         return row
     named = getattr(row, "_mapping", None)
@@ -92,7 +92,7 @@ def _dimension(metric: Metric, name: str, value: Any) -> str | None:
 
 
 def _number(metric: Metric, day: date, value: Any) -> Decimal | None:
-    """The number as it is kept: rounded to `decimals`, else to 10 digits after the point."""
+    """The number as stored: rounded to `decimals`, or to 10 digits after the decimal point."""
     if value is None:
         return None
     exact = _exact(value)
@@ -121,7 +121,7 @@ def _number(metric: Metric, day: date, value: Any) -> Decimal | None:
 
 
 def _exact(value: Any) -> Decimal | None:
-    """A number as it is written: the shortest text of a float. None for what is no number."""
+    """The exact value of a number, for a float by its shortest text. None if it is not a number."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What changed in days that were collected before: the old value of each series beside the new one."""
+"""Finds changes in days that were collected before: the old value of each series beside the new one."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_REVISIONS = 10_000
-"""Revisions kept of one metric and publication: those of the first days."""
+"""Maximum number of revisions kept per metric and publication. Those of the first days are kept."""
 
 
 def revisions(
     engine: duckdb.DuckDBPyConnection, bound: StoredDefinition, days: Sequence[date], old: Callable[[str], str | None]
 ) -> list[Revision]:
-    """Series whose value on one of `days` is no longer what it was.
+    """Series whose value on one of `days` has changed.
 
-    `old(kind)` is the relation of points published before; the new ones stand in new_<kind>."""
+    `old(kind)` is the relation of the points published before. The new points are in new_<kind>."""
     if not days:
         return []
-    # What is carried is not stored: a day changes only with its own rows.
+    # Carried values are not stored, so a day changes only with its own rows.
     bound = msgspec.structs.replace(bound, metric=msgspec.structs.replace(bound.metric, carry=0))
     kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
     dims = bound.metric.series_dims
@@ -68,7 +68,7 @@ def revisions(
 def _differ(bound: StoredDefinition, type_: str) -> str:
     if type_ != FLOAT:
         return "a.value IS DISTINCT FROM b.value"
-    # The last digits of a float sum depend on the order in which the source added; more digits of squares do.
+    # The last digits of a float sum depend on the source's order of addition. Squares lose more digits.
     tolerance = RELATIVE_TOLERANCE if any(slot.spread for slot in bound.measure.slots) else 1e-12
     return (
         "(a.value IS NULL) <> (b.value IS NULL) "

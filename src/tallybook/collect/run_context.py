@@ -1,4 +1,4 @@
-"""What a run works with, and when it publishes."""
+"""The context of a run, and how often it publishes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tallybook.core import Catalog, Metric, SourceError
 from tallybook.storage import Store
 
 PUBLISH_SECONDS = 10.0
-"""Staged days are published this often, unless publishing takes long: a run that dies has then done something."""
+"""How often staged days are published, unless publishing takes long, so that a run that dies has stored something."""
 
 
 @dataclass(kw_only=True)
 class RunContext:
-    """What a run works with. `clock` is asked only for stamps and leases; `now` is when the run began."""
+    """The context of a run. `clock` is used only for stamps and leases. `now` is the start of the run."""
 
     catalog: Catalog
     store: Store
@@ -30,20 +30,20 @@ class RunContext:
     function_of: Callable[[Metric], Callable[..., Any]]
     as_of: Mapping[str, datetime] = field(default_factory=dict)
     unopened: Mapping[str, SourceError] = field(default_factory=dict)
-    """Sources for which there is no connection to be made, and why."""
+    """Sources that could not be opened, with the error."""
     on_progress: OnProgress | None = None
     publish_seconds: float = PUBLISH_SECONDS
     folder: Path | None = None
-    """The project's."""
+    """The project's folder."""
     copies: frozenset[str] = frozenset()
-    """Sources that are read elsewhere this once: what they are is neither compared nor recorded."""
+    """Sources that are replaced by copies in this run. The identity of a copy is neither compared nor recorded."""
     moved: tuple[str, ...] = ()
-    """Sources that are said to be another database from now on."""
+    """Sources that are declared to be another database from now on."""
     identities: dict[str, Identity] = field(default_factory=dict)
-    """What each source that was asked is."""
+    """The identity of each source that was queried."""
     owner: Mapping[str, str] = field(default_factory=dict)
-    """Whose book it is, by what the ledger calls it."""
+    """The owner of the book, as stored in the ledger."""
     stop: Callable[[], bool] = bool
-    """Asked after each day that is whole: whether to publish that and end, as an interrupted run."""
+    """Called after each complete day. If it returns true, the run publishes that day and ends as interrupted."""
     mask: Callable[[str], str] = str
     """Takes secrets out of what a driver or a user's function said, before it is kept."""

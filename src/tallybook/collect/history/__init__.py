@@ -1,1 +1,1 @@
-"""Finished values from a file or a Google Sheet become points under a definition of their own."""
+"""Imports finished values from a file or a Google Sheet as points under a definition of their own."""

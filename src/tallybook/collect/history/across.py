@@ -1,4 +1,4 @@
-"""A table with a column for each day becomes one with a line for each value. Pure."""
+"""Converts a table with a column for each day into a table with a line for each value. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tallybook.collect.history.read import ImportedTable
 from tallybook.core import Metric, Problems
 
 METRIC = "metric"
-"""The head of a column that says which metric a line is of, as in a delivery that is laid out across."""
+"""The heading of a column that names the metric of a line, as in a delivery with layout across."""
 
 
 def unpivoted(
     table: ImportedTable, metric: Metric, texts: Collection[str], order: str | None, file: str
 ) -> ImportedTable:
-    """A line for each value, with the columns of `texts` (those of dimensions), `day` and the metric.
+    """A table with a line for each value: the columns of `texts` (for dimensions), `day` and the metric.
 
-    Empty cells are days that are not known. Raises DeclarationError for a column of numbers whose head is no day."""
+    Empty cells are unknown days. Raises DeclarationError for a column of numbers whose heading is not a day."""
     problems, wanted = Problems(), {text.casefold() for text in texts}
     kept = [i for i, head in enumerate(table.heads) if head.casefold() in wanted]
     which = next((i for i, head in enumerate(table.heads) if head.casefold() == METRIC and i not in kept), None)

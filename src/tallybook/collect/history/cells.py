@@ -1,5 +1,5 @@
-"""What stands in a column of a table that people filled: which days, which numbers. Nothing is guessed: what can be
-read in two ways is refused, with the option that says which."""
+"""Reads columns of tables that people filled: days and numbers. Nothing is guessed: a value that can be read in two
+ways is refused, with the option that decides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Cell = str | float | None
-"""As it was read: a text, the number of a workbook's cell, or nothing."""
+"""A cell as read: a text, the number in a workbook's cell, or nothing."""
 
 
 class UnreadableCell(str):
@@ -22,12 +22,12 @@ class UnreadableCell(str):
 
 
 Column = Mapping[int, Cell]
-"""By line."""
+"""Cells by line number."""
 
 
 @dataclass
 class Read(Generic[T]):
-    """What could be read of a column, by line, and of each line that could not be read why."""
+    """The values read from a column, by line, and the reason for each line that could not be read."""
 
     values: dict[int, T] = field(default_factory=dict)
     wrong: dict[int, str] = field(default_factory=dict)
@@ -50,7 +50,8 @@ _FIRST_SERIAL, _LAST_SERIAL = 18_264, 73_050
 
 
 def days_of(column: Column, order: str | None = None, *, from_1904: bool = False) -> Read[date]:
-    """The days of a column. `order` says how 01/02/2024 is meant, DMY or MDY; without it the column must."""
+    """The days of a column. `order` (DMY or MDY) decides how 01/02/2024 is read. Without it, the column itself must
+    make this clear."""
     found: Read[date] = Read()
     order = order or _order_of(column, found)
     for line, cell in column.items():
@@ -65,7 +66,7 @@ def days_of(column: Column, order: str | None = None, *, from_1904: bool = False
 
 
 def _day(cell: Cell, order: str | None, *, from_1904: bool) -> date | str:
-    """A day, or why it is none."""
+    """A day, or the reason why the cell is not a day."""
     text = _text(cell)
     if isinstance(cell, UnreadableCell):
         return str(cell)
@@ -77,7 +78,7 @@ def _day(cell: Cell, order: str | None, *, from_1904: bool) -> date | str:
         return _made(text, int(found[1]), int(found[3]), int(found[4]))
     if found := _TWO_WAYS.fullmatch(text):
         first, second = int(found[1]), int(found[3])
-        if found[2] == "." or order == DMY:  # with dots the day stands first wherever people write so
+        if found[2] == "." or order == DMY:  # with dots the day comes first in every country that uses them
             return _made(text, int(found[4]), second, first)
         if order == MDY:
             return _made(text, int(found[4]), first, second)
@@ -94,7 +95,7 @@ def _day(cell: Cell, order: str | None, *, from_1904: bool) -> date | str:
 
 
 def _serial(number: float, *, from_1904: bool) -> date | str:
-    """Days counted from the end of 1899, as spreadsheets do, or of 1904."""
+    """The day of a number that counts days from the end of 1899, as spreadsheets do, or from 1904."""
     days = number + (1462 if from_1904 else 0)
     if days != int(days):
         return f"{_instant(days) or f'{number:.15g}'} is an instant, not a day"
@@ -104,7 +105,7 @@ def _serial(number: float, *, from_1904: bool) -> date | str:
 
 
 def _instant(days: float) -> str:
-    """A number of a spreadsheet as the time that it shows there; "" where it can be none."""
+    """A spreadsheet number as the time that the spreadsheet shows; "" if it cannot be a time."""
     if not _FIRST_SERIAL <= days < _LAST_SERIAL + 1:
         return ""
     at = datetime(1899, 12, 30) + timedelta(seconds=round(days * 86_400))
@@ -120,8 +121,8 @@ def _made(text: str, year: int, month: int, day: int) -> date | str:
 
 
 def _order_of(column: Column, found: Read[date]) -> str | None:
-    """What the column itself says of days with slashes: the number above 12 is the day. Lines that contradict one
-    another, or that nothing decides, are noted as wrong."""
+    """The order of days with slashes, inferred from the column: a number above 12 is the day. Lines that contradict
+    each other, or that nothing decides, are recorded as wrong."""
     votes: dict[str, list[int]] = {DMY: [], MDY: []}
     open_ = []
     for line, cell in column.items():
@@ -160,7 +161,7 @@ _SPACES = re.compile(r"(?<=\d)[\s\u00a0\u2009\u202f'’_](?=\d{3}(?!\d))")
 
 
 def numbers_of(column: Column, point: str | None = None) -> Read[Decimal]:
-    """The numbers of a column. `point` is what stands before the decimals; without it the column must tell."""
+    """The numbers of a column. `point` is the decimal separator. Without it, the column itself must make it clear."""
     found: Read[Decimal] = Read()
     point = point or _point_of(column, found)
     for line, cell in column.items():
@@ -175,9 +176,9 @@ def numbers_of(column: Column, point: str | None = None) -> Read[Decimal]:
 
 
 def _number(cell: Cell, point: str | None) -> Decimal | str:
-    """A number, or why it is none."""
+    """A number, or the reason why the cell is not a number."""
     if isinstance(cell, float):
-        return Decimal(f"{cell:.15g}")  # as many digits as spreadsheets show of 0.1 + 0.2
+        return Decimal(f"{cell:.15g}")  # as many digits as a spreadsheet shows of 0.1 + 0.2
     if isinstance(cell, UnreadableCell):
         return str(cell)
     text = _text(cell)
@@ -195,9 +196,9 @@ def _number(cell: Cell, point: str | None) -> Decimal | str:
 
 
 def _bare(text: str) -> tuple[str, str] | None:
-    """(sign, digits with points and commas), without a currency and without blanks between thousands."""
+    """The sign of a number and its digits with separators, without currency and blanks between thousands."""
     is_negative = False
-    if found := _NEGATIVE.fullmatch(text):  # as accountants write: (5), 5-
+    if found := _NEGATIVE.fullmatch(text):  # accounting notation: (5), 5-
         text, is_negative = f"{found['before']}{found['bracketed'] or found['signed']}{found['after']}", True
     found = _MONEY.match(text)
     if not found or (is_negative and found[1]):
@@ -209,7 +210,7 @@ def _bare(text: str) -> tuple[str, str] | None:
 
 
 def _point_of(column: Column, found: Read[Decimal]) -> str | None:
-    """What stands before the decimals, by the numbers in which only one reading is possible."""
+    """The decimal separator, inferred from numbers that can be read in only one way."""
     votes: dict[str, list[int]] = {POINT: [], COMMA: []}
     open_: list[int] = []
     for line, cell in column.items():
@@ -235,7 +236,7 @@ def _point_of(column: Column, found: Read[Decimal]) -> str | None:
 
 
 def _point_in(digits: str) -> str:
-    """The sign before the decimals, "" where the number has neither, "?" where it may be the one of thousands."""
+    """The decimal separator of a number: "" if it has none, "?" if its separator may be the one for thousands."""
     signs = [sign for sign in digits if sign in ".,"]
     if not signs:
         return ""

@@ -1,7 +1,7 @@
-"""History that a person or another tool filled: finished values of days that we cannot count ourselves any more.
+"""History from a person or another tool: finished values of days that can no longer be collected.
 
-They are kept as points under a definition of their own (`imported-…`), so that no value is ever made of them and of
-what was collected. `read` opens a file, `cells` reads days and numbers, `points` makes the definition."""
+They are stored as points under a definition of their own (`imported-…`), so that no value ever combines imported and
+collected points. `read` opens a file, `cells` reads days and numbers, `points` creates the definition."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHAT = "import"
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A day and series of which the file says something else than what was collected."""
+    """A day and series for which the file and the collected value differ."""
 
     day: date
     series: dict[str, str | None]
@@ -39,9 +39,10 @@ class Difference:
 
 @dataclass(kw_only=True)
 class Imported:
-    """What an import did: `days` of the file, `new` ones among them, `revised` values that were others before.
+    """The result of an import. `days`: days in the file. `new`: new days among them. `revised`: values that replaced
+    other values.
 
-    `version` is 0 where nothing was stored; `compared` days are collected too, and `differences` those that differ."""
+    `version` is 0 if nothing was stored. `compared`: days that are collected too. `differences`: those that differ."""
 
     metric: str
     definition: str
@@ -75,8 +76,8 @@ class Imported:
 
 
 def store_history(store: Store, found: History, clock: Callable[[], datetime], *, dry_run: bool = False) -> Imported:
-    """Put the values of a table in the place of what was imported for these days before. What is there already is not
-    stored again. Raises Busy while a run is at work."""
+    """Store the values of a table in place of earlier imports for these days. Values that are already stored are not
+    stored again. Raises Busy during a run."""
     bound, days = found.bound, found.days
     told = Imported(metric=bound.metric.name, definition=bound.definition, days=days, values=len(found.values))
     engine = connect()
@@ -99,7 +100,7 @@ def store_history(store: Store, found: History, clock: Callable[[], datetime], *
 
 
 def _changes(store: Store, engine: Any, found: History, told: Imported) -> Commit:
-    """What there is to be stored, its size noted in `told`."""
+    """The commit with everything to store. Its size is recorded in `told`."""
     bound, days = found.bound, found.days
     known = store.snapshot([bound.key])
     covered = known.coverage.get((bound.key, bound.definition), ())
@@ -115,7 +116,7 @@ def _changes(store: Store, engine: Any, found: History, told: Imported) -> Commi
         )
     elif not told.new and not told.revised:
         return Commit(what=WHAT)
-    # An answer as of a day goes by it: what was imported last until then.
+    # An answer as of a past day uses the last import before that day.
     what = f"{WHAT} {bound.key} {bound.definition}"
     body = msgspec.json.encode(bound).decode()
     return Commit(
@@ -127,7 +128,7 @@ def _changes(store: Store, engine: Any, found: History, told: Imported) -> Commi
 
 
 def _rows(found: History) -> AdditiveRows:
-    """One part a value: what is finished is not taken apart."""
+    """Rows with one part per value, because a finished value cannot be split into parts."""
     bound, rows = found.bound, AdditiveRows()
     facts = BoundMetric(bound=bound, relation="", time=None, since=None, until=None, dims=(), args=((),))
     for (day, dims), value in found.values.items():
@@ -137,7 +138,8 @@ def _rows(found: History) -> AdditiveRows:
 
 
 def differences(found: History, rows: Sequence[dict[str, Any]], covered: set[date]) -> tuple[int, list[Difference]]:
-    """(days that both have, what differs in them): `rows` are what was collected, by day and the same dimensions."""
+    """The number of days that both have, and the differences on them. `rows` are the collected values, by day and the
+    same dimensions."""
     name, dims = found.bound.metric.name, found.bound.metric.dims
     both = covered & set(found.days)
     collected = {(row["period"], tuple(row[d] for d in dims)): row[name] for row in rows if row["period"] in both}
@@ -151,7 +153,7 @@ def differences(found: History, rows: Sequence[dict[str, Any]], covered: set[dat
 
 
 def _same(imported: Decimal | None, collected: Any) -> bool:
-    """A series that one of the two does not have counts as nothing there."""
+    """Whether two values are equal. A series that is missing on one side counts as zero there."""
     here, there = imported or 0, collected or 0
     if isinstance(there, float):
         return is_close(here, there)

@@ -1,4 +1,4 @@
-"""An import of finished daily values, from the file to what it changed in the book."""
+"""Imports finished daily values: from reading the file to the change of the book."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tallybook.query import QueryService, Question, known_metric
 
 
 def import_history(asked: ImportRequest, service: QueryService, clock: Callable[[], datetime]) -> Imported:
-    """Keep the values of a file as imported history, or compare them with what was collected (`check`).
+    """Store the values of a file as imported history, or compare them with collected values (`check`).
 
-    Raises QueryError for a formula, DeclarationError with all problems of the file, each with its line."""
+    Raises QueryError for a formula, and DeclarationError with all problems of the file, each with its line."""
     reader = service.reader
     metric = known_metric(service.catalog, asked.metric)
     if metric.derived:
@@ -50,7 +50,7 @@ def _history(asked: ImportRequest, service: QueryService, metric: Metric, key: s
 
 
 def _compare(service: QueryService, metric: Metric, key: str, history: History, done: Imported) -> None:
-    """Note in `done` where the book has other values for the same days."""
+    """Record in `done` where the book has other values for the same days."""
     reader = service.reader
     known = reader.snapshot({metric.name: key}, None)
     bound = reader.bound(metric, key, known, None)

@@ -1,4 +1,5 @@
-"""A table of finished values becomes points of one metric, under its own definition; or all problems are reported."""
+"""Turns a table of finished values into points of one metric under a definition of their own, or reports all
+problems."""
 
 from __future__ import annotations
 
@@ -27,28 +28,28 @@ from tallybook.core import (
 )
 
 MAX_LISTED_PROBLEMS = 50
-"""Problems of lines; of more, how many there are."""
+"""Maximum number of problems that are listed. If there are more, their number is given."""
 DAYS, VALUES = ("day", "date", "period"), ("value",)
 Point = tuple[date, tuple[str | None, ...]]
-"""The day, and the values of the dimensions in the order of the metric that is kept."""
+"""The day, and the values of the dimensions in the order of the stored metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportColumns:
-    """The columns of a table, by their heads; None: found by their usual names. `dims` are (dimension, head)."""
+    """The columns of a table, by heading. None: found by their usual names. `dims`: (dimension, heading) pairs."""
 
     day: str | None = None
     value: str | None = None
     dims: tuple[tuple[str, str], ...] | None = None
     order: str | None = None
-    """dmy or mdy, where days are written with slashes."""
+    """The order of days written with slashes, dmy or mdy."""
     point: str | None = None
-    """What stands before decimals."""
+    """The decimal separator."""
 
 
 @dataclass(frozen=True)
 class History:
-    """Finished values of a metric, and what they are kept as."""
+    """Finished values of a metric, with the definition under which they are stored."""
 
     bound: StoredDefinition
     values: Mapping[Point, Decimal]
@@ -68,7 +69,7 @@ def history_points(
     day, value, dims = places
     found_days = days_of(table.column(day), columns.order, from_1904=table.from_1904)
     found = numbers_of(table.column(value), columns.point)
-    exact = metric.adds_up or metric.linear  # counted or added, not divided: kept to the last digit
+    exact = metric.adds_up or metric.linear  # counted or added but not divided, so stored exactly
     wrong: dict[int, list[str]] = {}
     for line, why in (*found_days.wrong.items(), *found.wrong.items()):
         wrong.setdefault(line, []).append(why)
@@ -90,7 +91,7 @@ def history_points(
 def _points(
     table: ImportedTable, days: Read[date], numbers: Read[Decimal], dims: Mapping[str, int], wrong: dict[int, list[str]]
 ) -> dict[Point, Decimal]:
-    """The values by day and series; a second one of the same is noted as wrong."""
+    """The values by day and series. A second value for the same day and series is recorded as wrong."""
     values: dict[Point, Decimal] = {}
     first: dict[Point, int] = {}
     columns = {name: table.column(place) for name, place in sorted(dims.items())}
@@ -122,7 +123,7 @@ def _dimension(cell: Cell) -> str | None:
 def _places(
     metric: Metric, table: ImportedTable, columns: ImportColumns, file: str, problems: Problems
 ) -> tuple[int, int, dict[str, int]]:
-    """Where day, value and dimensions stand."""
+    """The columns of the day, the value and the dimensions."""
     day = _place(table, "--day", [columns.day] if columns.day else DAYS, problems)
     value = _place(table, "--value", [columns.value] if columns.value else [metric.name, *VALUES], problems)
     dims: dict[str, int] = {}
@@ -176,7 +177,8 @@ def _wrong_number(metric: Metric, number: Decimal, *, exact: bool) -> str | None
 
 
 def _bound(metric: Metric, key: str, zone: str, dims: tuple[str, ...], *, exact: bool) -> StoredDefinition:
-    """The definition under which imported values are kept: what they are, not which."""
+    """The definition under which imported values are stored. It depends on the metric and its dimensions, not on the
+    values."""
     kept = Metric(
         name=metric.name,
         kind=metric.kind,
@@ -201,7 +203,7 @@ def _bound(metric: Metric, key: str, zone: str, dims: tuple[str, ...], *, exact:
 
 
 def chosen_dims(text: str | None) -> tuple[tuple[str, str], ...] | None:
-    """`plan,country=Land` as (dimension, head) each; None when nothing was said. Raises QueryError."""
+    """The (dimension, heading) pairs in `plan,country=Land`, or None if nothing was given. Raises QueryError."""
     if text is None:
         return None
     found = []

@@ -1,4 +1,5 @@
-"""A CSV file, or a sheet of a workbook or of Google, as a table: its heads, and its lines with their numbers."""
+"""Reads a CSV file, or a sheet of a workbook or of Google, as a table: its headings, and its lines with their
+numbers."""
 
 from __future__ import annotations
 
@@ -20,21 +21,21 @@ _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-
 
 @dataclass(frozen=True)
 class ImportedTable:
-    """What a person or another tool filled in. Lines that hold nothing are left out; the others keep their number."""
+    """A table filled by a person or another tool. Empty lines are left out; the others keep their line number."""
 
     heads: tuple[str, ...]
     lines: dict[int, Sequence[Cell]]
     from_1904: bool = False
     head_cells: tuple[Cell, ...] = ()
-    """The last line of the heads, as it was read: days may be among them."""
+    """The last heading line as read. It may contain days."""
     places: Mapping[int, str] = field(default_factory=dict)
-    """Where a line is, for a message, unless it is the line of its number."""
+    """The position of a line for messages, if it differs from the line number."""
 
     def place(self, line: int) -> str:
         return self.places.get(line, f"line {line}")
 
     def columns(self, head: str) -> list[int]:
-        """The columns that are called so: by all lines of their heads, or else by the last one."""
+        """The columns with this heading: by all heading lines, or else by the last one."""
         wanted = head.casefold()
         found = [i for i, written in enumerate(self.heads) if written.casefold() == wanted]
         last = [
@@ -43,16 +44,16 @@ class ImportedTable:
         return found or last
 
     def column(self, place: int) -> dict[int, Cell]:
-        """The cells below one head, by line."""
+        """The cells below one heading, by line."""
         return {number: line[place] if place < len(line) else None for number, line in self.lines.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How a table begins and what to leave out of it.
+    """How a table begins, and which parts of it to ignore.
 
-    `skip` lines come before the heads, `headings` lines are heads. Lines (and columns) are left out by the text of one
-    of their cells."""
+    `skip`: number of lines before the headings. `headings`: number of heading lines. Lines and columns are ignored by
+    the text of one of their cells."""
 
     skip: int = 0
     headings: int = 1
@@ -66,10 +67,10 @@ class Layout:
 def read_table(
     file: str, tab: str | None = None, variables: Mapping[str, str] | None = None, layout: Layout | None = None
 ) -> ImportedTable:
-    """The table of a file, or of the Google Sheet at an address (with the keys in `variables`). `tab` is the sheet, the
-    first unless said.
+    """The table of a file, or of the Google Sheet at an address (with the keys in `variables`). `tab` is the sheet, by
+    default the first.
 
-    Raises QueryError when it cannot be read as a table, DestinationError for what Google refuses."""
+    Raises QueryError if it cannot be read as a table, and DestinationError if Google refuses access."""
     path, from_1904 = Path(file), False
     if is_sheet(file):
         lines: Iterable[tuple[int, Sequence[Cell]]] = lines_of(file, tab, variables or {})
@@ -101,7 +102,8 @@ def read_table(
 
 
 def _joined(written: Sequence[Sequence[Cell]]) -> tuple[str, ...]:
-    """One head for each column: of several lines, an upper one goes on over the empty cells right of it."""
+    """One heading for each column. With several heading lines, an upper heading extends over the empty cells to its
+    right."""
     heads = [""] * max(len(line) for line in written)
     for line in written:
         group = ""
@@ -133,7 +135,7 @@ def _csv(path: Path, data: bytes, skip: int = 0) -> Iterator[tuple[int, Sequence
         ) from None
     if "\0" in text:
         raise QueryError(f"{path} is no text", hint="a CSV file, or a workbook that ends in .xlsx")
-    if said := re.match(r"(?i)sep=(.)[^\S\n]*(?:\r?\n|$)", text):  # for Excel, which does not show this line
+    if said := re.match(r"(?i)sep=(.)[^\S\n]*(?:\r?\n|$)", text):  # a line for Excel, which does not show it
         delimiter, text = said[1], "\n" + text[said.end() :]
     else:
         head = next((line for line in text.splitlines()[skip:] if line.strip()), "")

@@ -1,4 +1,4 @@
-"""What an import is asked for, as one value."""
+"""The request for an import, as one value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypedDict
 
 @dataclass(frozen=True, kw_only=True)
 class ImportRequest:
-    """A file of finished daily values of a metric, where its days and values are, and whether to store them."""
+    """A file of finished daily values for a metric, where its days and values are, and whether to store them."""
 
     metric: str
     file: str

@@ -1,4 +1,4 @@
-"""A worksheet of a Google Sheet as a table."""
+"""Reads a worksheet of a Google Sheet as a table."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def is_sheet(file: str) -> bool:
 
 
 def lines_of(address: str, tab: str | None, variables: Mapping[str, str]) -> list[tuple[int, Sequence[Cell]]]:
-    """What its cells show, line by line: of the worksheet in the address, or of `tab`, or of the first.
+    """The displayed values of its cells, line by line: of the worksheet in the address, or of `tab`, or of the first.
 
-    Reads only. Raises DeclarationError, or DestinationError for what Google refuses."""
+    Only reads. Raises DeclarationError, and DestinationError if Google refuses access."""
     from tallybook.sheets import Api, Places, document, find_keys, find_worksheet
 
     place = document(address)
