@@ -18,6 +18,7 @@ EMPTY: tuple[str, ...] = ()
 
 FILES = {
     "test_access.py": "events",
+    "test_account_people.py": "events",
     "test_acknowledgement.py": "events",
     "test_adapter_mistakes.py": "scale",
     "test_adapter_option.py": "scale",
@@ -31,6 +32,7 @@ FILES = {
     "test_drafts_of_newcomers.py": "scale",
     "test_imported_answers.py": "right",
     "test_attribute_dimensions.py": "right",
+    "test_attribute_names.py": "right",
     "test_attributes.py": "events",
     "test_audit.py": "kills",
     "test_bad_files.py": "kills",
@@ -40,6 +42,7 @@ FILES = {
     "test_bounded_answers.py": "deliver",
     "test_browser_client.py": "events",
     "test_changed_stored.py": "right",
+    "test_changed_rules.py": "right",
     "test_charts.py": "right",
     "test_cli.py": "scale",
     "test_dotenv.py": "scale",
@@ -245,6 +248,7 @@ FILES = {
     "test_soak.py": "scale",
     "test_source_options.py": "right",
     "test_source_promises.py": "right",
+    "test_rule_action_names.py": "right",
     "test_rule_actions.py": "right",
     "test_rules_of_linked_users.py": "kills",
     "test_rule_edges.py": "right",

@@ -382,9 +382,11 @@ class Book(KeptBook):
 
     def deliver_actions(self) -> list[DeliveryReport]:
         """Send what rules have put into the outbox. What cannot be sent now is sent by a later call or by `run`."""
-        names = list(delivering.rule_deliveries(self.project.catalog))
+        if not self.reader.there:
+            return []
+        names = list(delivering.rule_deliveries(self.project.catalog, self.reader.store.ledger))
         try:
-            return delivering.deliver(self._delivery_context(), names) if names and self.reader.there else []
+            return delivering.deliver(self._delivery_context(), names) if names else []
         except Busy:
             return []
 

@@ -83,6 +83,20 @@ def test_a_restated_value_neither_fires_again_nor_undoes_a_firing(made: Project)
     assert made.book.rules.show("quiet").collisions == {"restated": 1}
 
 
+def test_only_the_metrics_that_were_restated_are_listed_beside_those_of_a_firing(made: Project) -> None:
+    two = METRICS.replace("calls_7d = ", 'calls_1d = { metric = "calls", last = "1 day" }\ncalls_7d = ', 1)
+    more = '[rules.both]\nwhen = \'calls_7d > 40 and calls_1d < 40\'\nthen = { to = "message", message = "m" }\n'
+    made.declare(two + more + '[messages.m]\ntext = "Hi"\n')
+    made.run()
+    made.insert("calls", [("2024-01-16", "2", 50), ("2024-01-17", "2", 3)])
+    made.at("2024-01-18T04:00").run()
+    for number in (5, 6):
+        made.insert("calls", [("2024-01-16", "2", number)])
+        made.run()
+    (firing,) = made.book.rules.evaluator.ledger.firings("both")
+    assert (dict(firing.values), dict(firing.restated)) == ({"calls_7d": 53, "calls_1d": 3}, {"calls_7d": 64})
+
+
 def test_an_empty_import_and_the_return_of_the_rows_are_no_edges(made: Project) -> None:
     made.run()
     made.execute("delete from accounts")

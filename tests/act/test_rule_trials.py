@@ -9,6 +9,7 @@ from typing import Any
 
 from tallybook.demo import saas
 from tests.act.test_rule_edges import METRICS
+from tests.act.test_rules_of_linked_users import HOOK, Site
 from tests.conftest import SOAK
 from tests.projects import Project, project
 
@@ -110,3 +111,20 @@ def test_a_rule_that_fires_in_the_same_evaluation_after_another_does_not_cool_it
         live = made.book.rules.evaluator.ledger.firings(name)
         assert [one.entity for one in live] == ["1"]
         assert shown(made.book.rules.try_out(name, over="2 days").entered) == shown(live)
+
+
+def test_a_trial_counts_linked_ids_as_one_person(tmp_path: Path) -> None:
+    made = Site(tmp_path, f"[rules.big]\nwhen = \"segment = 'big'\"\n{HOOK}\n")
+    made.push("u", segment="small")
+    made.push("anon", segment="small")
+    made.evaluate()
+    made.after(days=1).push("anon", segment="big")
+    made.evaluate()
+    made.after(days=1).link("anon", "u")
+    made.evaluate()
+    made.after(days=1).push("other", segment="big")
+    made.evaluate()
+    assert made.fired() == [("anon", "fired"), ("other", "fired")]
+    trial = made.rules.try_out("big", over="30 days")
+    assert (len(trial.fired), trial.inside) == (2, ["other", "u"])
+    made.project.close()

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tallybook.act import RuleWatch, Viewer
+from tallybook.act import RuleWatch, Viewer, people
 from tallybook.act.caps import in_holdout
 from tallybook.core import IdentityLink
-from tallybook.storage import EntityHistory, NewLinks, RuleLedger, apply_links, merge_linked
+from tallybook.storage import EntityHistory, IdentityLinks, NewLinks, RuleLedger, apply_links, merge_linked
 from tests.conftest import COSTLY
 from tests.projects import Project
 
@@ -364,3 +364,39 @@ def test_random_histories_of_links_fire_as_a_plain_loop_says(steps: list[Any]) -
         ]
         made.project.close()
         assert sorted(real) == sorted(plain.fired)
+
+
+@pytest.mark.parametrize("share", [0, 1], ids=["all links", "those of ended ids"])
+def test_states_are_handed_over_however_links_are_read(site: Any, monkeypatch: pytest.MonkeyPatch, share: int) -> None:
+    made = site(f"[rules.big]\nwhen = \"segment = 'big'\"\n{HOOK}\n")
+    made.push("u", segment="small")
+    for id_ in ("anon-1", "anon-2"):
+        made.after(hours=1).push(id_, segment="big")
+    made.evaluate()
+    made.link("anon-1", "u")
+    made.link("anon-2", "u")
+    monkeypatch.setattr(people, "MIN_ENDED", 1)
+    monkeypatch.setattr(people, "SHARE_OF_LINKS", share)
+    made.after(hours=1).evaluate()
+    assert made.fired() == [("anon-1", "fired"), ("anon-2", "fired")]
+    assert made.rules.explain("big", "u").state == "in"
+
+
+def test_an_evaluation_of_everybody_asks_only_for_links_of_ids_that_have_something_to_hand_over(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = site(f"[rules.big]\nwhen = \"segment = 'big'\"\n{HOOK}\n")
+    for number in range(30):
+        made.push(f"anon-{number}", segment="big" if number == 7 else "small")
+    made.evaluate()
+    for number in range(30):
+        made.link(f"anon-{number}", f"user-{number}")
+    asked: list[list[str]] = []
+    links_of = IdentityLinks.pairs_of
+    monkeypatch.setattr(IdentityLinks, "pairs_of", lambda self, ids: (asked.append(list(ids)), links_of(self, ids))[1])
+    monkeypatch.delattr(IdentityLinks, "every")
+    monkeypatch.delattr(IdentityLinks, "pairs")
+    made.after(hours=1).evaluate()
+    made.after(hours=1).evaluate()
+    assert asked == [["anon-7"]]
+    assert made.rules.explain("big", "user-7").state == "in"

@@ -18,6 +18,7 @@ COLUMNS = {
     "calls": ConditionColumn(sql="calls", type="number", known="calls_known"),
     "created_at": ConditionColumn(sql="created_at", type="time"),
     "paying": ConditionColumn(sql="paying", type="flag"),
+    "address.Plan": ConditionColumn(sql='upper("plan")', type="text"),
 }
 ROWS = """
   (1, 'trial', 3,    5.0,  TRUE,  TIMESTAMPTZ '2026-01-01 00:00:00+00', TRUE),
@@ -66,6 +67,9 @@ def found(text: str, rows: str = ROWS) -> tuple[list[int], list[int]]:
         ("calls / seats > 1", [1, 3], [2]),
         ("calls / 0 > 1", [], [2]),
         ("plan = 'is unknown'", [], []),
+        ("address.plan = 'TRIAL'", [1, 2], []),
+        ("Address.Plan is null or \"address.plan\" = 'PRO'", [3, 4], []),
+        ("lower(address.plan) = plan and not (address.plan = plan)", [1, 2], []),
     ],
 )
 def test_which_rows_a_condition_chooses(text: str, true: list[int], unknown: list[int]) -> None:
@@ -78,6 +82,9 @@ def test_which_rows_a_condition_chooses(text: str, true: list[int], unknown: lis
         ("pln = 'trial'", "names 'pln'", "did you mean 'plan'?"),
         ("plan = 3", "compares plan, of type text, with 3, of type integer", "single quotes"),
         ("plan =", "cannot be read", "comparisons"),
+        ("select > 3", "cannot be read", '"first name" > 1'),
+        ("adress.plan = 'trial'", "names 'adress.plan'", "did you mean 'address.Plan'?"),
+        ("plan.seats > 3", "names 'plan.seats'", "there are"),
         ("count(seats) > 3", "has COUNT(seats)", "comparisons"),
         ("seats", "needs a value of type flag where it has seats, of type integer", "comparisons"),
         ("plan > now()", "compares plan, of type text", "single quotes"),

@@ -10,37 +10,47 @@ from typing import Any
 
 import msgspec
 
-from tallybook.act.caps import Decisions
+from tallybook.act.caps import RULE_CHANGED, Decisions
 from tallybook.act.wanted import WantedStates
-from tallybook.core import TO_MESSAGE, TO_PX, TO_TABLE, Catalog
-from tallybook.deliver import FIRING, rule_deliveries, rule_delivery
-from tallybook.storage import Firing, OutboxItem, RulesCommit, item_key, put_in
+from tallybook.core import TO_MESSAGE, TO_PX, TO_TABLE, Catalog, RuleAction
+from tallybook.deliver import FIRING, ActionNames, named_deliveries
+from tallybook.query import BookReader
+from tallybook.storage import Firing, OutboxItem, RulesCommit, item_key, keep_actions, put_in
 
 
 class Enqueuing:
     """Adds items for firings to the commit of an evaluation."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
-        self.deliveries = rule_deliveries(catalog)
+    def __init__(self, catalog: Catalog, reader: BookReader) -> None:
+        self.catalog, self.reader = catalog, reader
 
     def __call__(self, decisions: Decisions, change: RulesCommit, number: int, now: datetime) -> None:
+        names = ActionNames.of(self.reader.store.ledger)
+        deliveries, actions = named_deliveries(self.catalog, names), self.actions(names)
         items: dict[str, list[OutboxItem]] = {}
         states = WantedStates(number)
         for firing in decisions.restored:
-            for place, action in enumerate(self.catalog.rules[firing.rule].then):
-                if action.to in (TO_PX, TO_TABLE):
-                    states.add(rule_delivery(self.catalog.rules[firing.rule], place), action, firing)
-        for firing in decisions.done:
-            rule = self.catalog.rules[firing.rule]
-            for place, action in enumerate(rule.then):
-                name = rule_delivery(rule, place)
+            for name, action in actions[firing.rule]:
                 if action.to in (TO_PX, TO_TABLE):
                     states.add(name, action, firing)
-                elif action.on == firing.edge and action.to != TO_MESSAGE and name in self.deliveries:
+        for firing in decisions.done:
+            for name, action in actions[firing.rule]:
+                if action.to in (TO_PX, TO_TABLE):
+                    states.add(name, action, firing)
+                elif firing.why == RULE_CHANGED or action.to == TO_MESSAGE:
+                    continue
+                elif action.on == firing.edge and name in deliveries:
                     items.setdefault(name, []).append(outbox_item(firing, firing.number or number))
         change.also += states.writes()
         change.also += [partial(_put, name=name, items=several, now=now) for name, several in items.items()]
+        if kept := names.to_keep(self.catalog):
+            change.also.append(partial(keep_actions, actions=kept, now=now))
+
+    def actions(self, names: ActionNames) -> dict[str, list[tuple[str, RuleAction]]]:
+        """By rule, (name of its delivery, action) of each action."""
+        return {
+            rule.name: list(zip(names.of_rule(rule), rule.then, strict=True)) for rule in self.catalog.rules.values()
+        }
 
 
 def outbox_item(firing: Firing, number: int) -> OutboxItem:

@@ -14,6 +14,8 @@ from tallybook.storage import DROPPED, FIRED, HOLDOUT, WAITING, Collision, Firin
 
 PRIORITY, COOL_DOWN, ONCE, RESTATED = "priority", "cool_down", "once", "restated"
 """Reasons why a rule did not fire for an entity."""
+RULE_CHANGED = "the rule was changed"
+"""Why an entity left. Nobody is called for it; only messages, attributes and rows follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,8 @@ class Edge:
     values: Mapping[str, Any]
     has_metrics: bool = False
     """Whether a condition of the rule names a metric."""
+    is_of_change: bool = False
+    """Whether it left because the rule was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,7 +257,8 @@ class _Deciding:
         """Fire for a leave, if the rule has leave actions and fired when the entity entered."""
         past = self.past(edge)
         if edge.rule.has_leave_actions and past and past[-1].edge == ENTER and past[-1].state == FIRED:
-            self.found.firings.append(self.firing(edge, FIRED))
+            done = self.firing(edge, FIRED)
+            self.found.firings.append(replace(done, why=RULE_CHANGED) if edge.is_of_change else done)
 
     def cooling(self, rule: Rule, kind: str, entity: str) -> Firing | None:
         """The firing whose cool-down still blocks the entity, or None."""
@@ -271,7 +276,9 @@ class _Deciding:
         """The end of the quiet hours if it is quiet now, else None."""
         if rule.quiet is None:
             return None
-        for zone in (values.get(rule.quiet_zone or ""), self.context.zone):
+        named = (rule.quiet_zone or "").casefold()
+        own = next((value for name, value in values.items() if name.casefold() == named), None)
+        for zone in (own, self.context.zone):
             try:
                 quiet = QuietHours(*rule.quiet, str(calendar.zone(zone).key)) if zone else None
             except (ZoneInfoNotFoundError, ValueError, KeyError, OSError, TypeError, AttributeError):

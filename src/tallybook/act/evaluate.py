@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tallybook.act.caps import CapsContext, Decisions, Edge, decide
 from tallybook.act.known_rules import KNOWN, NEW, stage_of, written_definition
 from tallybook.act.memory import memory_of, with_memory
-from tallybook.act.people import People, ended_ids, merge_states, people_of_step, with_linked_ids
+from tallybook.act.people import People, ended_ids, merge_states, with_linked_ids
 from tallybook.act.restated import restated_firings
 from tallybook.act.state import INSIDE, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
 from tallybook.act.state_files import StoredStates, read_states
@@ -62,7 +62,7 @@ KEPT_FILES = timedelta(hours=1)
 
 
 Enqueue = Callable[[Decisions, RulesCommit, int, datetime], None]
-"""Adds the outbox items for decisions to the commit of an evaluation, given its number and time."""
+"""Adds the outbox items for decisions, and new actions, to the commit of an evaluation, given its number and time."""
 
 
 class RuleEvaluator:
@@ -194,7 +194,8 @@ class _Evaluation:
             return  # the next full evaluation starts from nothing
         changed = step.run(engine)
         self.note(step, states)
-        self.results[kind] = _KindResult(edges=list(step.edges(engine)) if changed else [], step=step, engine=engine)
+        edges = step.edges(engine, self.ledger.inside) if changed else ()
+        self.results[kind] = _KindResult(edges=list(edges), step=step, engine=engine)
         self.write(engine, step, changed, has_gone=bool(gone))
         self.change.gone += gone
         written = {name: one.definition for name, one in known.items()} if self.ids is None else definitions
@@ -241,8 +242,7 @@ class _Evaluation:
         if states.lost:
             self.report.notes.append(f"the states of rules are lost, so every rule begins again: {states.lost}")
             begins = frozenset(rule.name for rule in rules)
-        links = people_of_step(self.ledger, subjects.kind, self.ids)
-        linked = merge_states(engine, links, states.relation, {**types, **states.others}, subjects)
+        linked = merge_states(engine, self.ledger, states.relation, {**types, **states.others}, subjects)
         gone = f"SELECT EXISTS (FROM {subjects.sql} e WHERE {identifier(IS_GONE)})"
         step = KindStep(
             subjects=subjects,
@@ -379,7 +379,7 @@ class _Evaluation:
 
     def commit(self, decisions: Decisions) -> None:
         change = self.change
-        if self.evaluator.enqueue is not None and (decisions.done or decisions.restored):
+        if self.evaluator.enqueue is not None:
             self.evaluator.enqueue(decisions, change, self.before.number + 1, self.now)
         touched = self.ids is not None or self.released is not None
         nothing = not (change.files or change.firings or change.settled or change.collisions or change.restated)

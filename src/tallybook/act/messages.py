@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from tallybook.act.people import People
+from tallybook.config import filled_template
 from tallybook.core import ACCOUNTS, ENTER, TO_MESSAGE, USERS, Catalog, InAppMessage, QueryError, Rule
 from tallybook.storage import Firing, MessageLedger, MessageState, RuleLedger
 
 SHOWN, CLICKED, DISMISSED = "shown", "clicked", "dismissed"
 REACTIONS = (SHOWN, CLICKED, DISMISSED)
-_FIELD = re.compile(r"\{(\w+)\}")
 _ID = re.compile(r"([A-Za-z_]\w*)\.(\d{1,15})\.([A-Za-z_]\w*)")
 
 
@@ -128,14 +128,14 @@ def shown_message(message: InAppMessage, firing: Firing) -> dict[str, Any]:
 
 def filled(text: str, values: Mapping[str, Any]) -> str:
     """The text with its fields replaced by values. Empty values are left out."""
-    return _FIELD.sub(lambda found: _plain(values.get(found[1].casefold())), text)
+    return filled_template(text, lambda name: _plain(values.get(name)))
 
 
 def filled_link(link: str, values: Mapping[str, Any]) -> str:
     """The address with its fields replaced by URL-encoded values."""
     from urllib.parse import quote
 
-    return _FIELD.sub(lambda found: quote(_plain(values.get(found[1].casefold())), safe=""), link)
+    return filled_template(link, lambda name: quote(_plain(values.get(name)), safe=""))
 
 
 def _plain(value: Any) -> str:

@@ -18,7 +18,9 @@ LINKS, LINKED = "rules_links", "rules_linked"
 """Engine tables: the links, and the ids whose states a step merges."""
 ORDER = (INSIDE, UNKNOWN_IN, HOLDING, UNDECIDED, UNKNOWN_OUT, OUT)
 """Codes of states, by precedence: when ids of one person are merged, the first code in this order wins."""
-CODE, SINCE, PAUSED, MEMORY = "s:", "h:", "p:", ("m:", "d:", "v:", "q:")
+MIN_ENDED, SHARE_OF_LINKS = 500, 0.2
+"""With more ids that ended and have states than these, and than this share of all links, all links are read at once."""
+CODE, SINCE, PAUSED, DAY = "s:", "h:", "p:", "d:"
 """Prefixes of the columns of states."""
 
 
@@ -72,14 +74,6 @@ def with_linked_ids(ledger: RuleLedger, ids: Sequence[str], waiting: Sequence[Fi
     return People.of(ledger, USERS, every).every_id(every)
 
 
-def people_of_step(ledger: RuleLedger, kind: str, ids: Sequence[str] | None) -> list[LinkedId]:
-    """The links of the given ids, or all links. Empty for kinds without links."""
-    if kind != USERS:
-        return []
-    links = IdentityLinks(ledger.ledger)
-    return links.every() if ids is None else links.of_people(ids)
-
-
 def ended_ids(engine: duckdb.DuckDBPyConnection, ids: Iterable[str], subjects: Subjects) -> frozenset[str]:
     """The given ids that are no longer users of their own."""
     asked = f"SELECT id FROM {subjects.sql} e WHERE NOT {identifier(IS_GONE)} AND id IN (SELECT unnest(?::VARCHAR[]))"
@@ -89,29 +83,32 @@ def ended_ids(engine: duckdb.DuckDBPyConnection, ids: Iterable[str], subjects: S
 
 def merge_states(
     engine: duckdb.DuckDBPyConnection,
-    links: Iterable[LinkedId],
+    ledger: RuleLedger,
     states: str,
     types: Mapping[str, str],
     subjects: Subjects,
 ) -> str:
     """Merge the states of linked ids that have ended into the states of their users, in the relation of states before a
     step. Returns the relation with the ids of both, or an empty text if nothing is merged."""
-    pairs = [(one.alias, one.canonical) for one in links]
     wanted = [
         *(f"s.{identifier(name)} NOT IN ({OUT}, {UNKNOWN_OUT})" for name in types if name.startswith(CODE)),
-        *(f"s.{identifier(name)} IS NOT NULL" for name in types if name.startswith("d:")),
+        *(f"s.{identifier(name)} IS NOT NULL" for name in types if name.startswith(DAY)),
     ]
-    if not pairs or not wanted:
+    if subjects.kind != USERS or not wanted:
+        return ""
+    there = f"SELECT id FROM {subjects.sql} e WHERE NOT {identifier(IS_GONE)}"
+    has_state = " OR ".join(wanted)
+    pairs = _linked_pairs(engine, ledger, f'FROM {states} s WHERE ({has_state}) AND s."s id" NOT IN ({there})')
+    if not pairs:
         return ""
     aliases, users = zip(*pairs, strict=True)
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {LINKS} AS SELECT unnest(?::VARCHAR[]) AS id, unnest(?::VARCHAR[]) AS user_id",
         [list(aliases), list(users)],
     ).fetchall()
-    there = f"SELECT id FROM {subjects.sql} e WHERE NOT {identifier(IS_GONE)}"
     engine.execute(
         f"CREATE OR REPLACE TEMP TABLE {LINKED} AS SELECT l.id, l.user_id FROM {LINKS} l JOIN {states} s "
-        f'ON s."s id" = l.id WHERE ({" OR ".join(wanted)}) AND l.id NOT IN ({there}) AND l.user_id IN ({there})'
+        f'ON s."s id" = l.id WHERE ({has_state}) AND l.id NOT IN ({there}) AND l.user_id IN ({there})'
     ).fetchall()
     engine.execute(f"INSERT INTO {LINKED} SELECT DISTINCT user_id, user_id FROM {LINKED}").fetchall()
     if not engine.execute(f"SELECT count(*) FROM {LINKED}").fetchall()[0][0]:
@@ -126,6 +123,20 @@ def merge_states(
     return LINKED
 
 
+def _linked_pairs(engine: duckdb.DuckDBPyConnection, ledger: RuleLedger, ended: str) -> list[tuple[str, str]]:
+    """(id, user) of the links of ids that ended and still have a state. `ended`: FROM and WHERE of these.
+
+    Once an id has handed over its state it has none, so they are few, however many links there are."""
+    (number,) = engine.execute(f"SELECT count(*) {ended}").fetchall()[0]
+    if not number:
+        return []
+    links = IdentityLinks(ledger.ledger)
+    if number > MIN_ENDED and number > links.count() * SHARE_OF_LINKS:
+        return links.pairs()
+    ids = [id_ for (id_,) in engine.execute(f'SELECT s."s id" {ended} ORDER BY 1').fetchall()]
+    return links.pairs_of(ids)
+
+
 def _merged(name: str) -> str:
     """SQL of one state column of a person, merged from the rows of several ids."""
     rule, column = name[2:], f"s.{identifier(name)}"
@@ -137,6 +148,6 @@ def _merged(name: str) -> str:
         held, since = f"s.{identifier(CODE + rule)} = {HOLDING}", f"s.{identifier(SINCE + rule)}"
         return f'first({column} ORDER BY {since}, s."s id") FILTER ({held})'
     # The value seen last; a value seen under the user's own id goes first.
-    seen = f"s.{identifier('d:' + rule)}"
+    seen = f"s.{identifier(DAY + rule)}"
     order = f"l.id <> l.user_id, {seen} DESC, l.id"
     return f"first({column} ORDER BY {order}) FILTER ({seen} IS NOT NULL)"

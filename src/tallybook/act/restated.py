@@ -46,9 +46,10 @@ def _compared(service: QueryService, kind: str, day: date, firings: Sequence[Fir
     found = []
     for one in firings:
         now: dict[str, Any] = {}
+        known = {**one.values, **(one.restated or {})}
         for name in one.values:
             value, why = values[name].of(one.entity) if name in values else (None, "not a metric")
-            if why is None and value != (one.restated or one.values).get(name):
+            if why is None and value != known[name]:
                 now[name] = value
         if now:
             found.append(replace(one, restated={**(one.restated or {}), **now}))

@@ -27,7 +27,7 @@ class Rules:
 
     @property
     def evaluator(self) -> RuleEvaluator:
-        return RuleEvaluator(self.service, self.clock, Enqueuing(self.catalog))
+        return RuleEvaluator(self.service, self.clock, Enqueuing(self.catalog, self.service.reader))
 
     def evaluate(self) -> RulesReport:
         """Evaluate all rules now. Raises Busy while another process does."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tallybook.act.caps import Edge
 from tallybook.act.memory import Remembered
-from tallybook.act.state import HOLDING, INSIDE, OUT, UNKNOWN_IN, UNKNOWN_OUT, Transitions
+from tallybook.act.state import HOLDING, INSIDE, OUT, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT, Transitions
 from tallybook.act.state_sql import StateColumns, StepSql
 from tallybook.config import Condition, compile_condition, fields_of, names_in, template_fields
 from tallybook.core import ENTER, LEAVE, TO_MESSAGE, TO_PX, Catalog, Rule
@@ -18,6 +18,9 @@ from tallybook.storage import identifier, literal
 
 if TYPE_CHECKING:
     import duckdb
+
+CHANGED = "changed"
+"""In place of an edge: outside of a rule that was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,28 +155,41 @@ class KindStep:
         """The columns of a state file, with their types."""
         return {**stored_types([step.columns for step in self.steps], self.memory), **self.others}
 
-    def edges(self, engine: duckdb.DuckDBPyConnection) -> Iterator[Edge]:
-        """The entities that have entered or left, by rule and then by id."""
-        folded = {name.casefold(): name for name in self.subjects.columns}
+    def edges(
+        self, engine: duckdb.DuckDBPyConnection, inside_before: Callable[[str], Sequence[str]] = lambda _: ()
+    ) -> Iterator[Edge]:
+        """The entities that have entered or left, by rule and then by id. If a rule was changed, also those that it had
+        fired for and that are outside of it now. `inside_before`: the entities that a rule had fired for."""
         there = self._with_edges(engine)
         for rule, step in zip(self.rules, self.steps, strict=True):
-            named = [folded[name] for name in self.names[rule.name].attributes if name in folded and name != "id"]
-            columns = [shown_column(name, self.subjects.columns[name]) for name in named]
-            has_metrics = bool(self.subjects.metrics & self.names[rule.name].conditions)
             for edge, where in ((ENTER, self._entered(step)), (LEAVE, self._left(step))):
-                if (rule.name, edge) not in there:
-                    continue
-                ids = f"SELECT id FROM {self.table} WHERE moved AND {where}"
-                asked = f"SELECT {', '.join(['id', *columns])} FROM {self.subjects.sql} WHERE id IN ({ids}) ORDER BY id"
-                for id_, *values in engine.execute(asked).fetchall():
-                    found: dict[str, Any] = dict(zip(named, values, strict=True))
-                    yield Edge(rule=rule, entity=id_, edge=edge, values=found, has_metrics=has_metrics)
+                if (rule.name, edge) in there:
+                    yield from self._edges_of(engine, rule, edge, where)
+            asks = rule.has_leave_actions and (rule.name, CHANGED) in there
+            if asks and (ids := inside_before(rule.name)):
+                where = f"{self._outside_of_changed(step)} AND id IN (SELECT unnest(?::VARCHAR[]))"
+                for one in self._edges_of(engine, rule, LEAVE, where, [list(ids)]):
+                    yield replace(one, is_of_change=True)
+
+    def _edges_of(
+        self, engine: duckdb.DuckDBPyConnection, rule: Rule, edge: str, where: str, given: Sequence[Any] = ()
+    ) -> Iterator[Edge]:
+        folded = {name.casefold(): name for name in self.subjects.columns}
+        named = [folded[name] for name in self.names[rule.name].attributes if name in folded and name != "id"]
+        columns = [shown_column(name, self.subjects.columns[name]) for name in named]
+        has_metrics = bool(self.subjects.metrics & self.names[rule.name].conditions)
+        ids = f"SELECT id FROM {self.table} WHERE moved AND {where}"
+        asked = f"SELECT {', '.join(['id', *columns])} FROM {self.subjects.sql} WHERE id IN ({ids}) ORDER BY id"
+        for id_, *values in engine.execute(asked, given).fetchall():
+            found: dict[str, Any] = dict(zip(named, values, strict=True))
+            yield Edge(rule=rule, entity=id_, edge=edge, values=found, has_metrics=has_metrics)
 
     def _with_edges(self, engine: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
         """The (rule, edge) pairs with at least one entity, found in one scan of the table."""
         asked: dict[tuple[str, str], str] = {}
         for rule, step in zip(self.rules, self.steps, strict=True):
             asked |= {(rule.name, ENTER): self._entered(step), (rule.name, LEAVE): self._left(step)}
+            asked[rule.name, CHANGED] = self._outside_of_changed(step)
         if not asked:
             return set()
         shown = ", ".join(f"coalesce(bool_or({where}), FALSE)" for where in asked.values())
@@ -187,6 +203,11 @@ class KindStep:
     def _left(self, step: StepSql) -> str:
         old, new = identifier(f"o:{step.columns.rule}"), identifier(step.columns.code)
         return f"{new} = {OUT} AND {old} IN ({INSIDE}, {UNKNOWN_IN})"
+
+    def _outside_of_changed(self, step: StepSql) -> str:
+        """Who is outside of a rule that begins, or of whom that was not known since it began."""
+        old, new = identifier(f"o:{step.columns.rule}"), identifier(step.columns.code)
+        return f"{new} = {OUT}" + ("" if step.columns.rule in self.begins else f" AND {old} = {UNDECIDED}")
 
     def codes(self, engine: duckdb.DuckDBPyConnection, rule: str, ids: Sequence[str]) -> dict[str, int]:
         """The codes of the given entities after the step. Entities that are out may be missing."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace as with_changes
 
 from tallybook.act.caps import CapsContext, decide, rank
 from tallybook.act.memory import memory_of, with_memory
+from tallybook.act.people import People
 from tallybook.act.showing import firing_dict
 from tallybook.act.state import INSIDE, OUT, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT
 from tallybook.act.stepping import KindStep, names_of_rule
@@ -90,7 +91,10 @@ class _Trial:
             if states:
                 code = identifier(f"s:{self.rule.name}")
                 asked = f'SELECT "s id" FROM {states} WHERE {code} IN ({INSIDE}, {UNKNOWN_IN}) ORDER BY "s id"'
-                self.found.inside = [id_ for (id_,) in engine.execute(asked).fetchall()]
+                inside = [id_ for (id_,) in engine.execute(asked).fetchall()]
+                people = People.of(self.evaluator.ledger, self.rule.kind, inside)
+                # Of several ids of one person only the user is named.
+                self.found.inside = [id_ for id_ in inside if people.user(id_) == id_ or people.user(id_) not in inside]
         self.found.entered = self.firings
         return self.found
 
@@ -169,9 +173,12 @@ class _Trial:
     def decide(self, engine: duckdb.DuckDBPyConnection, step: KindStep, now: datetime) -> None:
         """Apply the caps as an evaluation does."""
         past: dict[tuple[str, str], list[Firing]] = {}
+        edges, waiting = list(step.edges(engine)), [one for one in self.firings if one.state == WAITING]
+        entities = [*(one.entity for one in edges), *(one.entity for one in waiting)]
+        people = People.of(self.evaluator.ledger, self.rule.kind, entities)
         others = [one for one in self.others if self.is_before(one, now)]
         for one in [*others, *self.firings]:
-            past.setdefault((one.kind, one.entity), []).append(one)
+            past.setdefault((one.kind, people.user(one.entity)), []).append(one)
 
         def is_inside(one: Firing) -> bool | None:
             if not step.names[one.rule].lasts:
@@ -182,13 +189,14 @@ class _Trial:
         context = CapsContext(
             rules={self.rule.name: self.rule},
             past=past,
-            waiting=[one for one in self.firings if one.state == WAITING],
+            users={alias: one.canonical for alias, one in people.links.items()},
+            waiting=waiting,
             is_inside=is_inside,
             now=now,
             day=step.subjects.day,
             zone=self.zone,
         )
-        found = decide(step.edges(engine), context)
+        found = decide(edges, context)
         settled = {(one.entity, one.number): one for one in found.settled}
         self.firings = [settled.get((one.entity, one.number), one) for one in self.firings]
         number = len(self.firings)

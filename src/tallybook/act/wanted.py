@@ -5,17 +5,15 @@ delivery sends the states that differ from what it sent last, so an older value 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from tallybook.config import filled_template, only_field
 from tallybook.core import DELETE_ROW, ENTER, LEAVE, MARK_ROW, TO_PX, RuleAction
 from tallybook.storage import Firing, Transaction, want_in
-
-_FIELD = re.compile(r"\{(\w+)\}")
 
 
 class WantedStates:
@@ -60,9 +58,9 @@ def filled_value(value: Any, values: Mapping[str, Any]) -> Any:
     if not isinstance(value, str):
         return value
     known = {name.casefold(): one for name, one in values.items()}
-    if single := _FIELD.fullmatch(value):
-        return known.get(single[1].casefold())
-    return _FIELD.sub(lambda found: _text(known.get(found[1].casefold())), value)
+    if (single := only_field(value)) is not None:
+        return known.get(single.casefold())
+    return filled_template(value, lambda name: _text(known.get(name)))
 
 
 def _text(value: Any) -> str:

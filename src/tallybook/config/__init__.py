@@ -10,7 +10,7 @@ __getattr__, __dir__ = opened(
         "catalog.assumptions": ("explain_assumptions",),
         "catalog.building": ("build",),
         "catalog.entity_rules": ("fields_of",),
-        "catalog.templates": ("template_fields",),
+        "catalog.templates": ("filled_template", "only_field", "template_fields"),
         "catalog.keys": ("SOURCE_KEYS",),
         "catalog.values": (
             "Wrong",

@@ -25,7 +25,11 @@ from tallybook.config.catalog.receiver_values import (
     read_url as read_url,
     read_weekday_names as read_weekday_names,
 )
-from tallybook.config.catalog.templates import template_fields as template_fields
+from tallybook.config.catalog.templates import (
+    filled_template as filled_template,
+    only_field as only_field,
+    template_fields as template_fields,
+)
 from tallybook.config.catalog.values import (
     Wrong as Wrong,
     choice_of as choice_of,

@@ -22,6 +22,8 @@ FORMS = (
     "crossed(attribute, number)"
 )
 
+QUOTED = 'an attribute whose name has a space or is a word of SQL is written in double quotes: "first name" > 1'
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConditionNames:
@@ -48,10 +50,20 @@ def _tree(text: str) -> Any:
     from sqlglot.errors import SqlglotError
 
     try:
-        return sqlglot.parse_one(_marked(text), read="duckdb")
+        return sqlglot.parse_one(_marked(text), read="duckdb").transform(_with_dots)
     except SqlglotError as error:
         why = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split("\n")[0].split(". Line")[0]
-        raise wrong_condition(text, f"cannot be read: {why}") from None
+        raise wrong_condition(text, f"cannot be read: {why}", f"{QUOTED}; conditions have {FORMS}") from None
+
+
+def _with_dots(node: Any) -> Any:
+    """`address.city` is the attribute with this name, not a column of a table."""
+    from sqlglot import exp
+
+    parts = node.parts if isinstance(node, exp.Column | exp.Dot) else []
+    if len(parts) < 2 or not all(isinstance(one, exp.Identifier) for one in parts):
+        return node
+    return exp.column(exp.to_identifier(".".join(one.name for one in parts), quoted=True))
 
 
 def wrong_condition(text: str, why: str, hint: str = "") -> QueryError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 
 import msgspec
@@ -12,6 +14,8 @@ from tallybook.config.urls import HIDDEN, secrets_of_address
 from tallybook.config.variables import Expansion
 from tallybook.core import Problems, Rule, RuleAction
 
+TARGET_KEYS = ("url", "address", "message", "api", "attribute", "table")
+"""What makes two actions of one kind different."""
 SECRET_KEYS = ("url", "address", "secrets", "key")
 Actions = dict[str, tuple[RuleAction, ...]]
 
@@ -32,10 +36,23 @@ def rule_actions(declared: Mapping[str, object], variables: Mapping[str, str], s
                     secrets |= secrets_of_address(text, {}) if "://" in text else {text: HIDDEN}
         secrets |= {value: HIDDEN for value in expansion.used.values() if value and len(value) > MIN_HIDDEN}
         try:
-            found[name] = read_actions(value)
+            found[name] = _with_targets(read_actions(value), table["then"])
         except Wrong:
             continue  # the check of the file reports it
     return found
+
+
+def _with_targets(actions: tuple[RuleAction, ...], written: object) -> tuple[RuleAction, ...]:
+    """The actions, each with the hash of where to, as it is written."""
+    several = written if isinstance(written, list) else [written]
+    return tuple(
+        msgspec.structs.replace(action, target=_target_of(one)) for action, one in zip(actions, several, strict=True)
+    )
+
+
+def _target_of(written: Mapping[str, object]) -> str:
+    parts = [written.get(key) for key in TARGET_KEYS]
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
 
 def without_actions(rules: Mapping[str, Rule]) -> dict[str, Rule]:

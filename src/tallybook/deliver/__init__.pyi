@@ -1,8 +1,9 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.deliver.actions_of_rules import (
     FIRING as FIRING,
+    ActionNames as ActionNames,
+    named_deliveries as named_deliveries,
     rule_deliveries as rule_deliveries,
-    rule_delivery as rule_delivery,
 )
 from tallybook.deliver.after_a_run import (
     deliver_after_a_run as deliver_after_a_run,

@@ -5,7 +5,11 @@ the wanted state of each entity, and the delivery sends the states that differ f
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
 from tallybook.core import TO_PX, TO_TABLE, Catalog, Delivery, Rule, RuleAction
+from tallybook.storage import NumberedAction, RuleActions, SqlLedger
 
 CHAT_TEXTS = {"discord.com": "content", "discordapp.com": "content"}
 """The key under which a chat webhook takes the text, by host; `text` for other hosts."""
@@ -17,24 +21,79 @@ RULES = "rules."
 RULE_TABLE = "rule_table"
 
 
-def rule_delivery(rule: Rule, place: int) -> str:
-    """The name of an action's delivery, by the action's position in `then`."""
-    return f"{RULES}{rule.name}.{place}"
-
-
 def is_of_rules(delivery: Delivery) -> bool:
     """Whether a delivery is an action of a rule."""
     return delivery.name.startswith(RULES)
 
 
-def rule_deliveries(catalog: Catalog) -> dict[str, Delivery]:
+def rule_of_delivery(name: str) -> str | None:
+    """The rule whose action a delivery is."""
+    return name.removeprefix(RULES).rpartition(".")[0] if name.startswith(RULES) else None
+
+
+@dataclass(frozen=True)
+class ActionNames:
+    """The names of the deliveries of actions. `known`: by name, those that the ledger has.
+
+    An action keeps its name while others are added, removed or moved. Else a firing that waits for one receiver would
+    be sent to another one that has it already."""
+
+    known: Mapping[str, NumberedAction]
+
+    @classmethod
+    def of(cls, ledger: SqlLedger) -> ActionNames:
+        return cls({one.delivery: one for one in RuleActions(ledger).known()})
+
+    def of_rule(self, rule: Rule) -> list[str]:
+        """The name of the delivery of each action, in the order of `then`."""
+        prefix = f"{RULES}{rule.name}."
+        free = {name: one for name, one in self.known.items() if rule_of_delivery(name) == rule.name}
+        found: dict[int, str] = {}
+
+        def take(place: int, fitting: Iterable[str]) -> None:
+            name = min(fitting, key=lambda one: (len(one), one), default=None)
+            if name is not None and place not in found:
+                found[place] = name
+                del free[name]
+
+        for place, action in enumerate(rule.then):
+            take(place, [name for name, one in free.items() if one.action == action.identity])
+        for place, action in enumerate(rule.then):  # one that was edited
+            if place not in found:
+                alike = f"{action.kind_and_edge} "
+                take(place, [n for n, one in free.items() if one.action.startswith(alike) and not one.is_gone])
+        number = 0
+        for place in range(len(rule.then)):
+            if place not in found:
+                while f"{prefix}{number}" in self.known:
+                    number += 1
+                found[place] = f"{prefix}{number}"
+                number += 1
+        return [found[place] for place in range(len(rule.then))]
+
+    def to_keep(self, catalog: Catalog) -> list[NumberedAction]:
+        """What the ledger does not know yet: actions that are new, edited, or no longer declared."""
+        now = {
+            name: NumberedAction(delivery=name, action=action.identity)
+            for rule in catalog.rules.values()
+            for name, action in zip(self.of_rule(rule), rule.then, strict=True)
+        }
+        gone = {name: replace(one, is_gone=True) for name, one in self.known.items() if name not in now}
+        return [one for name, one in {**now, **gone}.items() if one != self.known.get(name)]
+
+
+def rule_deliveries(catalog: Catalog, ledger: SqlLedger) -> dict[str, Delivery]:
     """The deliveries of all actions that send something, by name."""
+    return named_deliveries(catalog, ActionNames.of(ledger)) if any(r.then for r in catalog.rules.values()) else {}
+
+
+def named_deliveries(catalog: Catalog, names: ActionNames) -> dict[str, Delivery]:
+    """Those deliveries, with these names."""
     found = {}
     for rule in catalog.rules.values():
-        for place, action in enumerate(rule.then):
+        for name, action in zip(names.of_rule(rule), rule.then, strict=True):
             kind = _destination(action)
             if kind is not None:
-                name = rule_delivery(rule, place)
                 found[name] = Delivery(name=name, to=kind, metrics=(), options=_options(rule, action))
     return found
 

@@ -32,7 +32,7 @@ def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> De
         variables=project.variables,
         service=service,
         mask=lambda text: masked(mask(text, project), secrets),
-        more=rule_deliveries(project.catalog) | hooks,
+        more=rule_deliveries(project.catalog, reader.store.ledger) | hooks,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tallybook.core import SUBJECT_KINDS, USERS, Catalog
-from tallybook.deliver.actions_of_rules import FIRING, rule_deliveries, rule_delivery
+from tallybook.deliver.actions_of_rules import FIRING, rule_of_delivery
 from tallybook.deliver.destinations.registry import open_destination
 from tallybook.storage import ATTRIBUTE, parts_of_item
 
@@ -32,19 +32,10 @@ class ErasedItems:
         settings = self.catalog.entities.get(self.kind)
         return frozenset((own, f"{own}_id", *(settings.dimension if settings else ())))
 
-    @cached_property
-    def rules(self) -> dict[str, str]:
-        """By delivery of an action, the kind of entity of its rule."""
-        declared = rule_deliveries(self.catalog)
-        found: dict[str, str] = {}
-        for rule in self.catalog.rules.values():
-            found |= {rule_delivery(rule, place): rule.kind for place in range(len(rule.then))}
-        return {name: kind for name, kind in found.items() if name in declared}
-
     def is_of(self, delivery: str) -> bool:
         """Whether a delivery sends latest values or firings of this kind of entity."""
-        if delivery in self.rules:
-            return self.rules[delivery] == self.kind
+        if (rule := self.catalog.rules.get(rule_of_delivery(delivery) or "")) is not None:
+            return rule.kind == self.kind
         declared = self.catalog.deliveries.get(delivery)
         return declared is None or SUBJECT_KINDS.get(str(declared.options.get("for"))) in (None, self.kind)
 

@@ -42,6 +42,7 @@ __getattr__, __dir__ = opened(
         "audit_lines": ("AuditLines",),
         "series_slots": ("SeriesSlots", "with_new"),
         "shares": ("ShareLedger", "ShareRecord"),
+        "sql_ledger": ("SqlLedger",),
         "loaded_rows": ("load_rows",),
         "files": (
             "BadFile",
@@ -103,6 +104,7 @@ __getattr__, __dir__ = opened(
         "request_log": ("LEDGER_HOST", "RequestLog", "StoredRequest"),
         "places": ("BookLocation", "IN_LEDGER", "SCHEMA", "backup_in", "find_store", "open_store"),
         "retention": ("FOLDABLE_FILES", "LOOSE_FILES", "STRAY_HOURS"),
+        "rule_actions": ("NumberedAction", "RuleActions", "keep_actions"),
         "rule_ledger": (
             "DROPPED",
             "FIRED",

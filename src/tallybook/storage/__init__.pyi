@@ -130,6 +130,11 @@ from tallybook.storage.retention import (
     LOOSE_FILES as LOOSE_FILES,
     STRAY_HOURS as STRAY_HOURS,
 )
+from tallybook.storage.rule_actions import (
+    NumberedAction as NumberedAction,
+    RuleActions as RuleActions,
+    keep_actions as keep_actions,
+)
 from tallybook.storage.rule_ledger import (
     DROPPED as DROPPED,
     FIRED as FIRED,
@@ -151,6 +156,7 @@ from tallybook.storage.rule_states import (
 )
 from tallybook.storage.series_slots import SeriesSlots as SeriesSlots, with_new as with_new
 from tallybook.storage.shares import ShareLedger as ShareLedger, ShareRecord as ShareRecord
+from tallybook.storage.sql_ledger import SqlLedger as SqlLedger
 from tallybook.storage.sqlite_file import (
     State as State,
     left_behind as left_behind,

@@ -52,6 +52,21 @@ class IdentityLinks:
             rows = db.execute("SELECT alias, canonical, at, number FROM identity_links ORDER BY alias").fetchall()
         return [LinkedId(alias=a, canonical=c, at=datetime.fromisoformat(at), number=n) for a, c, at, n in rows]
 
+    def count(self) -> int:
+        """How many ids are linked."""
+        with self.ledger._reading() as db:
+            return int(db.execute("SELECT count(*) FROM identity_links").fetchone()[0])
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """(linked id, its user) of all links."""
+        with self.ledger._reading() as db:
+            return list(db.execute("SELECT alias, canonical FROM identity_links").fetchall())
+
+    def pairs_of(self, aliases: Sequence[str]) -> list[tuple[str, str]]:
+        """(linked id, its user) of those of some ids that are linked."""
+        with self.ledger._reading() as db:
+            return list(canonical_ids(db, aliases).items())
+
     def of_people(self, ids: Sequence[str]) -> list[LinkedId]:
         """Every linked id of the users that the given ids belong to."""
         found = []

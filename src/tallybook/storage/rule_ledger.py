@@ -221,6 +221,13 @@ class RuleLedger:
             ).fetchall()
         return [_firing(row) for row in rows]
 
+    def inside(self, rule: str) -> list[str]:
+        """The entities that a rule has fired for when they entered, without those that have left since."""
+        with self.ledger._reading() as db:
+            asked = "SELECT entity, edge FROM firings WHERE rule = ? AND state = 'fired' ORDER BY number, edge"
+            last = dict(db.execute(asked, [rule]).fetchall())
+        return [entity for entity, edge in last.items() if edge == "enter"]
+
     def firings_of(self, kind: str, entities: Sequence[str]) -> list[Firing]:
         """All firings for some entities."""
         found: list[Firing] = []

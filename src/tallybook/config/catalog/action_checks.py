@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tallybook.config.catalog.templates import FIELD, template_fields
+from tallybook.config.catalog.templates import only_field, template_fields
 from tallybook.config.catalog.words import toml
 from tallybook.core import SUBJECT_BOOK, TO_PX, TO_TABLE, Catalog, Rule, RuleAction
 
@@ -87,7 +87,7 @@ def _given(action: RuleAction, key: str) -> list[Any]:
 
 def _type(value: object) -> str:
     """The type of an attribute's value. A single name in braces can have any type."""
-    if isinstance(value, str) and FIELD.fullmatch(value):
+    if only_field(value) is not None:
         return "any"
     return "flag" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"
 

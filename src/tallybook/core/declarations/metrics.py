@@ -19,8 +19,12 @@ KINDS = (FLOW, LEVEL, UNIQUES)
 STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "date", "yyyymmdd")
 IMPORTED = "imported"
 """Replaces the declaration in the definition of a metric whose values were imported."""
-FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*(?:@day)?(?:\[[^\]]*\])?)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
-"""`plan=pro`, `plan!=pro`, `plan=` (null)."""
+FILTER = re.compile(
+    r"^\s*(?P<dim>(?:(?:accounts|users)\.[^@\[\]=!]*[^@\[\]=!\s]|[A-Za-z_][\w.]*)(?:@day)?(?:\[[^\]]*\])?)"
+    r"\s*(?P<sign>!?=)(?P<value>.*)$",
+    re.DOTALL,
+)
+"""`plan=pro`, `plan!=pro`, `plan=` (null). Attribute names can contain spaces: `accounts.First name=Ada`."""
 
 
 class Join(msgspec.Struct, frozen=True, kw_only=True):

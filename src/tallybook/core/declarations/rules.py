@@ -35,6 +35,17 @@ class RuleAction(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     on: str = ENTER
     options: dict[str, Any] = {}
+    target: str = ""
+    """A hash of where to, as it is written in the file: a variable has its name there, not its value."""
+
+    @property
+    def identity(self) -> str:
+        """What the action is, wherever it is in `then`."""
+        return f"{self.kind_and_edge} {self.target}"
+
+    @property
+    def kind_and_edge(self) -> str:
+        return f"{self.to} {self.on}"
 
     @property
     def has_leave(self) -> bool:

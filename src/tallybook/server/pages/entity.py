@@ -167,7 +167,8 @@ class UserLine:
 @dataclass(frozen=True, kw_only=True)
 class AccountUsers:
     """The users of an account by activity: the most active ones, and also the least active ones if there are too many
-    to show. `words`: what is counted, empty if no activity is known. `why`: why activity is unknown."""
+    to show. `words`: what is counted, empty if no activity is known; then `most` are the first ones by name. `why`: why
+    activity is unknown."""
 
     total: int
     most: Sequence[UserLine]
@@ -241,10 +242,11 @@ class _Person:
 def _account_users(
     people: list[_Person], words: str, why: str, attribute: str, *, has_pages: bool = True
 ) -> AccountUsers:
-    people.sort(key=lambda one: (-(one.value if one.value is not None else -1.0), one.name, one.id))
+    people.sort(key=lambda one: (one.value is None, -(one.value or 0.0), one.name, one.id))
     top = max((one.value for one in people if one.value is not None), default=0.0)
-    lines = [_user_line(one, top, has_pages=has_pages) for one in _ends(people)]
-    is_whole = len(lines) == len(people)
+    shown = _ends(people) if words else people[: 2 * ENDS]
+    lines = [_user_line(one, top, has_pages=has_pages) for one in shown]
+    is_whole = len(lines) == len(people) or not words
     return AccountUsers(
         total=len(people),
         most=lines if is_whole else lines[:ENDS],
