@@ -348,6 +348,19 @@ def do_set_aside(book: Any, one: Job) -> Said:
     return {"renamed": str(book.set_aside())}
 
 
+def do_evaluate(book: Any, one: Job) -> Said:
+    """Evaluate the rules for everybody, or as a server does for those who changed."""
+    from tallybook.act import RuleWatch
+
+    RuleWatch(book.rules).step() if one.get("touched") else book.rules.evaluate()
+    return {}
+
+
+def do_release(book: Any, one: Job) -> Said:
+    book.rules.release(one["rule"])
+    return {}
+
+
 def do_dump(book: Any, one: Job) -> Said:
     """Everything the book answers: each question, each as-of, coverage, revisions, and what doctor says."""
     answers = {}

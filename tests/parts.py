@@ -252,6 +252,7 @@ FILES = {
     "test_rule_actions.py": "right",
     "test_rules_of_linked_users.py": "kills",
     "test_rule_edges.py": "right",
+    "test_rule_kills.py": "kills",
     "test_rule_meanings.py": "right",
     "test_rule_messages.py": "events",
     "test_rule_model.py": "right",
