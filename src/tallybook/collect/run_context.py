@@ -46,4 +46,4 @@ class RunContext:
     stop: Callable[[], bool] = bool
     """Called after each complete day. If it returns true, the run publishes that day and ends as interrupted."""
     mask: Callable[[str], str] = str
-    """Takes secrets out of what a driver or a user's function said, before it is kept."""
+    """Removes secrets from messages of a driver or a user's function before they are stored."""

@@ -1,4 +1,4 @@
-"""The right to write to a book: a run keeps it while it works, other verbs for a few minutes."""
+"""The lease on writing to a book. A run keeps it while it works; other verbs keep it for a few minutes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ def lease_kept_alive(context: RunContext, lease: Lease) -> Iterator[None]:
 
     def renew() -> None:
         while not stop.wait(LEASE_SECONDS / 4):
-            # A ledger that is held too long, a full disk: the next turn may do better, and the commit will tell.
+            # The ledger is locked for too long, or the disk is full. The next attempt may succeed, and the commit
+            # checks the lease.
             with suppress(TallybookError):
                 if not context.store.ledger.renew(lease, now=context.clock(), seconds=LEASE_SECONDS):
                     break
-        # What this thread held of the ledger, a connection perhaps, ends with it.
+        # This closes what this thread has opened in the ledger, such as a connection.
         context.store.ledger.close()
 
     thread = threading.Thread(target=renew, daemon=True, name="tallybook-lease")
@@ -47,7 +48,8 @@ def lease_kept_alive(context: RunContext, lease: Lease) -> Iterator[None]:
 
 @contextmanager
 def exclusive_run(store: Store, clock: Callable[[], datetime], job: str) -> Iterator[tuple[Lease, int, dict[str, Any]]]:
-    """The lease of the book, the number of this run, and its report to fill in, for a job of a few minutes.
+    """Run a job of a few minutes with the lease of the book. Yields the lease, the number of this run, and its report
+    to fill in.
 
     Raises Busy while another run has the lease."""
     lease = store.ledger.acquire(JOB, now=clock(), seconds=EXCLUSIVE_SECONDS)

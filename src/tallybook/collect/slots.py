@@ -1,4 +1,4 @@
-"""The type of each aggregate of a measure, from the types of its arguments."""
+"""Determines the type of each aggregate of a measure from the types of its arguments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RAW_TYPES = (SINGLE, BIT, WIDE_BIT)
 
 
 OWN_K = "with a K for each part"
-"""Of squares whose parts each have a K of their own: in a definition."""
+"""Marks squares in a definition whose parts each have their own K."""
 
 
 BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
@@ -55,14 +55,15 @@ def with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
 
 
 def is_read_otherwise(slot: Slot, types: Sequence[ColumnType], *, interval: bool) -> bool:
-    """Whether its ids or extremes were once read as MySQL shows them: their parts are others than those read since."""
+    """Whether its ids or extremes were once read as MySQL displays them, so that old parts differ from parts read
+    since."""
     ids = slot.agg == "count_distinct" or (slot.agg in ("min", "max") and not interval)
     as_floats = slot.shape == BUCKETS or slot.spread
     return any((ids and t.declared in RAW_TYPES) or (as_floats and t.declared == WIDE_BIT) for t in types)
 
 
 def _as_number(kind: str, expression: str) -> str:
-    """How a measure gets a number from an expression of another kind."""
+    """A hint how to get a number from an expression of another type."""
     x = " ".join(expression.split())
     if kind == BOOL:
         return f"make a number of it: case when {x} then 1 else 0 end"

@@ -1,8 +1,7 @@
-"""Rows on their way from a source into points: staged in the engine, turned into parts there.
+"""Stages rows from a source in the engine, and turns them into parts there.
 
-`new_additive`, `new_ids` and `new_buckets` have the schemas of points files. `raw_values` holds values with how
-often they occur, before they become buckets; `delta_*` hold what begins (+) and ends (−) for interval levels.
-"""
+`new_additive`, `new_ids` and `new_buckets` have the schemas of points files. `raw_values` has values with their counts,
+before they become buckets. `delta_*` have what begins (+) and ends (−) for interval levels."""
 
 from __future__ import annotations
 
@@ -30,15 +29,16 @@ if TYPE_CHECKING:
 
 
 class Staging(StagingTables):
-    """Tables of one run in its own engine, with the columns of `dims` dimensions: the most that a metric of it has."""
+    """The tables of one run in its own engine. They have columns for `dims` dimensions, the maximum of its metrics."""
 
     # -- interval levels ---------------------------------------------------------------------------------
 
     def accumulate(self, members: Sequence[BoundMetric], first: date, last: date) -> None:
-        """Deltas → absolute parts at the end of each day of first … last.
+        """Turn deltas into absolute parts at the end of each day of first … last.
 
-        What held when the window opened is staged under the day before `first`."""
-        # Only what is added can also be taken away: what is merged by MIN or MAX comes from the values themselves.
+        The balance at the start of the window is staged under the day before `first`."""
+        # Only parts merged by SUM can be subtracted. Parts merged by MIN or MAX are computed from the values
+        # themselves.
         added = [part for part, rule in MERGE[ADDITIVE].items() if rule == SUM]
         levels = ", ".join(f"CAST({part} AS {PART_TYPES[ADDITIVE][part]}) AS {part}" for part in added)
         steps = ", ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in added)
@@ -65,7 +65,7 @@ WHERE rows > 0""",
         self._accumulate_values(members, first, last)
 
     def _summed(self, members: Sequence[BoundMetric], sql: str) -> None:
-        """Run a statement that adds exact numbers. Raises SourceError where their sum does not fit."""
+        """Run a statement that adds exact numbers. Raises SourceError if their sum does not fit."""
         import duckdb
 
         try:
@@ -86,7 +86,8 @@ WHERE rows > 0""",
         self.engine.execute("DELETE FROM delta_ids")
 
     def _accumulate_values(self, members: Sequence[BoundMetric], first: date, last: date) -> None:
-        """Values with how often they hold: buckets for percentiles, least and greatest for min and max."""
+        """Turn values with their counts into parts: buckets for percentiles, smallest and largest values for min and
+        max."""
         self._refuse_infinite()
         for facts in members:
             for index, slot in enumerate(facts.bound.measure.slots):
@@ -119,7 +120,8 @@ WHERE rows > 0""",
         self.bucket()
 
     def _merge_extreme(self, mine: str, value: str, column: str) -> None:
-        """Least or greatest held value: its own row; slot 0's count of rows stands in the row staged before."""
+        """Add the smallest or largest current value in a row of its own. The row count of slot 0 is in the row staged
+        before."""
         self.engine.execute(
             f"INSERT INTO new_additive BY NAME\nSELECT {self.keys}, day, 0 AS rows, {value} AS {column}\n"
             f"FROM held\nWHERE {mine}\nGROUP BY {self.keys}, day"
@@ -131,7 +133,8 @@ def _of_slot(facts: BoundMetric, index: int) -> str:
 
 
 def _levels_of(table: str, keys: str) -> str:
-    """WITH the steps of a table of deltas, and the levels that they reach, each until the day of the following step."""
+    """SQL of a WITH clause with the steps of a table of deltas and the levels that they reach, each until the day of
+    the next step."""
     return f"""WITH steps AS (
   SELECT {keys}, day, sum(n) AS n
   FROM {table}
@@ -145,7 +148,7 @@ levels AS (
 
 
 def _days(first: date, last: date) -> str:
-    """The days on which a level that was reached on `day` holds, within the window."""
+    """SQL of the days in the window on which a level reached on `day` is valid."""
     begin = f"greatest(day, DATE '{first}')"
     end = f"coalesce(following - 1, DATE '{last}')"
     return f"unnest(generate_series({begin}, least({end}, DATE '{last}'), INTERVAL 1 DAY))::DATE AS day"

@@ -1,4 +1,4 @@
-"""The tables of a run in its own engine: rows of a source are staged there, and become points."""
+"""The tables of a run in its own engine, in which rows of a source are staged and become points."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _COMPRESSED = "tallybook_staging"
 
 
 COMPRESS_ROWS = 500_000
-"""A row that is not compressed takes 160 bytes of memory, in the engine's format for tables in memory; one that is
-takes about 5."""
+"""Number of uncompressed rows after which tables are compressed. In the engine's memory format, a row takes 160 bytes
+uncompressed and about 5 compressed."""
 
 
 class StagingTables:
-    """Tables of one run, with the columns of `dims` dimensions: as many as its metrics have at most."""
+    """The tables of one run. They have columns for `dims` dimensions, the maximum of its metrics."""
 
     def __init__(
         self, engine: duckdb.DuckDBPyConnection, dims: int = MAX_DIMENSIONS, *, compressed: bool = False
     ) -> None:
-        """`compressed`: the engine is a run's own, and what is staged stays small in memory."""
+        """`compressed`: the engine belongs to the run, and staged rows are compressed in memory."""
         self.engine = engine
         self.uncompressed = 0 if compressed else None
-        """Rows since the last compression; None: nothing is compressed."""
+        """Number of rows since the last compression. None if nothing is compressed."""
         if compressed:
             engine.execute(f"ATTACH ':memory:' AS {_COMPRESSED} (COMPRESS)")
             engine.execute(f"USE {_COMPRESSED}")
@@ -61,13 +61,13 @@ class StagingTables:
         engine.execute(f"ALTER TABLE raw_values ADD COLUMN value {EXACT}")
 
     def clear(self) -> None:
-        """Forget everything: it is published."""
+        """Delete all staged rows, because they are published."""
         for kind in SCHEMAS:
             self.engine.execute(f"DELETE FROM new_{kind}")
         self.abandon()
 
     def abandon(self) -> None:
-        """Forget what is not yet turned into parts: the step that it belongs to failed."""
+        """Delete the rows that are not parts yet, because their step failed."""
         for table in ("delta_additive", "delta_ids", "raw_values"):
             self.engine.execute(f"DELETE FROM {table}")
 
@@ -78,7 +78,7 @@ class StagingTables:
         among: Iterable[tuple[date, date]] | None = None,
         kinds: Iterable[str] = tuple(SCHEMAS),
     ) -> None:
-        """Forget one metric, or its days in some stretches: it failed."""
+        """Delete one metric, or its days in some ranges, because it failed."""
         own = f"metric = '{key}' AND definition = '{definition}'"
         days = [f"day BETWEEN DATE '{first}' AND DATE '{last}'" for first, last in among or ()]
         only = "" if among is None else f" AND ({' OR '.join(days) or 'FALSE'})"
@@ -89,7 +89,7 @@ class StagingTables:
         return sum(int(self.engine.execute(f"SELECT count(*) FROM new_{kind}").fetchall()[0][0]) for kind in SCHEMAS)
 
     def additive(self, table: str, found: AdditiveRows) -> None:
-        """Stage the additive parts that were gathered."""
+        """Stage the gathered additive parts."""
         if found.number:
             self._insert(f"INSERT INTO {table} BY NAME SELECT * FROM staged", found.taken())
 
@@ -114,9 +114,9 @@ class StagingTables:
             self.engine.unregister("staged")
 
     def keyed(self, rows: KeyedRows, table: ArrowTable) -> None:
-        """Stage rows of a statement as ids or values of one slot.
+        """Stage the rows of a statement as ids or values of one slot.
 
-        For flows a row with a count above 0 is one id; for intervals the count, with its sign, is a delta."""
+        For flows, a row with a count above 0 is one id. For intervals, the count with its sign is a delta."""
         interval, counted = rows.facts.metric.interval, f", {rows.sign} * {rows.count} AS n"
         target = ("delta_ids" if interval else "new_ids") if rows.shape == IDS else "raw_values"
         columns = f"{rows.heads}, {rows.values}{'' if target == 'new_ids' else counted}"
@@ -126,7 +126,8 @@ class StagingTables:
             self._refuse_infinite(target, "value_f")
 
     def bucket(self) -> None:
-        """Turn the staged values of flows into bucket rows: as they are while a cell has few, else 1 % wide."""
+        """Turn the staged values of flows into bucket rows: single values while a cell has few, otherwise buckets 1 %
+        wide."""
         if not self.engine.execute("SELECT 1 FROM raw_values LIMIT 1").fetchall():
             return
         self._refuse_infinite()

@@ -1,4 +1,4 @@
-"""The pieces that the statements of a group are made of: days as literals, what follows FROM, conditions."""
+"""The pieces of a group's statements: days as literals, the FROM clause, and conditions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tallybook.core import ONE_DAY, days, schema_and_table, start_of
 
 @dataclass
 class StatementPieces:
-    """The metrics of a group, and the pieces of their statements."""
+    """The metrics of a group, with the pieces of their statements."""
 
     source: Source
     key: GroupKey
     members: list[BoundMetric]
     zone: str
     fused: bool = True
-    """Whether one statement may answer for several keys."""
+    """Whether one statement may serve several keys."""
 
     def __post_init__(self) -> None:
         first = self.members[0]
@@ -36,7 +36,7 @@ class StatementPieces:
         self.shared_where = next(iter(wheres)) if len(wheres) == 1 else None
 
     def _texts(self, columns: Sequence[str], types: Sequence[ColumnType]) -> list[str]:
-        """Columns that tell things apart: by their letters, not by a collation."""
+        """Columns that distinguish rows, compared by their characters and not by a collation."""
         return [self.source.text(self.source.quote(c), t) for c, t in zip(columns, types, strict=True)]
 
     @staticmethod
@@ -44,16 +44,16 @@ class StatementPieces:
         return f"CASE WHEN {condition} THEN {value} END" if condition else value
 
     def _from(self, first: date, last: date, *, split: bool, latest: bool = True) -> tuple[list[str], str, list[str]]:
-        """(which day it is, with `split`; what stands after FROM; conditions) for the days first … last.
+        """The expression of the day (with `split`), the text after FROM, and the conditions, for the days first … last.
 
-        Without `latest` also rows that others replaced are read."""
+        Without `latest`, replaced rows are read too."""
         form, column = self._time()
         bounds = self._bounds(form, first, last)
         start, end = self._bound_pair(first), self._bound_pair(last + ONE_DAY)
         relation = fill(self.relation, self.source, form, self.zone, first, last + ONE_DAY)
         value = self.source.time_value(column, form)
         if split and value != column:
-            # What is compared at every fork of the tree of days is computed once a row.
+            # The value compared at every node of the tree of days is computed once per row.
             relation, value = self._timed(relation, value, self.source.wide(column, start, end)), TIME
             within = self.source.between(value, form, start, end)
         else:
@@ -61,18 +61,19 @@ class StatementPieces:
         where = [within, *self._real(column, form, first, last), *self._shared()]
         day = self.source.stretch(value, bounds) if split else None
         if self.key.latest and latest:
-            # Which value is the latest is settled before anything is asked of it.
+            # The latest value is chosen before any other condition is applied.
             relation, where = self._latest(relation, where, day), []
         return [day] if day else [], relation, where
 
     def _real(self, column: str, form: TimeForm, first: date, last: date) -> list[str]:
-        """Conditions without 30 February and other days that no month has. They lie between one month and the next."""
+        """Conditions that exclude 30 February and other days that do not exist. Such days sort between one month and
+        the next."""
         around = days(first - ONE_DAY, last + ONE_DAY)
         real = self.source.real_day(column, form) if any((day + ONE_DAY).day == 1 for day in around) else None
         return [real] if real else []
 
     def _begun(self) -> list[str]:
-        """Leaves out intervals that begin on no day."""
+        """Conditions that exclude intervals whose beginning is not a valid day."""
         form, column = self.members[0].since, self.source.quote(self.metric.from_ or "")
         assert form is not None
         real = self.source.real_day(column, form)
@@ -84,14 +85,15 @@ class StatementPieces:
         return self.source.not_ended(column, form)
 
     def _ended(self) -> list[str]:
-        """Leaves out ends that are of no day, which no row can be counted until."""
+        """Conditions that exclude intervals whose end is not a valid day, because they could be counted until no
+        day."""
         form, column = self.members[0].until, self.source.quote(self.metric.until or "")
         assert form is not None
         real = self.source.real_day(column, form)
         return [real] if real else []
 
     def _sorted_by(self, select: str, keys: Sequence[str]) -> str:
-        """A SELECT as this source best groups it by `keys`, which have many distinct values."""
+        """A SELECT in the form in which this source best groups by `keys`, which have many distinct values."""
         return f"SELECT {self.source.many_groups}{select.removeprefix('SELECT ')}" if keys else select
 
     def _select(self, heads: Sequence[str], columns: Sequence[str], relation: str, where: Sequence[str]) -> str:
@@ -122,31 +124,32 @@ class StatementPieces:
         return self.source.bound(form, start_of(day, self.zone), day)
 
     def _bounds(self, form: TimeForm, first: date, last: date) -> list[str]:
-        """Where each day after `first` begins."""
+        """The bounds at which each day after `first` begins."""
         return [self._literal(form, first + i * ONE_DAY) for i in range(1, (last - first).days + 1)]
 
     def _timed(self, relation: str, value: str, wide: str) -> str:
-        """The relation with the instant of each row beside its columns, under the name it had."""
+        """The relation with the instant of each row as an additional column, under the same name."""
         name = "f" if self.metric.table is None else self.source.quote(schema_and_table(self.metric.table)[1])
         inner = f"SELECT *, {value} AS {TIME} FROM {relation} WHERE {wide}{self.source.no_inline_suffix}"
         return f"({inner}) {name}"
 
     def ties(self, first: date, last: date) -> str:
-        """A statement for the days on which two rows of a series were received last: day, and how many series."""
+        """A statement for the days on which two rows of a series share the last receipt: the day, and how many
+        series."""
         (day,), relation, where = self._from(first, last, split=True, latest=False)
         ranked = self._ranked(relation, where, day, {"tallybook_rank": "RANK()", "tallybook_row": "ROW_NUMBER()"})
         several = f"(SELECT * FROM ({ranked}) y WHERE tallybook_rank = 1 AND tallybook_row = 2) f"
         return self._select([day], [self.source.count("*")], several, [])
 
     def _latest(self, relation: str, where: list[str], day: str | None) -> str:
-        """Of several values of a day and series only the one received last."""
+        """The rows with only the last received value of each day and series."""
         ranked = self._ranked(relation, where, day, {"tallybook_rank": "ROW_NUMBER()"})
         return f"(SELECT * FROM ({ranked}) y WHERE tallybook_rank = 1) f"
 
     def _ranked(self, relation: str, where: list[str], day: str | None, ranks: Mapping[str, str]) -> str:
-        """The rows with their ranks among those of their day and series, the one received last first.
+        """The rows with their ranks within their day and series. The row received last is first.
 
-        A row without a receipt is older than the others: databases do not agree where nulls are in an order."""
+        A row without a receipt counts as older than the others, because databases sort nulls differently."""
         quote = self.source.quote
         texts = self._texts(self.metric.latest_series, self.members[0].series)
         parts = [part for text in texts for part in self.source.partition_by_terms(text, text)]

@@ -1,8 +1,7 @@
-"""The statements of a group of metrics: fused SELECTs in the source's own dialect, and how to read their rows.
+"""Builds the statements of a group of metrics: fused SELECTs in the source's own dialect, and how to read their rows.
 
-Metrics are fused that share facts, time column and dimensions. Every aggregate of ours is over CASE WHEN, so
-one scan serves all of them. Bounds of days are literals; the time column stands bare beside them.
-"""
+Metrics that share facts, time column and dimensions are fused. All our aggregates are over CASE WHEN, so one scan
+serves all of them. Bounds of days are literals that are compared with the bare time column."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from tallybook.core import ONE_DAY, day_of
 
 @dataclass
 class Group(PlannedGroup, IntervalStatements):
-    """Metrics collected together. Builds their statements; runs nothing."""
+    """A group of metrics that are collected together. Builds their statements and runs nothing."""
 
     # -- statements ---------------------------------------------------------------------------------
 
@@ -33,14 +32,14 @@ class Group(PlannedGroup, IntervalStatements):
         condition: str | None = None,
         keys: Sequence[str] = (),
     ) -> str:
-        """One statement over the days first … last; with `split` its first column counts days from `first`."""
+        """One statement for the days first … last. With `split`, its first column counts days from `first`."""
         day, relation, where = self._from(first, last, split=split)
         where += [condition] if condition else []
         return self._sorted_by(self._select([*day, *self.dims, *keys], columns, relation, where), keys)
 
     def reaching(self, day: date) -> str:
-        """A statement whose plan says how a day's facts are found: of joined tables by the one that has the time,
-        because the others are always reached through an index."""
+        """A statement whose plan shows how a day's facts are found. For joined tables it uses only the one with the
+        time, because the others are always reached through an index."""
         reach = self.members[0].reach
         if reach is None:
             return self.select(self.additives()[0].columns.expressions, day, day, split=False)
@@ -66,8 +65,9 @@ class Group(PlannedGroup, IntervalStatements):
         return f"{self._select([], columns, relation, where)} GROUP BY GROUPING SETS ({', '.join(sets)})"
 
     def _by_time(self, plan: KeyedPlan, first: date, last: date, *, split: bool) -> str:
-        """One row for each day and series: the time and the value of its first or last fact. Of several at the very
-        same time it is the least or the greatest, so that the order in which the source reads them does not matter."""
+        """A statement with one row for each day and series: the time and the value of its first or last fact. If
+        several facts have exactly that time, it is the smallest or largest value, so that the source's reading order
+        does not matter."""
         day, relation, where = self._from(first, last, split=split)
         form, column = self._time()
         heads = [*day, *self.dims]
@@ -83,7 +83,7 @@ class Group(PlannedGroup, IntervalStatements):
         ]
         partition = f"PARTITION BY {', '.join(parts)} " if heads else ""
         end = "" if plan.by_time == "first" else " DESC"
-        if form.name == "text_offset":  # some sources read its instants in whole seconds: ties are settled by us
+        if form.name == "text_offset":  # some sources read its instants in whole seconds, so ties are resolved here
             ranked = f"RANK() OVER ({partition}ORDER BY {order}{end}) AS tallybook_rank"
         else:
             ranked = f"ROW_NUMBER() OVER ({partition}ORDER BY {order}{end}, {value}{end}) AS tallybook_rank"
@@ -93,21 +93,22 @@ class Group(PlannedGroup, IntervalStatements):
         return f"SELECT {kept} FROM (SELECT x.*, {ranked} FROM {facts}) y WHERE tallybook_rank = 1"
 
     def select_now(self, columns: Sequence[str], *, condition: str | None = None, keys: Sequence[str] = ()) -> str:
-        """One statement over all facts, as they are now."""
+        """One statement over all current facts."""
         where = [*self._shared(), *([condition] if condition else [])]
         return self._sorted_by(self._select([*self.dims, *keys], columns, self.relation, where), keys)
 
     def changed_since(self, instant: datetime, first: date, last: date) -> str:
-        """A statement for the days of facts written at `instant` or later, whether or not `where` selects them now.
+        """A statement for the days of facts written at `instant` or later, whether or not `where` currently selects
+        them.
 
-        Days are numbers: `first` is 1 and all days before it are 0. For intervals it returns only the earliest day on
-        which one begins, where `first` and all days before it are 0. No condition uses the time column of the facts:
+        Days are numbers: `first` is 1 and all days before it are 0. For intervals, it returns only the earliest day on
+        which one begins, and `first` and all days before it are 0. No condition uses the facts' time column, because
         the database could prefer an index on it to the one on `changed`."""
         source, facts = self.source, self.members[0]
         written = facts.changed
         assert written is not None
         column = source.quote(facts.changed_column or "")
-        if written.zone != "UTC":  # an hour that clocks on the wall show twice is taken as the first of the two
+        if written.zone != "UTC":  # an hour that local clocks show twice is read as the first of the two
             instant -= timedelta(hours=1)
         day = day_of(instant, self.zone) - ONE_DAY
         late = [f"{source.time_value(column, written)} >= {source.bound(written, instant, day)}"]
@@ -121,7 +122,7 @@ class Group(PlannedGroup, IntervalStatements):
         return f"SELECT DISTINCT {day_of_fact} AS c0 FROM {self.relation} WHERE {' AND '.join(late)}"
 
     def changed_between(self, start: datetime, end: datetime) -> str:
-        """How many facts were written from `start` to before `end`, and the latest of these times."""
+        """A statement for how many facts were written from `start` to before `end`, and the latest of these times."""
         facts = self.members[0]
         written, column = facts.changed, self.source.quote(facts.changed_column or "")
         assert written is not None
@@ -131,7 +132,7 @@ class Group(PlannedGroup, IntervalStatements):
         return self._select([], [self.source.count("*"), latest], self.relation, within)
 
     def earliest(self) -> str:
-        """A statement for the earliest time of the facts that a calendar has."""
+        """A statement for the earliest time of the facts that exists in the calendar."""
         metric, facts = self.metric, self.members[0]
         column, form = self.source.quote(metric.time or metric.from_ or ""), facts.time or facts.since
         assert form is not None

@@ -1,4 +1,4 @@
-"""How a column stores times: declared, told by its type, or seen in a sample of its values."""
+"""Determines how a column stores times: as declared, by its type, or by a sample of its values."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TimeColumn:
 
 
 def time_form(column: TimeColumn) -> TimeForm:
-    """How a column stores times: the declared form, after a check against its type and values."""
+    """How a column stores times: the declared form, checked against its type and values, or else the detected form."""
     stored, kind, where = column.metric.stored, column.type.kind, column.where
     typeless = column.source.kind.typeless_columns
     if kind == TIMESTAMPTZ:
@@ -79,9 +79,9 @@ def time_form(column: TimeColumn) -> TimeForm:
 
 
 def _declared_form(column: TimeColumn, stored: str) -> TimeForm:
-    """The declared form. Raises SourceError when all sampled values are times of another form.
+    """The declared form. Raises SourceError if all sampled values are times in another form.
 
-    A few of another form are found where they are, by the statements that collect."""
+    A few values in another form are found when their days are collected."""
     source, where = column.source, column.where
     values = column.sample(placeholders_filled(source, column.metric, column.relation, "UTC"))
     seen = [value for value in values if not is_no_instant(value) and not is_unset(value, stored)]
@@ -103,7 +103,8 @@ def _declared_form(column: TimeColumn, stored: str) -> TimeForm:
 
 
 def stored_form(value: Any) -> str | None:
-    """The `stored` by which a value is a time between 1971 and 2200; None where there is no such form, or several."""
+    """The value of `stored` for which a value is a time between 1971 and 2200. None if there is no such form, or
+    several."""
     if (number := digits(value)) is not None:
         return number_form(number)
     form = text_form(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
@@ -111,7 +112,8 @@ def stored_form(value: Any) -> str | None:
 
 
 def _fits(form: str | None, value: Any, stored: str) -> bool:
-    """Whether a value of a likely `form`, or of none, is a time by `stored`: also a birthday, or far in the future."""
+    """Whether a value with a likely `form`, or none, is a time by `stored`, including birthdays and times far in the
+    future."""
     if stored == "date":
         return form in ("date", "utc", "offset")
     if form is not None or (number := digits(value)) is None:
@@ -122,7 +124,7 @@ def _fits(form: str | None, value: Any, stored: str) -> bool:
 
 
 def changed_form(source: Source, metric: Metric, relation: str, type_: ColumnType, zone: str) -> TimeForm:
-    """How `changed` stores times: by the type of its column, and by `stored` where that can apply to both columns."""
+    """How `changed` stores times: by its column type, and by `stored` if that can apply to both columns."""
     assert metric.changed is not None
     kind = type_.kind
     if source.kind.typeless_columns:
@@ -135,7 +137,7 @@ def changed_form(source: Source, metric: Metric, relation: str, type_: ColumnTyp
 
 
 def _sampled_form(column: TimeColumn) -> TimeForm:
-    """The form of texts and of untyped columns, from a sample. Raises SourceError for two forms in one column."""
+    """The form of texts and of untyped columns, from a sample. Raises SourceError if one column has two forms."""
     whole = TimeForm("text_date")
     values = column.sample(fill(column.relation, column.source, whole, column.zone, date(1970, 1, 1), date(2200, 1, 1)))
     _refuse_numbers(column.where, values)
@@ -143,7 +145,7 @@ def _sampled_form(column: TimeColumn) -> TimeForm:
 
 
 def _refuse_numbers(where: str, values: Sequence[Any]) -> None:
-    """Raises SourceError where a column contains numbers, and no form of numbers is declared."""
+    """Raise SourceError if a column contains numbers and no form of numbers is declared."""
     numbers = [v for v in values if isinstance(v, int | float | Decimal) and not isinstance(v, bool) and v != 0]
     if numbers:
         guess = next((form for form in map(number_form, numbers) if form), None)
@@ -154,13 +156,13 @@ def _refuse_numbers(where: str, values: Sequence[Any]) -> None:
 
 
 def _texts_by_form(where: str, values: Sequence[Any]) -> dict[str, str]:
-    """The first text of each form. Raises SourceError for a text that is no time."""
+    """The first text of each form. Raises SourceError for a text that is not a time."""
     forms: dict[str, str] = {}
     for value in values:
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
         form = text_form(text)
         if is_no_instant(value):
-            continue  # '', 0000-00-00 00:00:00, 2026-02-30: of no day, whatever the form of the others
+            continue  # '', 0000-00-00 00:00:00 and 2026-02-30 name no day, whatever the form of the others
         if form is None:
             guess = stored_form(text)
             raise SourceError(
@@ -174,7 +176,7 @@ def _texts_by_form(where: str, values: Sequence[Any]) -> dict[str, str]:
 
 
 def _form_of_texts(column: TimeColumn, forms: Mapping[str, str]) -> TimeForm:
-    """The one form of all texts."""
+    """The common form of all texts."""
     stored, where = column.metric.stored, column.where
     if stored == "offset":
         return TimeForm("text_offset")
@@ -195,7 +197,7 @@ def _form_of_texts(column: TimeColumn, forms: Mapping[str, str]) -> TimeForm:
 
 
 def day_of_value(value: Any, form: TimeForm, zone: str) -> date:
-    """The local day of a time as a source gives it. Raises SourceError for what no calendar has."""
+    """The local day of a time from a source. Raises SourceError for a time outside of the calendar."""
     if form.number == YYYYMMDD:
         day = day_of_digits(f"{Decimal(value):.0f}")
         if day is None:
@@ -207,7 +209,7 @@ def day_of_value(value: Any, form: TimeForm, zone: str) -> date:
         if form.number in EPOCHS:
             return calendar.day_of(datetime.fromtimestamp(float(value) / EPOCHS[form.number], UTC), zone)
         if isinstance(value, str) and form.name == "text_offset":
-            # The least text is not always the least instant; a day earlier is never too late.
+            # The smallest text is not always the earliest instant. A day earlier is always early enough.
             return calendar.day_of(as_instant(value, NO_TIME), zone) - ONE_DAY
         if isinstance(value, str):
             value = datetime.fromisoformat(value)

@@ -1,8 +1,8 @@
-"""Which definitions of older books have parts that were read by other rules, because of rows that the source contains.
+"""Finds definitions of older books whose parts were read by other rules, because of rows in the source.
 
-Zero dates and empty texts that mean "not ended", days that no month has, and text in SQLite's columns of numbers were
-once read otherwise. Only metrics with such rows get another definition: their old and new parts are never merged.
-"""
+Zero dates and empty texts that mean "not ended", days that do not exist, and text in SQLite's numeric columns were
+once read differently. Only metrics with such rows get another definition, so that their old and new parts are never
+merged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARK = "rows."
 
 
 def is_marked(bound: StoredDefinition) -> bool:
-    """Whether it took the place of a definition that was read by other rules."""
+    """Whether a definition replaced one that was read by other rules."""
     return any(name.startswith(MARK) for name in bound.forms)
 
 
@@ -30,7 +30,8 @@ def touched(
     args: Sequence[Sequence[ColumnType]],
     known: StoredDefinition | None,
 ) -> dict[str, str]:
-    """What is added to the forms of a definition. `known` is the one collected before: nothing is asked without it."""
+    """The additions to the forms of a definition. `known`: the definition collected before. Without it, nothing is
+    queried."""
     if known is None:
         return {}
     kept = {name: said for name, said in known.forms.items() if name.startswith(MARK)}
@@ -43,7 +44,7 @@ def touched(
 
 
 def _other_times(source: Source, metric: Metric, column: str, form: TimeForm) -> str | None:
-    """The condition that a time was once read in another way."""
+    """The condition that a time was once read differently."""
     name, real = source.quote(column), source.real_day(source.quote(column), form)
     last = LAST_POSSIBLE
     unreal = f"({name} < {source.bound(form, start_of(last, 'UTC'), last)} AND CASE WHEN {real} THEN 0 ELSE 1 END = 1)"

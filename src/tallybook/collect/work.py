@@ -1,4 +1,4 @@
-"""What a run is asked for, and the work that it plans: groups of metrics and their days."""
+"""The request for a run, and the work that it plans: groups of metrics and their days."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Stretches = tuple[tuple[date, date], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What a run was asked for. `first`/`last`: these days again, whether covered or not; with `older_source` also days
-    that were last read when their source was known further."""
+    """The request for a run. `first`/`last`: collect these days again, whether covered or not. `older_source`: also
+    collect days that were last read when their source was known further."""
 
     metrics: tuple[str, ...] = ()
     first: date | None = None
@@ -33,7 +33,7 @@ class Horizon:
     """The instant until which a source is known to be complete."""
 
     source: Source | None
-    """None: a Python metric that needs no database."""
+    """None for a Python metric that needs no database."""
     until: datetime
     last_closed: date
     lagging: bool
@@ -42,7 +42,7 @@ class Horizon:
 
 @dataclass(kw_only=True)
 class Work:
-    """One group and the days to collect for it. `function` metrics stand alone."""
+    """One group and the days to collect for it. A `function` metric has a work of its own."""
 
     group: Group | None
     facts: list[BoundMetric]
@@ -50,11 +50,11 @@ class Work:
     horizon: Horizon
     snapshot_day: date | None = None
     again: dict[tuple[str, str], frozenset[date]] = field(default_factory=dict)
-    """Days that were covered before, by (metric, definition): one of the group may be new among old ones."""
+    """Days that were covered before, by (metric, definition), because one metric of the group may be new."""
     late: bool = False
-    """Its days are collected again because facts of theirs changed: as many as `max_load` allows."""
+    """Whether its days are collected again because their facts changed. As many days as `max_load` allows."""
     finished: dict[tuple[str, str], list[tuple[date, date]]] = field(default_factory=dict)
-    """By (metric, definition): its steps that are staged or published."""
+    """The steps that are staged or published, by (metric, definition)."""
 
     @property
     def days(self) -> int:
@@ -63,26 +63,27 @@ class Work:
 
 @dataclass(kw_only=True)
 class RunPlan:
-    """All work of a run, oldest days first within each group, and a report per metric to fill in.
+    """All work of a run, with the oldest days first in each group, and a report per metric to fill in.
 
-    Late works come last. `followed` is, by (metric, definition), how far changes are followed once its first days
-    are published; `searches` how that was found out."""
+    Late works come last. `followed`: by (metric, definition), how far changes are followed once its first days are
+    published. `searches`: the statements that found the changes."""
 
     works: list[Work] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     followed: dict[tuple[str, str], Followed] = field(default_factory=dict)
     horizons: dict[str, datetime] = field(default_factory=dict)
-    """Until when each source is known."""
+    """The instant until which each source is known to be complete."""
     reports: dict[str, MetricReport] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
     losses: Losses
     """The points files that cannot be read."""
     keys: Mapping[str, str]
-    """{metric: the name under which its points are kept}"""
+    """By metric, the key under which its points are stored."""
 
 
 def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | None) -> Horizon:
-    """How far the source is known to be complete: its clock or replay time, `fresh`, or `as_of` for a copy."""
+    """The horizon of a source: until when it is known to be complete, by its clock or replay time, `fresh`, or `as_of`
+    for a copy."""
     if source is None:
         return Horizon(source=None, until=now, last_closed=calendar.last_closed_day(now, zone), lagging=False)
     until = source.known_until(now)

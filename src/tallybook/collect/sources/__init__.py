@@ -1,1 +1,1 @@
-"""Databases that are read, one file each. `core/adapters/sources.py` has one line for each of them."""
+"""The databases that can be read, one file each. `core/adapters/sources.py` has a line for each of them."""

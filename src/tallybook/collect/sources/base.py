@@ -1,4 +1,4 @@
-"""The interface of a source: what an adapter of a database implements. It only reads."""
+"""The interface of a source, which the adapter of a database implements. It only reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tallybook.storage import CoveredDay
 
 ARROW_TYPES = {TEXT: "VARCHAR", INT: "BIGINT", DEC: EXACT, FLOAT: "DOUBLE"}
-"""The types of columns that arrive as these kinds."""
+"""The engine types of columns, by kind."""
 
 
 class Reader(abc.ABC):
@@ -41,15 +41,15 @@ class Reader(abc.ABC):
         """The rows of a statement, in chunks."""
 
     def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], ArrowTable]:
-        """As `table`, but returns a function that finishes the work after the source has responded. Any thread may call
-        it."""
+        """Like `table`, but returns a function that finishes the work after the source has responded. Any thread may
+        call it."""
         table = self.table(sql, kinds)
         return lambda: table
 
     def table(self, sql: str, kinds: Sequence[str]) -> ArrowTable:
         """A large result as columns c0, c1, … of the given kinds: text, int, decimal or float.
 
-        Raises SourceError when a value does not fit its kind."""
+        Raises SourceError if a value does not fit its kind."""
         types = {f"c{i}": ARROW_TYPES[kind] for i, kind in enumerate(kinds)}
         batches = (
             {
@@ -64,20 +64,22 @@ class Reader(abc.ABC):
 class Source(Dialect, abc.ABC):
     """A database that is only read.
 
-    An adapter writes the nine abstract methods; the rest has defaults. In the order of their calls: `probe` when a
-    metric is bound, `known_until` and `snapshot` for each run, then `close`. `tables`, `columns`, `indexed_columns` and
-    `index_reached` serve `check`, `init` and the search for days; `sql_connection` serves Python metrics.
+    An adapter implements the nine abstract methods. The others have defaults. They are called in this order: `probe`
+    when a metric is bound, `known_until` and `snapshot` in each run, then `close`. `tables`, `columns`,
+    `indexed_columns` and `index_reached` serve `check`, `init` and the search for days; `sql_connection` serves Python
+    metrics.
 
-    Nothing connects before the first call that has to. All methods may be called again, in any order, also after
-    `close`, which then connects again; `close` without a connection does nothing. A method that cannot reach the
-    database raises SourceUnavailable with the next step in its hint: the run goes on with other sources and ends with
-    exit code 4. Whatever else goes wrong is a SourceError: it costs the metric and not the run. A message contains no
+    A source connects only when a call needs it. All methods may be called repeatedly and in any order. A call after
+    `close` connects again, and `close` without a connection does nothing. A method that cannot reach the database
+    raises SourceUnavailable with the next step in its hint. The run then continues with other sources and ends with
+    exit code 4. Any other failure is a SourceError, which fails the metric but not the run. A message contains no
     password."""
 
     snapshots: bool = True
     """Whether several statements see one snapshot."""
     plain_instant: str = ""
-    """How a person reads a text with an offset, as `unixepoch({})`. It is compared with `bound`, in `init --check`."""
+    """A readable way to convert a text with an offset to an instant, such as `unixepoch({})`. `init --check` compares
+    it with `bound`."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
@@ -86,7 +88,7 @@ class Source(Dialect, abc.ABC):
         self.remembered: dict[tuple[str, ...], Any] = {}
         """Cache of the catalog and of unique keys, for the life of this object: one command."""
 
-    # -- what an adapter must write ------------------------------------------------------------------
+    # -- what an adapter must implement --------------------------------------------------------------
 
     @abc.abstractmethod
     def snapshot(self) -> Any:
@@ -96,13 +98,13 @@ class Source(Dialect, abc.ABC):
     def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
         """The types of expressions over a relation, without reading rows (or from a small sample).
 
-        Raises SourceError when the relation or one of the expressions does not exist."""
+        Raises SourceError if the relation or one of the expressions does not exist."""
 
     @abc.abstractmethod
     def known_until(self, now: datetime) -> datetime:
         """The instant (UTC) up to which the source is complete: its clock, or a replica's replay time.
 
-        `now` is the caller's clock, for sources that have none."""
+        `now` is the caller's time, for sources without a clock."""
 
     @abc.abstractmethod
     def tables(self) -> list[str]:
@@ -110,15 +112,15 @@ class Source(Dialect, abc.ABC):
 
     @abc.abstractmethod
     def columns(self, table: str) -> list[str]:
-        """The names of a table's columns; empty for an unknown table."""
+        """The names of a table's columns. Empty for an unknown table."""
 
     @abc.abstractmethod
     def indexed_columns(self, table: str) -> set[str]:
-        """Columns that are the first of an index of the table."""
+        """Columns that come first in an index of the table."""
 
     @abc.abstractmethod
     def index_reached(self, reader: Reader, sql: str) -> bool:
-        """Whether the source would answer `sql` through an index, by its own EXPLAIN."""
+        """Whether the source would answer `sql` through an index, according to its own EXPLAIN."""
 
     @abc.abstractmethod
     def sql_connection(self) -> Any:
@@ -128,7 +130,7 @@ class Source(Dialect, abc.ABC):
     def close(self) -> None:
         """Close every connection."""
 
-    # -- what an adapter may write -------------------------------------------------------------------
+    # -- what an adapter may implement ---------------------------------------------------------------
 
     def fresh_until(self, reader: Reader) -> datetime | None:
         """The instant that the declared `fresh` statement returns."""
@@ -140,33 +142,33 @@ class Source(Dialect, abc.ABC):
         return None if value is None else as_instant(value)
 
     def identity(self, folder: Path | None) -> Identity:
-        """The identity of the database, whatever its address. `folder`: the project folder."""
+        """The identity of the database, independent of its address. `folder`: the project folder."""
         where = re.sub(r"^[^:]*://([^@/]*@)?", "", self.settings.url).partition("?")[0]
         return Identity(address={"address": where}, cannot=SAME_ADDRESS.format(name=self.settings.name))
 
     def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:
-        """Those of the days for which this source has all facts of a metric, as far as it can know. A database has them
-        for every day up to `known_until`. Days that it does not vouch for stay uncovered."""
+        """The days for which this source has all facts of a metric, as far as it can know. A database has them for
+        every day up to `known_until`. Days that the source does not vouch for stay uncovered."""
         return set(days)
 
     def why_unvouched(self, metric: Metric, days: Sequence[date]) -> str:
-        """Why days that were asked for are not vouched for, and what to do."""
+        """Why the source does not vouch for requested days, and what to do."""
         return f"the source does not vouch for {len(days)} of these days, {days[0]} the first: they stay uncovered"
 
     def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
-        """Those covered days whose facts changed since they were collected, where the source itself knows that."""
+        """The covered days whose facts changed since they were collected, if the source itself knows them."""
         return set()
 
     finds_changes = False
-    """Whether `changed_since` finds all changes, so that no column is needed to find them by."""
+    """Whether `changed_since` finds all changes, so that no `changed` column is needed."""
     commit_order: tuple[str, ...] = ()
-    """Columns that order rows received at the same time, where the source itself has such."""
+    """Columns that order rows received at the same time, if the source has such columns."""
 
     def record_run(self, run: int) -> None:
-        """Record what a run has seen, for `changed_since`. Called before the days of a run are covered."""
+        """Record what a run has seen, for `changed_since`. Called before the run's days are covered."""
 
     def policies(self) -> list[tuple[str, bool]] | None:
-        """Tables with row-level policies, and whether these filter rows for this user; None if the server does not show
+        """Tables with row-level policies, and whether they filter rows for this user. None if the server does not show
         it."""
         return []
 
@@ -175,10 +177,10 @@ class Source(Dialect, abc.ABC):
         return []
 
     def check_policies(self, text: str) -> None:
-        """Raise SourceError if SQL reads rows that a policy filters, and the server does not refuse that itself."""
+        """Raise SourceError if SQL reads rows that a policy filters, unless the server itself refuses that."""
 
     def sample(self, relation: str, expression: str, limit: int = 1000) -> list[Any]:
-        """Sampled values of an expression that are not null, in any order."""
+        """Sampled non-null values of an expression, in any order."""
         select = f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL"
         with self.snapshot() as reader:
             found = reader.rows(self.limited(select, limit))
@@ -197,7 +199,8 @@ class Source(Dialect, abc.ABC):
         return []
 
     def catalog(self) -> list[CatalogTable]:
-        """All base tables with their columns and keys. A server should use few statements, whatever their number."""
+        """All base tables with their columns and keys. A server should use few statements, however many tables there
+        are."""
         return [
             CatalogTable(
                 name=name,
@@ -209,7 +212,7 @@ class Source(Dialect, abc.ABC):
         ]
 
     def typed_rows(self, table: str, columns: Sequence[str], select: str) -> tuple[list[ColumnType], list[Any]]:
-        """(the types of columns of a table, the rows of a SELECT of these columns)."""
+        """The types of a table's columns, and the rows of a SELECT of these columns."""
         types = self.probe(self.table_name(table), [self.quote(column) for column in columns])
         with self.snapshot() as reader:
             return types, reader.rows(select)

@@ -1,5 +1,5 @@
-"""BigQuery. Tables are named dataset.table or project.dataset.table; types are learnt without reading, and without
-cost."""
+"""BigQuery. Tables are named dataset.table or project.dataset.table. Types are determined without reading rows, so
+without cost."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BigquerySource(WarehouseSource):
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:
-        # A column of a joined table, accounts.plan: no column of BigQuery has a dot in its name.
+        # A column of a joined table, accounts.plan. No BigQuery column name contains a dot.
         name = name.replace(".", "__")
         return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
@@ -77,7 +77,7 @@ def _job(**options: Any) -> Any:
 
 
 _SCALES = {"NUMERIC": (38, 9), "BIGNUMERIC": (76, 38)}
-"""What a number without declared digits may have."""
+"""The precision and scale of numbers without declared digits."""
 
 
 def _name(field: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the catalog of a database contains, for all tables at once: columns, keys and an estimate of the rows."""
+"""The catalog of a database for all tables at once: columns, keys, and an estimated number of rows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class CatalogTable:
     name: str
     columns: tuple[str, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
-    """The primary key first. Nulls count as different."""
+    """The unique keys, the primary key first. Nulls count as different."""
     foreign_keys: tuple[tuple[str, str, str], ...] = ()
     """(column, referenced table, referenced column) of foreign keys of one column."""
     estimated_rows: int | None = None
-    """The server's estimate; None if it has none."""
+    """The server's estimate, or None."""
 
 
 def catalog_tables(
@@ -28,7 +28,7 @@ def catalog_tables(
     unique: Iterable[tuple[str, Sequence[str]]],
     foreign: Iterable[tuple[str, str, str, str]],
 ) -> list[CatalogTable]:
-    """The tables from the rows of four catalog queries, each in the order that its result must have.
+    """The tables in the rows of four catalog queries. Each result must be in the order that the tables should have.
 
     tables: (name, estimate). columns: (table, column). unique: (table, columns). foreign: (table, column, referenced
     table, referenced column)."""

@@ -1,4 +1,4 @@
-"""Refuses SQL of chDB that reads outside of its folder."""
+"""Rejects SQL of chDB that reads outside of its folder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ELSEWHERE = (
     "hudi",
     "Python",
 )
-"""Functions of chDB that read what is not in its folder; those of a cluster of one kind end in Cluster."""
+"""Functions of chDB that read data outside its folder. Their cluster variants end in Cluster."""
 _NO_CODE = re.compile(r"'(?:[^'\\]|\\.|'')*'|--[^\n]*|#[ !][^\n]*|/\*.*?\*/", re.DOTALL)
 _READS_ELSEWHERE = re.compile(rf"[`\"]?\b({'|'.join(_ELSEWHERE)})(?:Cluster)?[`\"]?\s*\(", re.IGNORECASE)
 _TEXT_AS_TABLE = re.compile(r"\b(?:from|join)\s+'", re.IGNORECASE)
@@ -46,7 +46,7 @@ _NAMES = re.compile(r"`([^`]+)`|\"([^\"]+)\"")
 
 
 def check_reads_folder_only(name: str, sql: str) -> None:
-    """Raises SourceError for SQL that reads another file than those of the folder, or the network."""
+    """Raise SourceError for SQL that reads a file outside the folder, or the network."""
     code = _NO_CODE.sub(lambda found: "''" if found[0].startswith("'") else " ", sql)
     function = _READS_ELSEWHERE.search(code)
     seen = f"{function[1]}()" if function else "a text in the place of a table" if _TEXT_AS_TABLE.search(code) else ""

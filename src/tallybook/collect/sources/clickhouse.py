@@ -1,8 +1,7 @@
 """ClickHouse, a server over HTTP or chDB's folder, through clickhouse-connect.
 
-There are no snapshots: every statement stands for itself. What a profile of the user may have set that would change
-what a statement means, or end it early without a word, is set by us with every statement.
-"""
+There are no snapshots, so every statement sees its own state. A user's profile may have settings that change the
+meaning of a statement or silently cut its result. So every statement sets them."""
 
 from __future__ import annotations
 
@@ -37,22 +36,22 @@ if TYPE_CHECKING:
 LIMITS = ("timeout", "read", "group_by", "distinct", "set", "join", "result", "sort", "transfer")
 SETTINGS = {
     "readonly": 2,
-    # Names: a column is itself and not our alias of the same name; GROUP BY 1 is the first column.
+    # Names: a column name means the column and not our alias of the same name; GROUP BY 1 means the first column.
     "prefer_column_name_to_alias": 1,
     "enable_positional_arguments": 1,
-    # A limit that is reached is an error and not half an answer.
+    # A limit that is reached is an error instead of a partial result.
     **{f"{limit}_overflow_mode": "throw" for limit in LIMITS},
-    # Nothing left out, nothing of yesterday.
+    # No rows left out, and no cached results.
     "limit": 0,
     "offset": 0,
     "extremes": 0,
     "skip_unavailable_shards": 0,
     "use_query_cache": 0,
-    # A tree of days is long.
+    # A tree of comparisons for days is long.
     "max_query_size": 100_000_000,
     "max_ast_elements": 5_000_000,
     "max_expanded_ast_elements": 5_000_000,
-    # Times arrive in UTC, all else as it is read by us.
+    # Times arrive in UTC, and all other values as we read them.
     "session_timezone": "UTC",
     "date_time_output_format": "iso",
     "output_format_decimal_trailing_zeros": 0,
@@ -68,9 +67,10 @@ POLICIES = """\
 SELECT database, table, max((apply_to_all AND NOT hasAny(apply_to_except, us)) OR hasAny(apply_to_list, us)) AS filtered
 FROM system.row_policies CROSS JOIN (SELECT arrayConcat([currentUser()], enabledRoles()) AS us) AS u
 GROUP BY database, table ORDER BY database, table"""
-"""A table whose policies are all for others is not filtered, unless the server is set up to hide it then."""
+"""Tables with policies. A table whose policies are all for other users is not filtered, unless the server is configured
+to hide it then."""
 _MISSING = (46, 47, 60, 81, 36)
-"""Codes: no such function, column, table, database."""
+"""Error codes: no such function, column, table, database."""
 
 
 class ClickhouseSource(ClickhouseSql):
@@ -108,7 +108,7 @@ class ClickhouseSource(ClickhouseSql):
             import pyarrow as pa  # noqa: F401 - it reads the answers
         except ModuleNotFoundError as error:
             raise self._without(error, extra) from None
-        # What goes wrong is told by us, once.
+        # We report errors ourselves, once.
         logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
         try:
             return clickhouse_connect.get_client(**(self._folder() if embedded else self._address()))
@@ -214,7 +214,7 @@ class ClickhouseSource(ClickhouseSql):
         return clock
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
-        """Whether most of the table is left aside: by its order, its partitions or another index."""
+        """Whether most of the table is skipped, by its order, its partitions or another index."""
         plan = json.loads("".join(row[0] for row in reader.rows(f"EXPLAIN indexes = 1, json = 1 {sql}")))
         found = [index for node in _nodes(plan) for index in node.get("Indexes", [])]
         before = sum(index.get("Initial Granules", 0) for index in found[:1])
@@ -239,10 +239,11 @@ class ClickhouseSource(ClickhouseSql):
             return connection_lost(name, reason)
         return SourceError(f"source {name!r}: {reason}")
 
-    # -- what is there ---------------------------------------------------------------------------
+    # -- catalog ---------------------------------------------------------------------------------
 
     def identity(self, folder: Path | None) -> Identity:
-        """A folder by its path; a server by its address, for each of a cluster's has an id of its own."""
+        """The identity: the path of a folder, or the address of a server, because each server of a cluster has its own
+        id."""
         if self.settings.url.startswith("chdb:"):
             return file_identity(self._path(), folder)
         found = self._address()
@@ -258,7 +259,7 @@ class ClickhouseSource(ClickhouseSql):
                 return [(f"{database}.{table}", bool(filtered)) for database, table, filtered in reader.rows(POLICIES)]
         except SourceUnavailable:
             raise
-        except SourceError:  # it takes a right of its own: SHOW ROW POLICIES
+        except SourceError:  # needs the privilege SHOW ROW POLICIES
             return None
 
     def view_texts(self) -> list[tuple[str, str]]:
@@ -290,7 +291,7 @@ class ClickhouseSource(ClickhouseSql):
         return [row[0] for row in found]
 
     def indexed_columns(self, table: str) -> set[str]:
-        """What the table is ordered by first, what it is partitioned by, and what other indexes are of."""
+        """The columns in the first part of the table's order, in its partition key, and in its other indexes."""
         with self.snapshot() as reader:
             tables = reader.rows(
                 f"SELECT sorting_key, partition_key FROM system.tables WHERE {_is(table).replace('table =', 'name =')}"

@@ -42,7 +42,7 @@ class ClickhouseReader(Reader):
         except SourceError:
             raise
         except Exception as error:
-            # What chDB had of the answer before it failed would stand in front of the next one of this connection.
+            # chDB would put the partial result of a failed statement before the next one on this connection.
             self.source.close()
             raise self.source.explained(error) from None
         return answer

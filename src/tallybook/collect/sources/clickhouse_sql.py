@@ -1,4 +1,4 @@
-"""ClickHouse's SQL, as far as it is ours: names, exact sums, rounding, times, and the search for a day."""
+"""The part of ClickHouse's SQL that we generate: names, exact sums, rounding, times, and the search for a day."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _DAY = re.compile(r"toDate32\('([^']*)'\)")
 
 
 class ClickhouseSql(Source):
-    """The methods that build SQL, which are pure."""
+    """The methods that build SQL. They are pure."""
 
     def quote(self, name: str) -> str:
         return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
     def with_null_on_no_match(self, select: str) -> str:
-        # Without it a row that finds no other has '' and 0 for its columns, and not NULL.
+        # Without it, the columns of an unmatched row are '' and 0 instead of NULL.
         return f"{select} SETTINGS join_use_nulls = 1"
 
     def min_or_null(self, expression: str) -> str:
@@ -44,7 +44,7 @@ class ClickhouseSql(Source):
         return f"{added}, then MATERIALIZE INDEX {name}; or a table ordered or partitioned by it"
 
     def text(self, expression: str, type_: ColumnType) -> str:
-        if type_.kind in (TIMESTAMP, TIMESTAMPTZ):  # an hour that a zone shows twice is two
+        if type_.kind in (TIMESTAMP, TIMESTAMPTZ):  # an hour that a zone shows twice counts as two
             return f"toString(toTimeZone({expression}, 'UTC'))"
         return f"toString({expression})"
 
@@ -61,7 +61,7 @@ class ClickhouseSql(Source):
     def total(self, expression: str, type_: ColumnType) -> list[str]:
         if type_.declared.startswith(DECLARED):
             return [f"SUM({self._rounded(expression, type_)})", *self.rounded(expression, type_)]
-        if type_.kind == INT:  # else a sum beyond 64 bits begins anew from the other end
+        if type_.kind == INT:  # otherwise a sum wraps around at 64 bits
             return [f"SUM({'toInt256' if is_wide(type_) else 'toInt128'}({expression}))"]
         if type_.kind == DEC and is_wide(type_):
             return [f"SUM(CAST({expression} AS Nullable(Decimal(76, {type_.scale}))))"]
@@ -81,7 +81,7 @@ class ClickhouseSql(Source):
         return [f"SUM(CASE WHEN {self._lost(expression, self._rounded(expression, type_), type_)} THEN 1 END)"]
 
     def _rounded(self, expression: str, type_: ColumnType) -> str:
-        """With as many digits as are declared. A cast would cut the others off: 0.29 is 0.28999… as a float."""
+        """The number with as many digits as declared. A cast would truncate the others: 0.29 as a float is 0.28999…"""
         if type_.declared != DECLARED + FLOAT:
             return f"CAST({expression} AS Nullable(Decimal(76, {type_.scale})))"
         whole = f"CAST(toInt64(round(({expression}) * {10 ** (type_.scale or 0)})) AS Nullable(Decimal(38, 0)))"
@@ -92,12 +92,12 @@ class ClickhouseSql(Source):
             return f"CAST({expression} AS Nullable(Decimal(76, 20))) <> {exact}"
         return f"abs({expression} - toFloat64({exact})) > 1e-{(type_.scale or 0) + 3} + 1e-15 * abs({expression})"
 
-    # -- time: DateTime is an instant, with whatever zone it is shown --
+    # -- time: a DateTime is an instant, whatever zone it is displayed in --
 
     def bound(self, form: TimeForm, instant: datetime, day: date) -> str:
         literal = super().bound(form, instant, day)
         if form.name == "midnight" or (form.name == "naive" and form.zone != "UTC"):
-            # What an application wrote as a text, and the server took for a time of its own zone.
+            # A text written by an application, which the server parsed in its own zone.
             return literal.replace("'UTC'", "serverTimezone()")
         return literal
 
@@ -123,7 +123,7 @@ class ClickhouseSql(Source):
         numbers = _numbers(bounds)
         if len(bounds) < 4 or numbers is None:
             return super().stretch(value, bounds)
-        # A search among numbers, four to twenty times as fast as a tree of comparisons of times.
+        # A search among numbers is four to twenty times as fast as a tree of comparisons of times.
         starts = [_BEFORE_ALL, *numbers]
         number = (
             f"toInt64(toDate32({value}))"
@@ -143,7 +143,7 @@ _BEFORE_ALL = -(10**17)
 
 
 def _numbers(bounds: Sequence[str]) -> list[int] | None:
-    """Literals of times as milliseconds, those of days as days, since 1970; None when they are neither."""
+    """Literals of times as milliseconds since 1970, or literals of days as days since 1970. None for other literals."""
     if all(_TIME.fullmatch(bound) for bound in bounds):
         times = (_TIME.fullmatch(bound) for bound in bounds)
         return [1000 * int(datetime.fromisoformat(f"{t[1]}+00:00").timestamp()) for t in times if t]

@@ -1,4 +1,4 @@
-"""What ClickHouse says of its types, and its values as they arrive: tab-separated text, a type above each column."""
+"""Reads ClickHouse's types and values, which arrive as tab-separated text with a type above each column."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KINDS = (
 )
 _DECIMAL = re.compile(r"Decimal\((\d+), (\d+)\)")
 _NARROW = 18
-"""Decimals of so many digits are added up in 38 of them, and no sum of ours gets there."""
+"""Decimals with up to this many digits are summed in 38 digits, which no sum can exceed."""
 
 
 def bare(declared: str) -> str:
@@ -55,7 +55,7 @@ def column_type(declared: str) -> ColumnType:
 
 
 def is_wide(type_: ColumnType) -> bool:
-    """Its sum may need more digits than ClickHouse adds it up in by itself, which it does not say."""
+    """Whether its sum may need more digits than ClickHouse uses by default, in which case it overflows silently."""
     if decimal := _DECIMAL.fullmatch(type_.declared):
         return int(decimal[1]) > _NARROW
     return type_.declared.endswith(("128", "256"))
@@ -89,7 +89,7 @@ def _reader(declared: str) -> Callable[[bytes], Any]:
 
 
 def _instant(cell: bytes) -> datetime:
-    """All times are instants, written in UTC: 2024-03-01T12:00:00.123456789Z."""
+    """The instant in a text. All times are written in UTC: 2024-03-01T12:00:00.123456789Z."""
     whole, _, fraction = cell.decode().rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{whole}.{fraction[:6].ljust(6, '0')}+00:00")
 
@@ -101,5 +101,5 @@ def _text(cell: bytes) -> str | None:
 
 
 def decoded(values: Sequence[bytes | None]) -> list[str | None]:
-    """Texts that may hold bytes that are no text; those are told by their digits."""
+    """The texts in a column. Values whose bytes are not valid text become hexadecimal digits."""
     return [as_text(value) for value in values]

@@ -1,4 +1,4 @@
-"""Columns of DuckDB as they are kept: of its own tables, and of CSV that a server sent."""
+"""Converts columns of DuckDB to the stored types: columns of its own tables, and of CSV sent by a server."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tallybook.core import EXACT, EXACT_DIGITS, ArrowTable, NotFinite, SourceErr
 if TYPE_CHECKING:
     import duckdb
 
-# Without detection of anything: each of these was guessed from the first rows otherwise.
+# Without any detection, because each option would otherwise be guessed from the first rows.
 _OPTIONS = (
     "auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"', new_line = '\\n', comment = '', "
     "nullstr = '', allow_quoted_nulls = false, parallel = false"
 )
 
 _NO_ROOM = "no room for the number "
-"""Before the number, in errors of the engine that are ours."""
+"""Prefix before the number in engine errors that we raise ourselves."""
 
 
 def csv_columns(engine: duckdb.DuckDBPyConnection, text: bytes | memoryview, kinds: Sequence[str]) -> ArrowTable:
-    """PostgreSQL's CSV as columns c0, c1, … of these kinds: null is an empty field, the empty text is in quotes.
+    """PostgreSQL's CSV as columns c0, c1, … of these kinds. A null is an empty field, and an empty text is in quotes.
 
-    Raises an error of DuckDB for a value that does not fit its kind; none is rounded."""
+    Raises an error of DuckDB for a value that does not fit its kind. No value is rounded."""
     names = [f"c{place}" for place in range(len(kinds))]
     read = ", ".join(
         f"{name}: '{'VARCHAR' if kind == DEC else ARROW_TYPES[kind]}'" for name, kind in zip(names, kinds, strict=True)
@@ -49,15 +49,15 @@ def _read(engine: duckdb.DuckDBPyConnection, sql: str) -> ArrowTable:
 
     try:
         return ArrowTable.read(engine.sql(sql))
-    except RuntimeError as error:  # nanoarrow's, with the message of the engine
+    except RuntimeError as error:  # nanoarrow's error, with the message of the engine
         if isinstance(error, duckdb.Error):
             raise
         raise duckdb.ConversionException(str(error).partition(": ")[2] or str(error)) from None
 
 
 def exact_number(text: str) -> str:
-    """SQL of the number that a `text` contains. One that a cast would round, or that does not fit, is an error of the
-    engine from which `refused_number` reads it."""
+    """SQL of the number in a `text`. A number that a cast would round, or that does not fit, raises an engine error
+    that `refused_number` can read."""
     lost = (
         f"contains({text}, '.') AND strlen({text}) - strpos({text}, '.') > {KEPT_DIGITS} "
         f"AND regexp_matches({text}, '\\.\\d{{{KEPT_DIGITS}}}\\d*[1-9]')"
@@ -68,7 +68,7 @@ def exact_number(text: str) -> str:
 
 
 def column_as(column: str, type_: str, kind: str) -> str:
-    """SQL of a column of the engine as it is kept. Of wide types only, a cast to DECIMAL would round or fail."""
+    """SQL of an engine column in its stored type. For wide types, a plain cast to DECIMAL would round or fail."""
     scaled = re.match(r"DECIMAL\((\d+),(\d+)\)", type_)
     fits = type_ in ("INTEGER", "BIGINT", "SMALLINT", "TINYINT", "UINTEGER", "UBIGINT")
     if scaled:
@@ -80,7 +80,7 @@ def column_as(column: str, type_: str, kind: str) -> str:
 
 
 def refused_number(error: Exception) -> SourceError | None:
-    """The number of an error that `exact_number` raised; None for other errors."""
+    """The error for the number that `exact_number` refused, or None for other errors."""
     _, found, rest = str(error).partition(_NO_ROOM)
     if not found:
         return None
@@ -94,7 +94,7 @@ def refused_number(error: Exception) -> SourceError | None:
 
 @contextmanager
 def _file_of(text: bytes | memoryview) -> Iterator[str]:
-    """The path of a file with this text, in memory where the system has such files."""
+    """The path of a file with this text, in memory if the system supports that."""
     if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
         file = os.memfd_create("tallybook")
         try:

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TimeForm:
-    """How a time column stores time: `instant`, `naive` (in `zone`), `date`, `midnight` (a naive time that
-    stands for a date), `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, `yyyymmdd`, or text: `text_space`, `text_t`,
-    `text_date`, `text_offset`, and `text_` before the forms of numbers."""
+    """How a time column stores time: `instant`, `naive` (in `zone`), `date`, `midnight` (a naive time that means a
+    date), `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, `yyyymmdd`, or text: `text_space`, `text_t`, `text_date`,
+    `text_offset`, and `text_` before the forms of numbers."""
 
     name: str
     zone: str = "UTC"
@@ -45,13 +45,13 @@ class TimeForm:
 
     @property
     def number(self) -> str:
-        """The number form, also of text: epoch_s for text_epoch_s. Empty for other forms."""
+        """The number form, also if it is stored as text: epoch_s for text_epoch_s. Empty for other forms."""
         name = self.name.removeprefix("text_")
         return name if name in NUMBER_FORMS else ""
 
     @property
     def meaning(self) -> str:
-        """The part of the form that is in a metric's definition: not whether text has a 'T' or a blank."""
+        """The part of the form that belongs to a metric's definition. Whether text has a 'T' or a blank does not."""
         names = {
             "text_space": "naive",
             "text_t": "naive",
@@ -110,14 +110,14 @@ class Dialect:
         return f"{select} LIMIT {rows}"
 
     def as_value(self, condition: str) -> str:
-        """A condition as a value: not null if it is true, else null."""
+        """A condition as a value: not null if it is true, otherwise null."""
         return condition
 
     def count(self, what: str) -> str:
         return f"COUNT({what})"
 
     def fetched_time(self, expression: str, form: TimeForm) -> str:
-        """The expression that fetches a time without loss by the driver."""
+        """The expression that fetches a time without loss in the driver."""
         return expression
 
     many_groups = ""
@@ -136,7 +136,7 @@ class Dialect:
         return select
 
     def min_or_null(self, expression: str) -> str:
-        """The minimum; null over no rows."""
+        """The minimum, or null over no rows."""
         return f"MIN({expression})"
 
     def indexing(self, name: str, table: str, column: str) -> str:
@@ -148,7 +148,7 @@ class Dialect:
         return expression
 
     def is_text(self, expression: str) -> str:
-        """The condition that a value is text, if the type of the column does not guarantee it; else empty."""
+        """The condition that a value is text, if the column type does not guarantee it. Otherwise empty."""
         return ""
 
     def finite(self, expression: str) -> str:
@@ -168,7 +168,7 @@ class Dialect:
         return [f"SUM({exact})", *self.rounded(expression, type_)]
 
     def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
-        """The sum: Decimal or int when exact, float otherwise, None over no values."""
+        """The sum: a Decimal or int if it is exact, otherwise a float. None over no values."""
         if len(values) > 1 and values[1]:
             raise digits_lost(int(values[1]), type_)
         return values[0]
@@ -182,25 +182,25 @@ class Dialect:
         return self.float(expression)
 
     def read_spread(self, values: Sequence[Any]) -> Moments:
-        """(mean, variance of the population); None over no values.
+        """(mean, population variance). None over no values.
 
-        Of equal values it is that value and 0: a server may be off by a last digit."""
+        If all values are equal, it is that value and 0, because a server may be off in the last digit."""
         mean, variance, low, high = (as_float(value) for value in values)
         if mean is None or low is None or high is None:
             return None, None
         return (low, 0.0) if low == high else (min(max(mean, low), high), max(variance or 0.0, 0.0))
 
     def value(self, expression: str, type_: ColumnType) -> str:
-        """A number in a form that is compared and fetched exactly."""
+        """A number in a form in which it is compared and fetched exactly."""
         declared = type_.declared.startswith(DECLARED)
         return f"CAST({expression} AS DECIMAL(38, {type_.scale}))" if declared else expression
 
     def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
-        """The condition that a value is not a number although it should be; None if the type prevents that."""
+        """The condition that a value is not a number although it should be. None if the type prevents that."""
         return None
 
     def value_key(self, expression: str, type_: ColumnType) -> str:
-        """`value` as a group key. A value that cannot be read exactly becomes one that is refused."""
+        """`value` as a group key. A value that cannot be read exactly becomes a key that is refused."""
         return self.value(expression, type_)
 
     def rounded(self, expression: str, type_: ColumnType) -> list[str]:
@@ -211,8 +211,8 @@ class Dialect:
         return [f"SUM(CASE WHEN {self._off(expression, exact, type_)} THEN 1 END)"]
 
     def _off(self, expression: str, exact: str, type_: ColumnType) -> str:
-        """The condition that a float is not the `exact` number of its declared digits. One that holds money is off by
-        its last bits; more than that are digits nobody declared."""
+        """The condition that a float is not the `exact` number with its declared digits. A float for money differs only
+        in its last bits; a larger difference means undeclared digits."""
         digits = (type_.scale or 0) + 3
         return f"ABS({expression} - {self.float(exact)}) > 1e-{digits} + 1e-15 * ABS({expression})"
 
@@ -222,7 +222,7 @@ class Dialect:
             raise digits_lost(int(values[0]), type_)
 
     def number_key(self, number: str, expression: str, type_: ColumnType) -> str:
-        """`number`, or the `expression` itself where it is no number, so that it is seen when it arrives."""
+        """`number`, or the `expression` itself if it is not a number, so that this is detected on arrival."""
         wrong = self.no_numbers(expression, type_)
         return f"CASE WHEN {wrong} THEN {expression} ELSE {number} END" if wrong else number
 
@@ -239,11 +239,11 @@ class Dialect:
         return f"DATE '{day}'"
 
     def text_instant_literal(self, instant: datetime) -> str:
-        """An instant to compare `text_as_instant` with."""
+        """An instant literal for comparison with `text_as_instant`."""
         return self.instant_literal(instant)
 
     def text_as_instant(self, column: str) -> str:
-        """An expression for the instant a text with an offset names, in whole seconds or finer."""
+        """An expression for the instant in a text with an offset, in whole seconds or finer."""
         raise SourceError(f"{type(self).__name__} does not read times with an offset from text")
 
     def bound(self, form: TimeForm, instant: datetime, day: date) -> str:
@@ -275,7 +275,7 @@ class Dialect:
         raise SourceError(f"no literal for times stored {form.name}")
 
     def time_value(self, column: str, form: TimeForm) -> str:
-        """What is compared with `bound`: the bare column, save for text with offsets."""
+        """The value to compare with `bound`: the bare column, except for text with offsets."""
         return self.text_as_instant(column) if form.name == "text_offset" else column
 
     def within(self, column: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
@@ -287,7 +287,7 @@ class Dialect:
         return f"{value} >= {self.bound(form, *start)} AND {value} < {self.bound(form, *end)}"
 
     def possible(self, column: str, form: TimeForm) -> list[str]:
-        """Conditions on the bare column that a time is one of the calendar. They reach its index."""
+        """Conditions on the bare column that a time exists in the calendar. They can use its index."""
         if self.calendar_times and form.name in ("instant", "naive", "midnight", "date"):
             return [f"{column} IS NOT NULL"]
         if form.name == "text_offset":
@@ -298,7 +298,7 @@ class Dialect:
     @staticmethod
     def _reach(form: TimeForm) -> tuple[date, date]:
         """The first and last day that a form can represent."""
-        if form.name == "epoch_ns":  # in 64 bits
+        if form.name == "epoch_ns":  # limited by 64 bits
             return date(1678, 1, 1), date(2262, 1, 1)
         return FIRST_POSSIBLE, LAST_POSSIBLE
 
@@ -310,9 +310,9 @@ class Dialect:
         return f"CAST({number} AS VARCHAR(20))"
 
     def real_day(self, column: str, form: TimeForm) -> str | None:
-        """The condition that a time is of a day that its month has; None where the type allows no other.
+        """The condition that the day of a time exists in its month. None if the type guarantees it.
 
-        Times compare as they are written, and 30 February would belong to the last of the month."""
+        Times compare as written, so 30 February would count on the last day of the month."""
         if form.number in EPOCHS or not (form.is_text or form.number):
             return None
         text, month, day = column, 6, 9
@@ -326,10 +326,9 @@ class Dialect:
         return f"({m} BETWEEN '01' AND '12' AND {d} BETWEEN '01' AND '31' AND {last_days})"
 
     def real_clock(self, column: str) -> str:
-        """The condition that the clock of a text such as 2026-03-04 10:30:00+02:00, and its offset, are ones that
-        exist.
+        """The condition that the time of day and the offset in a text such as 2026-03-04 10:30:00+02:00 exist.
 
-        Databases disagree on 24:00 and +25:00: some read another day, some nothing, some fail."""
+        Databases disagree on 24:00 and +25:00: some read another day, some read null, and some fail."""
         hours, tens = ", ".join(f"'{hour:02}'" for hour in range(24)), "'0', '1', '2', '3', '4', '5'"
         second = f"({column} NOT LIKE '{'_' * 16}:%' OR {self.substring(column, 18, 1)} IN ({tens}))"
         offset = f"REPLACE({self.substring(column, 12, 60)}, '-', '+')"  # never empty: null on Oracle
@@ -341,9 +340,10 @@ class Dialect:
         return f"({column} LIKE '____-__-__' OR {clock} AND {second} AND {zone})"
 
     def only(self, text: str, characters: str) -> str:
-        """The condition that a text consists of these characters. A class of them as in patterns, a `-` last.
+        """The condition that a text consists only of these characters, given as in a pattern's class, with `-` last.
 
-        Here, where the dialect's patterns are unknown, that it has no letters but Z."""
+        By default, because the dialect's patterns are unknown, the condition is only that it has no letters other than
+        Z."""
         rest = f"REPLACE({text}, 'Z', '')" if "Z" in characters else text
         return f"LOWER({rest}) = UPPER({rest})"
 
@@ -358,7 +358,7 @@ class Dialect:
         return self.in_stretch(value, bounds, [str(i) for i in range(len(bounds) + 1)])
 
     def in_stretch(self, value: str, bounds: Sequence[str], results: Sequence[str]) -> str:
-        """results[i] for the i-th stretch between `bounds`: a tree of comparisons, log₂(n) of them a row."""
+        """results[i] for the i-th interval between `bounds`: a tree with log₂(n) comparisons per row."""
         if len(results) == 1:
             return results[0]
         middle = len(results) // 2
@@ -367,7 +367,7 @@ class Dialect:
         return f"CASE WHEN {value} < {bounds[middle - 1]} THEN {left} ELSE {right} END"
 
     def wide(self, column: str, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
-        """An index condition on text with offsets, wide enough for every offset."""
+        """An indexable condition on text with offsets, wide enough for every offset."""
         return f"{column} >= '{start[1] - 2 * ONE_DAY}' AND {column} < '{end[1] + 2 * ONE_DAY}'"
 
 
@@ -377,15 +377,14 @@ _REAL_CLOCK = re.compile(
 
 
 def has_real_clock(text: str) -> bool:
-    """Whether a text that has a `text_form` names an hour, a minute, a second and an offset that exist: not 24:00."""
+    """Whether a text with a `text_form` has an hour, a minute, a second and an offset that exist (so not 24:00)."""
     return _REAL_CLOCK.fullmatch(text) is not None
 
 
 def _naive(instant: datetime, zone_name: str) -> datetime:
-    """What a clock on the wall shows at an instant; where it is set forward then, what it is set forward from.
+    """The local time at an instant. If clocks are set forward at that instant, the time before the change.
 
-    So the times it skips, which some programs write all the same, belong to the day whose start they skip.
-    """
+    So skipped times, which some programs write anyway, belong to the day whose start they skip."""
     there, instant = zone(zone_name), instant.astimezone(UTC)
     shown = instant.astimezone(there).replace(tzinfo=None)
     moment = timedelta(microseconds=1)
@@ -393,7 +392,7 @@ def _naive(instant: datetime, zone_name: str) -> datetime:
 
 
 def _text_time(naive: datetime, form: str) -> str:
-    """The shortest prefix that sorts before every text of that instant or later, with or without seconds."""
+    """The shortest prefix that sorts before every text of that instant or later, with and without seconds."""
     if naive.hour == naive.minute == naive.second == 0:
         return f"{naive:%Y-%m-%d}"
     separator = "T" if form == "text_t" else " "

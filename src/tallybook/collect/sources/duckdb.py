@@ -1,7 +1,6 @@
-"""A DuckDB file, opened read-only with the engine's own driver.
+"""A DuckDB file, opened read-only by the engine's own driver.
 
-The engine loads no extension, reaches no network, and reads no other files than those that `files` declares.
-"""
+The engine loads no extension, uses no network, and reads only the files declared in `files`."""
 
 from __future__ import annotations
 
@@ -77,7 +76,7 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
 }
-"""No extension from anywhere, and no variable of this process as a table."""
+"""No extensions, and no variables of this process as tables."""
 
 
 def _read_paths(value: Any) -> tuple[str, ...]:
@@ -123,17 +122,17 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return connection
 
     def failure(self, error: duckdb.Error) -> SourceError:
-        """An error of the engine that has no other words."""
+        """A general error of the engine."""
         return SourceError(f"source {self.settings.name!r}: {_first_line(error)}")
 
     def database(self) -> duckdb.DuckDBPyConnection:
-        """A connection that still reaches every file; it is closed against all but `reachable` afterwards."""
+        """A connection that can still reach every file. Access is then restricted to `reachable`."""
         import duckdb
 
         return duckdb.connect(self.path, read_only=True, config=CONFIG)
 
     def reachable(self) -> Sequence[str]:
-        """Absolute paths of the files, and of folders with a / at the end, that statements may read."""
+        """Absolute paths of the files and folders (with a / at the end) that statements may read."""
         files: Sequence[str] = self.options["files"]
         return files
 
@@ -150,7 +149,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return ""
 
     def _close_doors(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Only the file itself and `files` can be reached from here on; the engine does not allow a way back."""
+        """Restrict access to the file itself and `files`. The engine does not allow this to be undone."""
         folders = sorted(path for path in self.reachable() if path.endswith("/"))
         files = sorted(path for path in self.reachable() if not path.endswith("/"))
         setting = "SELECT current_setting('enable_external_access'), current_setting('allowed_directories')"
@@ -159,7 +158,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
             connection.execute(f"SET allowed_directories = {_list(folders)}")
             connection.execute(f"SET allowed_paths = {_list(files)}")
             connection.execute("SET enable_external_access = false")
-        elif not set(folders) <= set(allowed):  # the engine is shared by all connections of a process to one file
+        elif not set(folders) <= set(allowed):  # all connections of a process to one file share the engine
             raise SourceUnavailable(
                 f"source {self.settings.name!r}: this process reads the same file with other `files`",
                 hint="declare the same `files` for each source of one DuckDB file",
@@ -178,7 +177,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
     def sql_connection(self) -> Iterator[Any]:
         cursor = self.connection().cursor()
         is_read_only = "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
-        if cursor.execute(is_read_only).fetchall() != [(True,)]:  # a database in memory, of another package
+        if cursor.execute(is_read_only).fetchall() != [(True,)]:  # an in-memory database of another package
             cursor.execute("BEGIN TRANSACTION READ ONLY")
         try:
             yield cursor
@@ -209,7 +208,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return [row[0] for row in found]
 
     def indexed_columns(self, table: str) -> set[str]:
-        # Zone maps on every column take the place of indexes.
+        # Zone maps on every column replace indexes.
         return set(self.columns(table))
 
     def base_tables(self) -> list[str]:
@@ -241,7 +240,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
 
     def text(self, expression: str, type_: ColumnType) -> str:
         if type_.kind == DEC:
-            # 1.50 and 1.5 are one value; DuckDB writes the zeros of the type.
+            # 1.50 and 1.5 are the same value, but DuckDB writes the zeros of the type.
             return (
                 f"rtrim(rtrim(CAST({expression} AS VARCHAR), '0'), '.')"
                 if type_.scale
@@ -258,7 +257,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return super().total(f"CAST({expression} AS HUGEINT)" if type_.declared == "UHUGEINT" else expression, type_)
 
     def spread(self, expression: str, type_: ColumnType) -> list[str]:
-        # The variance refuses what is not finite with an error that names nothing: the mean then says what it is.
+        # The variance fails for non-finite values without naming them. Then the mean shows the value.
         number = self.float(expression)
         variance = f"VAR_POP(CASE WHEN isfinite({number}) THEN {number} END)"
         return [f"FAVG({number})", variance, f"MIN({number})", f"MAX({number})"]
@@ -277,7 +276,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
     plain_instant = "cast({} as timestamptz)"
 
     def text_as_instant(self, column: str) -> str:
-        """Also of 10:00:00,5+02:00 and 10:00:00 +02:00, which a cast makes null."""
+        """The instant in a text. Also handles 10:00:00,5+02:00 and 10:00:00 +02:00, for which a cast gives null."""
         text = f"regexp_replace(replace({column}, ',', '.'), '(:[0-9.]+)\\s+([Z+-])', '\\1\\2')"
         return f"TRY_CAST({text} AS TIMESTAMP WITH TIME ZONE)"
 
@@ -291,7 +290,7 @@ class DuckdbReader(Reader):
             found = self.connection.sql(self._only(sql))
             rows = found.fetchall()
             zoned = [place for place, type_ in enumerate(found.types) if str(type_) == _ZONED]
-            # The driver makes the end of year 9999 of infinity, without a zone.
+            # For infinity, the driver returns the end of year 9999 without a zone.
             if any(isinstance(row[at], datetime) and row[at].tzinfo is None for at in zoned for row in rows):
                 rows = found.project(", ".join(map(self._shown, found.columns, found.types))).fetchall()
             return rows
@@ -301,7 +300,7 @@ class DuckdbReader(Reader):
         return f"CAST({column} AS VARCHAR)" if str(type_) == _ZONED else column
 
     def _only(self, sql: str) -> Any:
-        """The one statement of a text. Raises SourceError for several, or one that does not read."""
+        """The single statement in a text. Raises SourceError for several statements, or one that does not only read."""
         statements = self.connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type.name not in ("SELECT", "EXPLAIN"):
             seen = ", ".join(statement.type.name for statement in statements) or "nothing"
@@ -366,13 +365,14 @@ def literal(text: str) -> str:
 
 
 def _declaring(name: str, said: str, declared: Sequence[str]) -> str:
-    """How a file that was not declared is, by the line to paste; or the path of one that is, from another folder."""
+    """The line that declares a file which was not declared, or the path of a declared file that is in another
+    folder."""
     found = re.search(r'Cannot access (?:file|directory) "([^"]+)"', said)
     if not found or "://" in found[1]:
         return (
             "a source reaches no network and loads no extension: bring the file here and declare its folder in `files`"
         )
-    # In SQL a path is relative to the current folder, in tallybook.toml to the project.
+    # Paths in SQL are relative to the current folder; in tallybook.toml they are relative to the project.
     near = re.split(r"[*?\[]", found[1])[0].rpartition("/")[0]
     folder = os.path.normpath(Path.cwd() / near)
     meant = next((one for one in declared if _ends_with(one, found[1], near)), None)
@@ -384,7 +384,7 @@ def _declaring(name: str, said: str, declared: Sequence[str]) -> str:
 
 
 def _ends_with(declared: str, path: str, near: str) -> bool:
-    """Whether what is declared may be a relative path of SQL, seen from the folder of the project."""
+    """Whether a declared path could be a relative path of SQL, seen from the project folder."""
     wanted = os.path.normpath(near) if declared.endswith("/") else os.path.normpath(path)
     return declared.rstrip("/").endswith(f"/{wanted}")
 

@@ -1,4 +1,5 @@
-"""Users and accounts as a source: `accounts` as they are now, and `accounts_history` with a row for each state of one.
+"""Users and accounts as a source: `accounts` has their current state, and `accounts_history` a row for each state of an
+account.
 
 A state has `valid_from` and `valid_until`, so that "accounts by plan, per day" is a level like any other."""
 
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
 ENTITIES = "entities"
 HISTORY = "_history"
-"""After the name of a kind: its relation with all states."""
+"""Suffix of a kind's name for the relation with all states."""
 FROM, UNTIL = "valid_from", "valid_until"
 LATEST_RUNS = 100
-"""Runs among which the last reading of the table is looked for."""
+"""Number of latest runs that are searched for the last reading of the table."""
 
 
 class EntitiesSource(DuckdbSource):
-    """The users or the accounts of a book, as of the instant when the source is opened. Its name is the kind."""
+    """The users or the accounts of a book, as of the instant when the source is opened. The source has the name of the
+    kind."""
 
     kind = SourceKind(
         name=ENTITIES,
@@ -45,11 +47,11 @@ class EntitiesSource(DuckdbSource):
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self.types: dict[str, str] = {}
-        """Of each column, by its name."""
+        """The type of each column, by name."""
         self.begun: datetime | None = None
         """When the first entity was known."""
         self.read_at: datetime | None = None
-        """When this run has read the table."""
+        """When this run read the table."""
 
     @property
     def entity(self) -> str:
@@ -58,7 +60,7 @@ class EntitiesSource(DuckdbSource):
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """The book. Raises SourceUnavailable where there is no book yet."""
+        """The book. Raises SourceUnavailable if there is no book yet."""
         from tallybook.storage import BookLocation, find_store
 
         folder = None if self.settings.in_ledger else Path(self.path)
@@ -101,11 +103,11 @@ class EntitiesSource(DuckdbSource):
         return []
 
     def note_read(self, at: datetime) -> None:
-        """Record that the table was read by this run; what was read is seen from now on."""
+        """Record that this run has read the table. From now on, the new rows are visible."""
         self.read_at = at
         self.close()
 
-    # -- what a source says ------------------------------------------------------------------------
+    # -- answers of the source ---------------------------------------------------------------------
 
     def columns(self, table: str) -> list[str]:
         (name, *rest) = table_parts(table)
@@ -115,11 +117,11 @@ class EntitiesSource(DuckdbSource):
         return [one for one in self.types if name != self.entity or one not in (FROM, UNTIL)]
 
     def identity(self, folder: Path | None) -> Identity:
-        """The users and accounts of a book are its own, wherever it is moved."""
+        """The identity: users and accounts belong to their book, wherever it is moved."""
         return Identity(says={self.entity: "of this book"})
 
     def known_until(self, now: datetime) -> datetime:
-        """When their table was last read; now, where they are pushed or imported only."""
+        """When the table was last read. If entities are only pushed or imported, the current time."""
         if self.settings.entity is None or self.settings.entity.table is None:
             self._begun()
             return now
@@ -144,8 +146,8 @@ class EntitiesSource(DuckdbSource):
         )
 
     def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:
-        """Of states, the days since the first entity was known: what was before is not known. Of what is there now, all
-        days, as of a table."""
+        """For states, the days since the first entity was known, because earlier states are unknown. For the current
+        state all days, as for a table."""
         if metric.table == self.entity:
             return set(days)
         first = calendar.day_of(self._begun(), zone)
@@ -166,7 +168,8 @@ class EntitiesSource(DuckdbSource):
 
 
 def states_of(rows: Sequence[HistoryRow]) -> Iterator[dict[str, Any]]:
-    """A row for each state of each entity: its attributes, since when, and until when; None for the present one."""
+    """A row for each state of each entity: its attributes, and its start and end. The end of the current state is
+    None."""
     from tallybook.storage import entity_states
 
     open_: dict[str, dict[str, Any]] = {}

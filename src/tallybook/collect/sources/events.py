@@ -1,4 +1,4 @@
-"""Usage events as a source: one relation for each event, over the Parquet files that the ledger names."""
+"""Usage events as a source, with one relation per event over the Parquet files named in the ledger."""
 
 from __future__ import annotations
 
@@ -44,23 +44,23 @@ COMMON = {
     "key": "VARCHAR",
 }
 SENT_USER, SENT_COLUMN, LINKS = "sent_user", "tallybook_sent_user", "tallybook_links"
-"""The column with the id of the user as it was sent, unless a property is called so; the same while the relation is
-made; and the table of linked ids."""
+"""The column with the user id as it was sent (unless a property has that name), its name while the relation is built,
+and the table of linked ids."""
 FITS = {
     INTEGER_VALUE: "regexp_full_match({}, '-?[0-9]{{1,18}}')",
     NUMBER_VALUE: "TRY_CAST({} AS DOUBLE) IS NOT NULL",
     TEXT_VALUE: "true",
     FLAG_VALUE: "{} IN ('true', 'false')",
-    # Without a zone a text is no instant.
+    # A text without a zone is not an instant.
     INSTANT_VALUE: (
         "(regexp_matches({0}, '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$') AND TRY_CAST({0} AS TIMESTAMPTZ) IS NOT NULL)"
     ),
 }
-"""By declared type: whether a text is a value of it, in the engine's SQL."""
+"""By declared type, the engine's SQL for whether a text is a value of that type."""
 
 
 class EventsSource(DuckdbSource):
-    """The events of a book, as of the commit that is current when the source is opened."""
+    """The events of a book, as of the commit when the source is opened."""
 
     kind = SourceKind(
         name=EVENTS,
@@ -79,16 +79,16 @@ class EventsSource(DuckdbSource):
         super().__init__(settings)
         self.found: EventsSnapshot | None = None
         self.folder = f"{self.path.rstrip('/')}/events/"
-        """Where the files of events are."""
+        """The folder with the files of events."""
         self.relations: dict[str, str] = {}
-        """The name of the relation of each event: names that differ only in case need two."""
+        """The name of each event's relation. Names that differ only in case need different relations."""
         self.recorded: set[int] = set()
 
     # -- the ledger --------------------------------------------------------------------------------
 
     @contextmanager
     def ledger(self) -> Iterator[EventLedger]:
-        """The tables of events. Raises SourceUnavailable where there is no book yet."""
+        """The tables of events. Raises SourceUnavailable if there is no book yet."""
         from tallybook.storage import BookLocation, EventLedger, find_store
 
         folder = None if self.settings.in_ledger else Path(self.path)
@@ -125,7 +125,7 @@ class EventsSource(DuckdbSource):
         connection.execute("SET parquet_metadata_cache = true")  # a file never changes
         load_links(connection, links)
         self.relations = {}
-        # A declared event has its relation before the first one comes.
+        # A declared event has a relation even before its first occurrence.
         for event in sorted({*self.found.events, *self.settings.events.declared}):
             taken = {name.casefold() for name in self.relations.values()}
             name, number = event, 2
@@ -139,7 +139,7 @@ class EventsSource(DuckdbSource):
         return connection
 
     def failure(self, error: duckdb.Error) -> SourceError:
-        """The file that is missing or damaged, where that is why."""
+        """The error of a statement. If a file is missing or damaged, the error names it."""
         with self.ledger() as ledger:
             bad = ledger.damage()
         if bad is None:
@@ -153,7 +153,7 @@ class EventsSource(DuckdbSource):
         super().close()
         self.found = None
 
-    # -- what a source says ------------------------------------------------------------------------
+    # -- answers of the source ---------------------------------------------------------------------
 
     def table_name(self, name: str) -> str:
         (event, *rest) = table_parts(name)
@@ -170,7 +170,7 @@ class EventsSource(DuckdbSource):
         return [*COMMON, *sent, *own, "rest", SERIES_COLUMN, COMMIT_COLUMN]
 
     def _properties(self, event: str) -> list[Property]:
-        """The properties of an event: those that came, and those that are declared."""
+        """The properties of an event: those received and those declared."""
         from tallybook.storage import Property
 
         assert self.found is not None
@@ -184,15 +184,15 @@ class EventsSource(DuckdbSource):
         ]
 
     def identity(self, folder: Path | None) -> Identity:
-        """The events of a book are its own, wherever it is moved."""
+        """The identity: the events belong to their book, wherever it is moved."""
         return Identity(says={"events": "of this book"})
 
     def known_until(self, now: datetime) -> datetime:
-        """Until when every host has compacted all that it received."""
+        """The instant until which every host has compacted everything that it received."""
         found = self.snapshot_of_events()
         if not found.sealed and not found.files:
             raise self._never_served()
-        # Events that were imported are all that there is where no host serves.
+        # If no host serves events, imported events are all there is.
         return min([now, *found.sealed.values()])
 
     def _never_served(self) -> SourceUnavailable:
@@ -202,8 +202,8 @@ class EventsSource(DuckdbSource):
         )
 
     def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:
-        """Of daily values the days for which one came, or which were closed; of other events those on which they could
-        be sent: days before the first server are the sender's history."""
+        """The complete days. For daily values, days for which a value came or that were closed. For other events, days
+        on which they could be sent; days before the first server are the sender's history."""
         named = self._events_of(metric)
         if (kept := self.snapshot_of_events().kept_from) is not None:
             days = [day for day in days if day >= kept]
@@ -221,7 +221,8 @@ class EventsSource(DuckdbSource):
         return whole
 
     def why_unvouched(self, metric: Metric, days: Sequence[date]) -> str:
-        """Why days of a metric stay uncovered: silence is not zero. Empty where no value is expected on any of them."""
+        """Why days of a metric stay uncovered: silence is not zero. Empty if no value is expected on any of these
+        days."""
         from tallybook.storage import day_path, not_kept
 
         kept = self.snapshot_of_events().kept_from
@@ -239,8 +240,8 @@ class EventsSource(DuckdbSource):
         return f"no server ran for more than {minutes} of {which}; where no event is missing, close the day: {closing}"
 
     def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
-        """The days for which events were stored after the run that collected them last looked. A level from intervals
-        also changes on the days after those of its events."""
+        """The days for which events were stored after the last run that collected them. A level from intervals also
+        changes on the days after its events."""
         with self.ledger() as ledger:
             seen = ledger.numbers_of_runs()
             touched: dict[date, int] = {}
@@ -253,14 +254,14 @@ class EventsSource(DuckdbSource):
         return {one.day for one in covered if touched.get(one.day, 0) > seen.get(one.run or 0, 0)}
 
     def record_run(self, run: int) -> None:
-        """Note which commit a run sees, before its days are covered."""
+        """Record which commit a run sees, before its days are covered."""
         if run not in self.recorded and self.found is not None:
             with self.ledger() as ledger:
                 ledger.note_run(run, self.found.number)
             self.recorded.add(run)
 
     def _events_of(self, metric: Metric) -> list[str]:
-        """The events that a metric reads; all of them where it is SQL."""
+        """The events that a metric reads. All events if the metric is SQL."""
         return [metric.event] if metric.event else self.snapshot_of_events().events
 
     def probe(self, relation: str, expressions: Sequence[str]) -> list[Any]:
@@ -280,7 +281,7 @@ class EventsSource(DuckdbSource):
 
 
 def load_links(connection: duckdb.DuckDBPyConnection, links: Sequence[tuple[str, str]]) -> None:
-    """A table of the ids of users that were linked, and the ids in their place."""
+    """Create a table of linked user ids, with the id that replaces each."""
     if not links:
         return
     connection.execute(f"CREATE TEMP TABLE {LINKS} (alias VARCHAR, canonical VARCHAR)")
@@ -291,14 +292,14 @@ def load_links(connection: duckdb.DuckDBPyConnection, links: Sequence[tuple[str,
 def relation_sql(
     files: Sequence[Path], properties: Sequence[Property], types: Mapping[str, str], *, has_links: bool = False
 ) -> str:
-    """The SELECT of an event's relation: every column with its declared or pinned type, also where no file has it.
-    `has_links`: there are linked ids; `user` is the one in the place of the id as it was sent.
+    """The SELECT of an event's relation, with every column in its declared or pinned type, even if no file has the
+    column. `has_links`: there are linked ids, and `user` is the id that replaces the sent one.
 
-    A value of another type than the pinned one is in `rest`. Without a declared type, whoever reads its column gets
-    an error, and not a number without that value."""
+    A value of another type than the pinned one is in `rest`. Without a declared type, reading its column is an error,
+    so that no number silently omits the value."""
     columns = [one.column for one in properties]
     quoted = {name: _quoted(name) for name in (*COMMON, "rest", COMMIT_COLUMN, *columns)}
-    # A row without values first: a column that no file has is there all the same.
+    # An empty row goes first, so that a column exists even if no file has it.
     names = {**COMMON, **{one.column: EVENT_TYPES[one.type] for one in properties}, "rest": "VARCHAR"}
     names[COMMIT_COLUMN] = "BIGINT"
     empty = ", ".join(f"CAST(NULL AS {type_}) AS {quoted[name]}" for name, type_ in names.items())
@@ -320,19 +321,19 @@ def relation_sql(
 
 
 def _series(properties: Sequence[Property]) -> str:
-    """What tells one series of daily values from another: user, account, and every text and flag, as one text."""
+    """SQL of the text that identifies a series of daily values: user, account, and every text and flag."""
     words = [_quoted(one.column) for one in properties if one.type in (TEXT_VALUE, FLAG_VALUE)]
     texts = ", ".join(f"CAST({column} AS VARCHAR)" for column in ('"user"', "account", *words, "rest"))
     return f"CAST(to_json([{texts}]) AS VARCHAR)"
 
 
 def _value(one: Property, declared: str | None) -> str:
-    """The SQL of a property's column. A value that is in `rest` is an error, or read as its declared type."""
+    """The SQL of a property's column. A value in `rest` raises an error, or is read as the declared type."""
     column, type_ = _quoted(one.column), declared or one.type
     plain = column if type_ == one.type else _as_type(f"CAST({column} AS VARCHAR)", one, type_)
     if not one.conflicts:
         return plain
-    # Keys of `rest` are paths, which may contain dots: they are compared as they are, without regard to case.
+    # Keys of `rest` are paths, which may contain dots. They are compared as a whole, ignoring case.
     key = f"list_filter(json_keys(rest), lambda k: lower(k) = lower({literal(one.spelled)}))[1]"
     in_rest = f"json_extract_string(rest, '/' || replace(replace({key}, '~', '~0'), '/', '~1'))"
     other = _as_type(in_rest, one, type_) if declared else _conflict(one)
@@ -340,7 +341,7 @@ def _value(one: Property, declared: str | None) -> str:
 
 
 def _as_type(text: str, one: Property, type_: str) -> str:
-    """A text as a declared type; an error where it is none."""
+    """SQL of a text as a declared type. Raises an error if the text does not fit."""
     message = f"event {one.event}: a value of property {one.spelled} is not of its declared type, {type_}"
     fits = FITS[type_].format(text)
     cast = f"CAST({text} AS {EVENT_TYPES[type_]})"
@@ -361,6 +362,6 @@ def _quoted(name: str) -> str:
 
 
 def _overlap(day: date, gap: tuple[datetime, datetime], zone: str) -> timedelta:
-    """How much of a day a gap takes."""
+    """The duration of a gap within a day."""
     start, end = calendar.start_of(day, zone), calendar.start_of(day + calendar.ONE_DAY, zone)
     return min(end, gap[1]) - max(start, gap[0])

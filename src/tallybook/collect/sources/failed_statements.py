@@ -1,4 +1,4 @@
-"""The errors of statements that every database has, each with one text and one hint."""
+"""Errors of statements that every database can have, each with one text and one hint."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tallybook.core import SourceError, SourceUnavailable
 
 
 def reason_of(error: BaseException) -> str:
-    """The text of a driver's error on one line; the name of its class where it has no text."""
+    """The text of a driver's error on one line, or the name of its class if it has no text."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def timed_out(source: str, seconds: float, otherwise: str = "") -> SourceError:
-    """A statement took longer than `statement_timeout`. `otherwise` follows the line to paste."""
+    """The error for a statement that took longer than `statement_timeout`. `otherwise` follows the line to paste."""
     return SourceError(
         f"source {source!r}: a statement took longer than {seconds:g} s",
         hint=f'give it more time: [sources.{source}] statement_timeout = "{2 * seconds:g}s"{otherwise}',
@@ -21,7 +21,7 @@ def timed_out(source: str, seconds: float, otherwise: str = "") -> SourceError:
 
 
 def unknown_name(source: str, reason: str) -> SourceError:
-    """A table, a column or a function that the database does not have."""
+    """The error for a table, a column or a function that the database does not have."""
     column = re.search(r'column "?([^\s".`]+)"?', reason, re.IGNORECASE)
     text = f"; if {column[1]} is a text, write it in single quotes: '{column[1]}'" if column else ""
     return SourceError(f"source {source!r}: {reason}", hint=f"`tallybook check --source` lists what is there{text}")
@@ -40,7 +40,7 @@ def connection_lost(source: str, reason: str) -> SourceUnavailable:
 
 
 def undecodable(source: str, converted: str) -> SourceError:
-    """A text whose bytes are no UTF-8. `converted`: SQL that makes a text of such an x."""
+    """The error for a text whose bytes are not UTF-8. `converted`: SQL that converts such an x to text."""
     return SourceError(
         f"source {source!r}: a text contains bytes that are not UTF-8",
         hint=f'make a text of it in the facts: sql = "select *, {converted} as label from …"',

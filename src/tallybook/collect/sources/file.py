@@ -1,4 +1,4 @@
-"""A database in a file or folder: one connection, opened when something is read."""
+"""A database in a file or folder, with one connection that is opened when something is read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FileSource(Source, Generic[C]):
 
     @abstractmethod
     def _connect(self) -> C:
-        """Open the file or folder, which is there, for reading only."""
+        """Open the existing file or folder for reading only."""
 
     def identity(self, folder: Path | None) -> Identity:
         return file_identity(self.path, folder)

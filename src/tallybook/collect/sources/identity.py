@@ -1,4 +1,4 @@
-"""The identity of a database, which stays when its address, its password or its primary changes."""
+"""The identity of a database. It stays the same when its address, its password or its primary changes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """`says`: what has to be equal. `servers`: of these one in common is enough (a replica has an id of its own).
-    `address`: what counts where the server says nothing of itself."""
+    """An identity. `says`: values that must be equal. `servers`: ids of which one in common is enough, because a
+    replica has its own. `address`: used if the server reveals nothing about itself."""
 
     says: dict[str, str] = {}
     servers: tuple[str, ...] = ()
     address: dict[str, str] = {}
     cannot: str = ""
-    """What this does not show, in words."""
+    """What this identity cannot detect, in words."""
 
     def is_same(self, other: Identity) -> bool:
         if not self.says or self.says.keys() != other.says.keys():
@@ -42,7 +42,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decoded(text: str) -> Identity:
-    """An identity as it was stored."""
+    """The identity in its stored form."""
     return json_decoder(Identity).decode(text)
 
 
@@ -53,7 +53,7 @@ SAME_ADDRESS = (
 
 
 def address_of(url: URL) -> dict[str, str]:
-    """Host, port and database, and no user."""
+    """Host, port and database of a URL, without the user."""
     database = url.database or str(url.query.get("service_name", ""))
     found = {"host": (url.host or "").lower(), "port": str(url.port or ""), "database": database}
     if not url.host and (words := str(url.query.get("odbc_connect", ""))):
@@ -64,7 +64,7 @@ def address_of(url: URL) -> dict[str, str]:
 
 
 def file_identity(path: str, folder: Path | None) -> Identity:
-    """A file by its path relative to the project, or as it is declared when it lies outside."""
+    """The identity of a file: its path relative to the project, or as declared if it is outside of the project."""
     shown = path
     if folder is not None:
         whole, near = os.path.normpath(path), f"{os.path.normpath(folder)}{os.sep}"

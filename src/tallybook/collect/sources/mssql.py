@@ -1,9 +1,8 @@
-"""SQL Server and Azure SQL (pymssql, or pyodbc where the URL says mssql+pyodbc).
+"""SQL Server and Azure SQL (pymssql, or pyodbc for URLs with mssql+pyodbc).
 
-Everything is read in a transaction that is rolled back: of one moment where the database allows snapshots
-(ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON), else of what is committed. Its = and GROUP BY pass over blanks at
-the end of a text, whatever the collation; ours do not.
-"""
+Everything is read in a transaction that is rolled back. If the database allows snapshots (ALTER DATABASE … SET
+ALLOW_SNAPSHOT_ISOLATION ON), it sees one moment; otherwise it sees what is committed. The server's = and GROUP BY
+ignore trailing blanks of a text, whatever the collation. Ours do not."""
 
 from __future__ import annotations
 
@@ -22,7 +21,8 @@ _OF_ONE_MOMENT = (
     "SET TRANSACTION ISOLATION LEVEL SNAPSHOT ELSE SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 )
 _LEAVES = 256
-"""CASE may stand in CASE ten deep: eight for so many stretches, and one around them."""
+"""Maximum number of results in one CASE. The server nests CASE ten deep: eight for this many results, and one around
+them."""
 
 
 class MssqlSource(TransactionSource):
@@ -62,7 +62,7 @@ class MssqlSource(TransactionSource):
     }
 
     def prepare(self) -> Sequence[str]:
-        # ROWCOUNT: a limit that a login sets would be half an answer without a word.
+        # ROWCOUNT: a limit set by a login would silently cut the result.
         return (
             "SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON",
             f"SET ROWCOUNT 0; SET LOCK_TIMEOUT {int(self.settings.lock_timeout * 1000)}",
@@ -83,7 +83,7 @@ class MssqlSource(TransactionSource):
         asked = ", ".join(f"{expression} AS c{i}" for i, expression in enumerate(expressions))
         sql = f"SELECT {asked} FROM {relation} WHERE 1 = 0"
         with self.snapshot() as reader:
-            reader.rows(sql)  # says what is not there, which the description does not
+            reader.rows(sql)  # reports missing names, which the description does not
             described = reader.rows(
                 "SELECT system_type_name FROM sys.dm_exec_describe_first_result_set("
                 f"N'{sql.replace(chr(39), chr(39) * 2)}', NULL, 0) WHERE is_hidden = 0 ORDER BY column_ordinal"
@@ -113,7 +113,7 @@ class MssqlSource(TransactionSource):
         return f"SELECT TOP ({rows}) {select.removeprefix('SELECT ')}"
 
     def fetched_time(self, expression: str, form: TimeForm) -> str:
-        return self.moment.format(expression)  # what the drivers make of DATETIMEOFFSET is not one thing
+        return self.moment.format(expression)  # the drivers return DATETIMEOFFSET in different ways
 
     def substring(self, text: str, start: int, length: int) -> str:
         return f"SUBSTRING({text}, {start}, {length})"
@@ -146,7 +146,7 @@ class MssqlSource(TransactionSource):
         whens = " ".join(f"WHEN {value} < {bounds[at - 1]} THEN {tree}" for at, tree in zip(ends, trees, strict=True))
         return f"CASE {whens} ELSE {rest} END"
 
-    # Not TIMESTAMP '…', and with a T: what 2024-03-01 12:00 means depends on the login's language.
+    # With a T and without TIMESTAMP, because the meaning of 2024-03-01 12:00 depends on the login's language.
 
     def instant_literal(self, instant: datetime) -> str:
         return f"CAST('{instant:%Y-%m-%dT%H:%M:%S}+00:00' AS DATETIMEOFFSET(0))"

@@ -1,8 +1,7 @@
 """MySQL and MariaDB (PyMySQL).
 
-A snapshot is one START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY; the session's zone is UTC. Text is
-grouped by its UTF-8 bytes, because the default collations hold 'a', 'A' and 'a ' to be one.
-"""
+A snapshot is one START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY. The session's zone is UTC. Text is grouped by
+its UTF-8 bytes, because the default collations treat 'a', 'A' and 'a ' as equal."""
 
 from __future__ import annotations
 
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
 _BINARY_CHARSET = 63
 HANDSHAKE_SECONDS = 10
-"""What is no MySQL server says nothing on a connection for as long as one waits."""
+"""Time limit for the handshake. Anything that is not a MySQL server stays silent on a connection."""
 
 _PARAMETERS = """auth_plugin_map autocommit bind_address binary_prefix charset client_flag collation compress
     connect_timeout database db host init_command local_infile max_allowed_packet named_pipe passwd password
@@ -62,7 +61,7 @@ WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSION
 _COLUMNS = """\
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position"""
-# An index over the first characters of a column, or over an expression, promises nothing of the column.
+# A unique index on the first characters of a column, or on an expression, does not make the column unique.
 _UNIQUE = """\
 SELECT table_name, index_name, column_name, sub_part FROM information_schema.statistics
 WHERE table_schema = DATABASE() AND non_unique = 0
@@ -95,12 +94,11 @@ class MysqlSource(DescribedServer):
     )
     drivername = "mysql+pymysql"
     other_listener = ("a MySQL or MariaDB server", 3306, ("Lost connection", "Packet sequence"))
-    # Sorted. Without it each row looks for its group in a temporary table, which is six times slower once that is on
-    # disk.
+    # Sorted. Without it, each row looks up its group in a temporary table, which is six times slower once on disk.
     many_groups = "SQL_BIG_RESULT "
 
     def connect_options(self, driver: str) -> dict[str, Any]:
-        """One statement per query, whatever the URL says."""
+        """Driver options: one statement per query, whatever the URL says, and a time limit for the handshake."""
         if driver != "pymysql":
             return {}
         from pymysql.constants import CLIENT
@@ -114,10 +112,10 @@ class MysqlSource(DescribedServer):
     def _prepare(self, raw: Any) -> None:
         super()._prepare(raw)
         if getattr(raw, "_read_timeout", None) == HANDSHAKE_SECONDS:
-            raw._read_timeout = None  # statements have a limit of their own
+            raw._read_timeout = None  # statements have their own time limit
 
     def reason_of(self, error: BaseException) -> str:
-        """The driver's words without its number."""
+        """The driver's message without its number."""
         words = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], str) else str(error)
         return " ".join(words.split())
 
@@ -129,7 +127,7 @@ class MysqlSource(DescribedServer):
         waits = (f"SESSION {name} = {wait}" for name in ("lock_wait_timeout", "innodb_lock_wait_timeout"))
         return (
             "SET NAMES utf8mb4",
-            # At READ COMMITTED, which many servers have as default, the server ignores WITH CONSISTENT SNAPSHOT.
+            # At READ COMMITTED, the default of many servers, WITH CONSISTENT SNAPSHOT is ignored.
             "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
             f"SET SESSION time_zone = '+00:00', {', '.join(waits)}",
             # A limit that the server sets for every session would silently cut results.
@@ -166,7 +164,7 @@ class MysqlSource(DescribedServer):
         )
 
     def _variable(self, variable: str) -> str:
-        """The value of a server variable; empty where the server has no such variable or the user may not read it."""
+        """The value of a server variable. Empty if it does not exist or the user may not read it."""
         try:
             with self.snapshot() as reader:
                 return str(reader.rows(f"SELECT {variable}")[0][0] or "")
@@ -181,9 +179,9 @@ class MysqlSource(DescribedServer):
         return replay_margin(self._seconds_behind(), clock)
 
     def _seconds_behind(self) -> float | None:
-        """How far a replica lags; None where this is no replica.
+        """The lag of a replica in seconds, or None if this is not a replica.
 
-        Raises SourceUnavailable when it stands still, or may be a replica whose lag we are not allowed to see."""
+        Raises SourceUnavailable if replication has stopped, or if this may be a replica whose lag we may not see."""
         import pymysql
 
         for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
@@ -216,7 +214,7 @@ class MysqlSource(DescribedServer):
         return float(behind)
 
     def catalog(self) -> list[CatalogTable]:
-        """By four statements, whatever the number of tables."""
+        """The catalog, read with four statements, however many tables there are."""
         with self.snapshot() as reader:
             tables, columns, indexed, referring = map(reader.rows, (_TABLES, _COLUMNS, _UNIQUE, _FOREIGN))
         unique: dict[tuple[str, str], list[str | None]] = {}
@@ -233,7 +231,7 @@ class MysqlSource(DescribedServer):
         )
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
-        # type, key of every step: a range or a reference through a key
+        # type and key of every step: a range or a reference through a key
         with reader.cursor() as cursor:  # type: ignore[attr-defined]
             cursor.execute("EXPLAIN " + sql)
             names = [d[0].lower() for d in cursor.description]
@@ -274,14 +272,14 @@ class MysqlSource(DescribedServer):
         return super().value(self._stored(expression, type_), type_)
 
     def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
-        """A cast would make 0 of such a text."""
+        """The condition that a text is not a number. A cast would turn such a text into 0."""
         if type_.declared != DECLARED + TEXT:
             return None
         return f"(({expression}) NOT REGEXP '^ *[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)(e[-+]?[0-9]+)? *$')"
 
     @staticmethod
     def _stored(expression: str, type_: ColumnType) -> str:
-        """A number as it is stored: by itself the server sends six digits of a FLOAT, and the bytes of a BIT."""
+        """A number as stored. By default the server sends six digits of a FLOAT, and a BIT as bytes."""
         zero = {SINGLE: "0e0", BIT: "0", WIDE_BIT: "0"}.get(type_.declared)
         return f"(({expression}) + {zero})" if zero else expression
 
@@ -289,7 +287,8 @@ class MysqlSource(DescribedServer):
         return f"(({expression}) + 0e0)"
 
     def float_of(self, expression: str, type_: ColumnType) -> str:
-        """BIT(64) as a float is negative from 2 to the 63rd on; as a number it is not."""
+        """A number as a float. BIT(64) as a float would be negative from 2 to the 63rd on, so it is converted to a
+        number first."""
         return self.float(self._stored(expression, type_) if type_.declared == WIDE_BIT else expression)
 
     def as_digits(self, number: str) -> str:
@@ -299,7 +298,7 @@ class MysqlSource(DescribedServer):
         return f"{text} NOT REGEXP '[^{characters}]'"
 
     def real_day(self, column: str, form: TimeForm) -> str | None:
-        if form.name in ("date", "midnight", "naive"):  # neither 2026-00-00 nor, where the server allows it, 2026-02-30
+        if form.name in ("date", "midnight", "naive"):  # excludes 2026-00-00 and, if the server allows it, 2026-02-30
             return f"FROM_DAYS(TO_DAYS({column})) = DATE({column})"
         if form.name == "instant":
             return f"YEAR({column}) > 0"
@@ -308,7 +307,7 @@ class MysqlSource(DescribedServer):
         return super().real_day(column, form)
 
     def not_ended(self, column: str, form: TimeForm) -> str:
-        # IS NULL is true of a zero date where the column is NOT NULL, and only there.
+        # IS NULL is true for a zero date only if the column is NOT NULL.
         zero = f" OR YEAR({column}) = 0" if form.name in ("date", "midnight", "naive", "instant") else ""
         return super().not_ended(column, form) + zero
 
@@ -319,8 +318,8 @@ class MysqlSource(DescribedServer):
         return str(int(instant.timestamp()))
 
     def text_as_instant(self, column: str) -> str:
-        """Seconds since 1970, put together from the text's pieces: CONVERT_TZ knows neither '+00' nor '+14:00',
-        and answers null for zones by name."""
+        """Seconds since 1970, computed from pieces of the text. CONVERT_TZ knows neither '+00' nor '+14:00', and
+        returns null for zone names."""
         rest = f"SUBSTRING({column}, 12)"
         sign = f"(LOCATE('+', {rest}) + LOCATE('-', {rest}))"
         clock = f"REPLACE(LEFT(CASE WHEN {sign} > 0 THEN LEFT({rest}, {sign} - 1) ELSE {rest} END, 8), 'Z', '')"
@@ -350,7 +349,7 @@ class MysqlReader(ServerReader):
 _UNSIGNED = 32
 _INTS = {1, 2, 3, 8, 9, 13}
 _AS_NEEDED = 31
-"""So many digits follow the point as are shown: FLOAT, and not FLOAT(10, 3)."""
+"""The number of decimals that means "as many as needed": FLOAT instead of FLOAT(10, 3)."""
 _TEXTS = {15, 247, 248, 249, 250, 251, 252, 253, 254}
 
 

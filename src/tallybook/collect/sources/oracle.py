@@ -1,6 +1,5 @@
-"""Oracle (oracledb, which needs no client of Oracle's). A name in lower case is one without quotes, which Oracle keeps
-in upper case. A snapshot is SET TRANSACTION READ ONLY. To Oracle an empty text is NULL, and a DATE has a time of
-day."""
+"""Oracle (oracledb, which needs no Oracle client). A lower-case name is a name without quotes, which Oracle stores in
+upper case. A snapshot is SET TRANSACTION READ ONLY. In Oracle an empty text is NULL, and a DATE has a time of day."""
 
 from __future__ import annotations
 
@@ -84,7 +83,7 @@ class OracleSource(DescribedServer, TransactionSource):
         return f"{select} FETCH FIRST {rows} ROWS ONLY"
 
     def fetched_time(self, expression: str, form: TimeForm) -> str:
-        # The driver takes the zone away and leaves what the clock there showed.
+        # The driver drops the zone and keeps the local time.
         return f"SYS_EXTRACT_UTC({expression})" if form.name == "instant" else expression
 
     def text(self, expression: str, type_: ColumnType) -> str:
@@ -105,7 +104,8 @@ class OracleSource(DescribedServer, TransactionSource):
         return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S} +00:00'"
 
     def naive_literal(self, naive: datetime) -> str:
-        # A DATE: held against a TIMESTAMP literal every DATE of the column would be made one, past its index.
+        # A DATE literal. Compared with a TIMESTAMP literal, every DATE of the column would be converted, without its
+        # index.
         return f"TO_DATE('{naive:%Y-%m-%d %H:%M:%S}', 'YYYY-MM-DD HH24:MI:SS')"
 
     def date_literal(self, day: date) -> str:
@@ -113,7 +113,7 @@ class OracleSource(DescribedServer, TransactionSource):
 
 
 def _exact(cursor: Any, metadata: Any) -> Any:
-    """NUMBER as Decimal: by itself the driver makes floats of them."""
+    """Fetch NUMBER as Decimal. By default the driver returns floats."""
     from decimal import Decimal
 
     if _name(metadata).startswith("number"):

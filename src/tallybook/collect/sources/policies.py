@@ -1,4 +1,4 @@
-"""Row-level policies of a server. They hide rows from the user of a source, which no number would show."""
+"""Row-level policies of a server. They hide rows from the user of a source, which the numbers would not show."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def check_policies(source: Source, text: str) -> None:
-    """Raise SourceError when SQL reads a table whose rows are filtered, also through a view, unless `policies` allows
-    it.
+    """Raise SourceError if SQL reads a table whose rows are filtered, directly or through a view, unless `policies`
+    allows it.
 
-    For servers that have no switch which makes that an error of their own."""
+    For servers that cannot be set to report this as an error themselves."""
     if source.settings.policies == APPLY:
         return
     if ("policies",) not in source.remembered:
@@ -28,7 +28,7 @@ def check_policies(source: Source, text: str) -> None:
 
 
 def _words(source: Source, text: str) -> set[str]:
-    """The words of SQL, and of the views that it names."""
+    """The words in the SQL and in the views that it names."""
     if ("views",) not in source.remembered:
         source.remembered[("views",)] = {name.casefold(): sql for name, sql in source.view_texts()}
     views: dict[str, str] = source.remembered[("views",)]
@@ -42,7 +42,7 @@ def _words(source: Source, text: str) -> set[str]:
 
 
 def rows_filtered(source: str, reason: str) -> SourceError:
-    """The error about rows that a policy hides, with both ways out."""
+    """The error about rows hidden by a policy, with both ways to fix it."""
     return SourceError(
         f"source {source!r}: {reason}",
         hint="let the user of the url see all rows (PostgreSQL: ALTER ROLE … BYPASSRLS), "

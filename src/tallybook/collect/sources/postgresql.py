@@ -1,9 +1,8 @@
-"""PostgreSQL (psycopg 3), and what speaks its protocol.
+"""PostgreSQL (psycopg 3), and databases with the same protocol.
 
-A snapshot is one REPEATABLE READ READ ONLY transaction. Large results come by COPY TO STDOUT, which is a read.
-Statements go by the extended protocol, in which the server takes one statement at a time: by the simple one a COMMIT
-behind a `;` would end the READ ONLY transaction.
-"""
+A snapshot is one REPEATABLE READ READ ONLY transaction. Large results are fetched by COPY TO STDOUT, which only reads.
+Statements use the extended protocol, in which the server accepts one statement at a time. With the simple protocol, a
+COMMIT after a `;` would end the READ ONLY transaction."""
 
 from __future__ import annotations
 
@@ -90,7 +89,7 @@ WHERE status = 'streaming' AND latest_end_lsn <= pg_last_wal_replay_lsn()"""
 _TABLES = """\
 SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = current_schema() ORDER BY 1"""
-# An index that is not valid was never finished; one over some rows or an expression promises nothing of the columns.
+# An invalid index was never finished. An index on some rows or on an expression does not make columns unique.
 _UNIQUE = """\
 SELECT (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY AS k (number, n)
         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number WHERE k.n <= i.indnkeyatts)
@@ -98,7 +97,7 @@ FROM pg_index i WHERE i.indrelid = to_regclass('{name}') AND i.indisunique AND i
 AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY NOT i.indisprimary"""
 
 
-# The system identifier is made by initdb, and its replicas have the same.
+# initdb creates the system identifier, and replicas have the same one.
 _IDENTITY = (
     "SELECT system_identifier::text, current_database()::text, current_schema()::text "
     "FROM pg_catalog.pg_control_system()"
@@ -133,10 +132,11 @@ class PostgresqlSource(DescribedServer):
     drivername = "postgresql+psycopg"
     other_listener = ("a PostgreSQL server", 5432, ("SSL negotiation", "invalid response", "timeout"))
     _knows_policies = True
-    engine_options: ClassVar = {"use_native_hstore": False}  # no question for a type on every connection
+    engine_options: ClassVar = {"use_native_hstore": False}  # no extra query for a type on every connection
 
     def connect_options(self, driver: str) -> dict[str, Any]:
-        """No prepared statements, which a pooler loses. Texts as UTF-8, whatever the encoding of the database."""
+        """Driver options. No prepared statements, because a pooler loses them. Texts as UTF-8, whatever the encoding of
+        the database."""
         if driver != "psycopg":
             return {}
         timeout = {} if "connect_timeout" in self.settings.url else {"connect_timeout": CONNECT_SECONDS}
@@ -155,12 +155,12 @@ class PostgresqlSource(DescribedServer):
         return {
             "TimeZone": "UTC",
             "DateStyle": "ISO",
-            "extra_float_digits": "3",  # as a server before 12, or a role, has it, two floats may have one text
+            "extra_float_digits": "3",  # as before version 12, or set by a role: two floats could have the same text
             "jit": "off",
             "statement_timeout": str(int(s.statement_timeout * 1000)),
             "lock_timeout": str(int(s.lock_timeout * 1000)),
             "idle_in_transaction_session_timeout": str(int(max(60.0, 2 * s.statement_timeout) * 1000)),
-            # An error where a policy would hide rows. Whoever sees all rows anyway sees no difference.
+            # An error if a policy would hide rows. For users who see all rows this changes nothing.
             **({"row_security": "off"} if s.policies != APPLY and self._knows_policies else {}),
         }
 
@@ -170,7 +170,7 @@ class PostgresqlSource(DescribedServer):
         quiet("psycopg")
 
         def connected(raw: Any, record: object) -> None:
-            raw.read_only = True  # every transaction that psycopg begins, also after a commit
+            raw.read_only = True  # every transaction that psycopg begins, including after a commit
             self._close_session(raw)
 
         def begin(connection: Connection) -> None:
@@ -182,10 +182,10 @@ class PostgresqlSource(DescribedServer):
         return engine
 
     def _close_session(self, raw: Any) -> None:
-        """Make the session itself READ ONLY, where it is ours alone.
+        """Make the session itself READ ONLY, if nobody else uses it.
 
-        Behind a pooler that hands sessions on between transactions (PgBouncer) the application would get one in which
-        it cannot write. Such a pooler makes up the process number that a connection is given."""
+        A pooler that passes sessions on between transactions (PgBouncer) would give the application a session in which
+        it cannot write. Such a pooler is recognized by the invented process number of the connection."""
         from psycopg import Error
 
         try:
@@ -194,7 +194,7 @@ class PostgresqlSource(DescribedServer):
                 "THEN set_config('default_transaction_read_only', 'on', false) END"
             )
             raw.commit()
-        except Error:  # what only speaks PostgreSQL's protocol need not know these names
+        except Error:  # databases with only PostgreSQL's protocol may not know these names
             raw.rollback()
 
     def _connect(self) -> Any:
@@ -205,7 +205,7 @@ class PostgresqlSource(DescribedServer):
         return raw
 
     def _begin(self, raw: Any) -> None:
-        """Several statements at once, all of them ours."""
+        """Run several statements at once, all of them our own."""
         from psycopg import Cursor, Error
 
         limits = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in self.limits().items())
@@ -214,7 +214,7 @@ class PostgresqlSource(DescribedServer):
         except Error as error:
             if "row_security" not in str(error) or not self._knows_policies:
                 raise
-            self._knows_policies = False  # what only speaks PostgreSQL's protocol
+            self._knows_policies = False  # only PostgreSQL's protocol
             Cursor(raw).execute("ROLLBACK")
             self._begin(raw)
 
@@ -229,7 +229,7 @@ class PostgresqlSource(DescribedServer):
 
     @functools.cached_property
     def csv_engine(self) -> duckdb.DuckDBPyConnection:
-        """What reads the CSV that the server sends; threads take a cursor of it."""
+        """The engine that reads CSV from the server. Threads use cursors of it."""
         return connect()
 
     def describe(self, cursor: Any) -> list[ColumnType]:
@@ -246,16 +246,16 @@ class PostgresqlSource(DescribedServer):
         return known.astimezone(UTC)
 
     def _caught_up(self) -> datetime | None:
-        """When the primary last said where its log ends, if the replica has replayed as far: then it lacks nothing of
-        before, though the primary, having nothing to write, lets the time of the last replayed transaction stand still.
+        """The time when the primary last reported the end of its log, if the replica has replayed up to there. Then it
+        lacks nothing from before, even if an idle primary leaves the time of the last replayed transaction unchanged.
 
-        None when it has not, or the user of the url may not see it (pg_read_all_stats)."""
+        None if the replica has not caught up, or if the user may not see it (pg_read_all_stats)."""
         try:
             with self.snapshot() as reader:
                 caught_up: datetime | None = reader.rows(_CAUGHT_UP)[0][0]
         except SourceUnavailable:
             raise
-        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+        except SourceError:  # databases with only PostgreSQL's protocol may not know these names
             return None
         return caught_up
 
@@ -292,7 +292,7 @@ class PostgresqlSource(DescribedServer):
                 system, database, schema = reader.rows(_IDENTITY)[0]
         except SourceUnavailable:
             raise
-        except SourceError:  # what only speaks PostgreSQL's protocol, or a host that does not allow it
+        except SourceError:  # only PostgreSQL's protocol, or a host that does not allow it
             return found
         cannot = "a copy of the whole server (a base backup, a snapshot of its disk) has the same one"
         says = {"system": system, "database": database, "schema": schema or ""}
@@ -304,28 +304,28 @@ class PostgresqlSource(DescribedServer):
                 return [(table, filtered) for table, filtered in reader.rows(_POLICIES)]
         except SourceUnavailable:
             raise
-        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+        except SourceError:  # databases with only PostgreSQL's protocol may not know these names
             return None
 
     def base_tables(self) -> list[str]:
-        """Without partitions, whose rows are those of the table they are part of."""
+        """The base tables without partitions, whose rows belong to the partitioned table."""
         try:
             with self.snapshot() as reader:
                 rows = reader.rows(_TABLES)
         except SourceUnavailable:
             raise
-        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+        except SourceError:  # databases with only PostgreSQL's protocol may not know these names
             return super().base_tables()
         return [row[0] for row in rows]
 
     def catalog(self) -> list[CatalogTable]:
-        """By four statements, whatever the number of tables."""
+        """The catalog, read with four statements, however many tables there are."""
         try:
             with self.snapshot() as reader:
                 found = [reader.rows(sql) for sql in CATALOG_QUERIES]
         except SourceUnavailable:
             raise
-        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+        except SourceError:  # databases with only PostgreSQL's protocol may not know these names
             return super().catalog()
         tables, columns, unique, foreign = found
         return catalog_tables(tables, columns, unique, foreign)
@@ -354,7 +354,7 @@ class PostgresqlSource(DescribedServer):
         return f'CAST({expression} AS text) COLLATE "C"'
 
     def spread(self, expression: str, type_: ColumnType) -> list[str]:
-        # Of whole numbers and decimals both are exact; of floats the variance is updated value by value (since 12).
+        # For integers and decimals both are exact. For floats the variance is updated value by value (since 12).
         number = expression if type_.kind in (INT, DEC) else self.float(expression)
         return [f"AVG({number})", f"VAR_POP({number})", f"MIN({number})", f"MAX({number})"]
 
@@ -370,7 +370,7 @@ class PostgresqlSource(DescribedServer):
     plain_instant = "cast({} as timestamptz)"
 
     def text_as_instant(self, column: str) -> str:
-        # Of what is no time the server makes an error, wherever it stands among the conditions.
+        # The server raises an error for an invalid time, wherever it is among the conditions.
         real = self.real_day(column, TimeForm("text_offset"))
         text = f"CASE WHEN {real} AND {self.real_clock(column)} THEN REPLACE({column}, ',', '.') END"
         return f"CAST({text} AS timestamp with time zone)"
@@ -387,7 +387,8 @@ class PostgresqlSource(DescribedServer):
 
 
 def _searchable(bounds: Sequence[str]) -> bool:
-    """Whether the server had better look for a value among the bounds itself: twice as fast as a tree of CASE."""
+    """Whether the server should search for a value among the bounds itself, which is twice as fast as a tree of
+    CASE."""
     return len(bounds) > 3 and bounds[0].startswith(("TIMESTAMP", "DATE"))
 
 

@@ -1,4 +1,4 @@
-"""The statements that read PostgreSQL's catalog for all tables of the schema at once."""
+"""Statements that read PostgreSQL's catalog for all tables of the schema at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What psycopg needs: one statement per query, times as text, COPY."""
+"""Extensions of psycopg: one statement per query, times as text, and COPY."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Generator
 from typing import Any
 
 FROM_LATIN1 = "convert_from(convert_to(x, 'SQL_ASCII'), 'LATIN1')"
-"""A text x whose bytes are LATIN1, in a database without an encoding."""
+"""SQL of a text x whose bytes are LATIN1, in a database without an encoding."""
 PARAMETERS = """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
     gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
     keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version
@@ -20,7 +20,7 @@ PARAMETERS = """application_name channel_binding client_encoding connect_timeout
 
 
 def knows_parameter(name: str) -> bool:
-    """Whether the libpq that is installed knows a parameter that is newer than `PARAMETERS`."""
+    """Whether the installed libpq knows a parameter that is newer than `PARAMETERS`."""
     try:
         from psycopg.pq import Conninfo
     except ImportError:
@@ -29,7 +29,7 @@ def knows_parameter(name: str) -> bool:
 
 
 def is_connection_error(error: Exception) -> bool:
-    """Whether an error that the server did not number is one of the connection, and not of a value or statement."""
+    """Whether an error without a server code is about the connection, and not about a value or statement."""
     import psycopg
 
     return not isinstance(
@@ -38,7 +38,7 @@ def is_connection_error(error: Exception) -> bool:
 
 
 def read_times_as_text(raw: Any) -> None:
-    """Times that Python does not have (infinity, before Christ, after 9999) arrive as text, and end no statement."""
+    """Read times that Python does not support (infinity, BC, after 9999) as text, so that they fail no statement."""
     import psycopg
     from psycopg.types import datetime as loaders
 
@@ -59,7 +59,7 @@ def read_times_as_text(raw: Any) -> None:
 
 @functools.cache
 def one_statement_cursor() -> type[Any]:
-    """A cursor that sends every query by the extended protocol: the server refuses a second statement."""
+    """A cursor that sends every query by the extended protocol, so that the server refuses a second statement."""
     from psycopg import Cursor
 
     class OneStatementCursor(Cursor[Any]):
@@ -70,8 +70,8 @@ def one_statement_cursor() -> type[Any]:
 
 
 def copied_bytes(raw: Any, sql: str) -> Generator[Any, Any, io.BytesIO]:
-    """All that a COPY answers, for `Connection.wait`. psycopg's own Copy waits anew for every row, which costs more
-    than all the rest of reading ids."""
+    """Everything that a COPY returns, for `Connection.wait`. psycopg's own Copy waits for every single row, which costs
+    more than the rest of reading ids."""
     from psycopg.errors import error_from_result
     from psycopg.generators import execute, fetch_many
     from psycopg.pq import ExecStatus

@@ -1,4 +1,4 @@
-"""How a value of a time column can be read: numbers by the range in which they lie, texts by their form. Pure."""
+"""Possible readings of a value in a time column: numbers by their range, texts by their form. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from decimal import Decimal
 from typing import Any
 
 EPOCHS = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}
-"""Units since 1970 in a second."""
+"""Units per second, by form."""
 UNITS = {"epoch_s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds", "epoch_ns": "nanoseconds"}
 DIGITS = {"epoch_s": 10, "epoch_ms": 13, "epoch_us": 16, "epoch_ns": 19}
-"""Of a time between 2001 and 2286."""
+"""Number of digits of a time between 2001 and 2286, by form."""
 YYYYMMDD = "yyyymmdd"
 NUMBERS = (YYYYMMDD, *EPOCHS)
 _PLAUSIBLE = date(1971, 1, 1), date(2200, 1, 1)
 _NEVER = date(9999, 12, 31)
 FIRST_POSSIBLE, LAST_POSSIBLE = date(1000, 1, 1), date(9999, 12, 29)
-"""Days outside of these are not times of facts: zero dates, years before Christ, infinity, and the unset dates of
-programming languages. Offsets from UTC do not lead out of the calendar from here."""
+"""Days outside of this range are not times of facts: zero dates, years BC, infinity, and unset dates of programming
+languages. Within it, offsets from UTC stay inside the calendar."""
 _ZERO = re.compile(
     r"\s*|0000-00-00.*|0+(?:[T ]?0*)?|-?inf(?:inity)?|s?nan|.*\bBC\b.*|.*\(BC\).*", re.IGNORECASE | re.DOTALL
 )
@@ -27,22 +27,22 @@ _DAY = re.compile(r"(\d{4,})-(\d\d)-(\d\d)(?:[T ].*)?", re.DOTALL | re.ASCII)
 
 
 def number_of(day: date, form: str) -> int:
-    """The number by which `form` writes the beginning of a day in UTC."""
+    """The number that `form` uses for the beginning of a day in UTC."""
     if form == YYYYMMDD:
         return int(f"{day:%Y%m%d}")
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * EPOCHS[form]
 
 
 def plausible(form: str) -> tuple[int, int]:
-    """The numbers that `form` reads as times between 1971 and 2200, the second excluded. Those of two forms do not
+    """The range of numbers that `form` reads as times from 1971 until before 2200. The ranges of two forms do not
     overlap."""
     first, last = _PLAUSIBLE
     return number_of(first, form), number_of(last, form)
 
 
 def misread(form: str) -> Iterator[tuple[str, int, int]]:
-    """(another form, from, before): numbers that `form` reads as times before 1971 or after 9999, and the other as
-    times between 1971 and 2200."""
+    """(another form, from, before) for numbers that `form` reads as before 1971 or after 9999, and the other form reads
+    as 1971 to 2200."""
     lowest, highest = number_of(_PLAUSIBLE[0], form), number_of(_NEVER, form)
     for other in NUMBERS:
         low, high = plausible(other)
@@ -53,7 +53,7 @@ def misread(form: str) -> Iterator[tuple[str, int, int]]:
 
 
 def number_form(number: float | Decimal) -> str | None:
-    """The `stored` by which a number is a plausible time."""
+    """The value of `stored` for which a number is a plausible time, or None."""
     if not Decimal(number).is_finite():
         return None
     for form in NUMBERS:
@@ -64,7 +64,7 @@ def number_form(number: float | Decimal) -> str | None:
 
 
 def day_of_digits(text: str) -> date | None:
-    """20260302 → 2 March 2026."""
+    """The day of digits such as 20260302."""
     try:
         return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 else None
     except ValueError:
@@ -72,7 +72,7 @@ def day_of_digits(text: str) -> date | None:
 
 
 def digits(value: Any) -> Decimal | None:
-    """The number that a value is, or that its text writes."""
+    """The number in a value or in its text."""
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return number if (number := Decimal(value)).is_finite() else None
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
@@ -80,7 +80,7 @@ def digits(value: Any) -> Decimal | None:
 
 
 def is_unset(value: Any, form: str) -> bool:
-    """Whether a value is what programs write where there is no time: 0, or the last day of the calendar in this
+    """Whether a value is one that programs write for a missing time: 0, or the last day of the calendar in this
     form."""
     number = digits(value)
     if number is None or form not in NUMBERS:
@@ -90,8 +90,8 @@ def is_unset(value: Any, form: str) -> bool:
 
 
 def is_no_instant(value: Any) -> bool:
-    """Empty text, a zero date, a day that no month has, infinity, NaN, a day that is not between FIRST_POSSIBLE and
-    LAST_POSSIBLE."""
+    """Whether a value is not an instant: empty text, a zero date, a day that its month does not have, infinity, NaN, or
+    a day outside of FIRST_POSSIBLE to LAST_POSSIBLE."""
     if value is None:
         return True
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)

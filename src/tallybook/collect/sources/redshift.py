@@ -1,4 +1,4 @@
-"""Amazon Redshift (redshift_connector). Its = and GROUP BY pass over blanks at the end of a text; ours do not."""
+"""Amazon Redshift (redshift_connector). Its = and GROUP BY ignore trailing blanks of a text. Ours do not."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class RedshiftSource(DescribedServer, TransactionSource):
 
     def _connect(self) -> Any:
         raw = super()._connect()
-        raw.autocommit = True  # or it would begin a transaction of its own, that may write
+        raw.autocommit = True  # otherwise it would begin its own transaction, which may write
         return raw
 
     def _end(self, raw: Any) -> None:
         try:
             raw.cursor().execute("ROLLBACK")
         except Exception:
-            # The connection died under us; the statement that saw it has said so.
+            # The connection was lost. The statement that noticed it has reported it.
             self._forget()
 
     def describe(self, cursor: Any) -> list[ColumnType]:

@@ -1,4 +1,4 @@
-"""Databases that are read: one file each. `source_kinds.REGISTRY` has a line for each."""
+"""Opens the databases that can be read. `source_kinds.REGISTRY` has a line for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def open_source(settings: SourceSettings) -> Source:
     """The source for the URL of `settings`, with its own options read. Connects only when something is read.
 
-    Raises DeclarationError when no adapter reads such URLs."""
+    Raises DeclarationError if no adapter reads such URLs."""
     kind = kind_of(settings.url)
     if kind is None:
         scheme = scheme_of(settings.url)
@@ -33,7 +33,7 @@ def open_source(settings: SourceSettings) -> Source:
 
 
 def read_options(kind: SourceKind, settings: SourceSettings) -> dict[str, Any]:
-    """The values of a source's own keys, as its readers return them; paths are absolute."""
+    """The values of a source's own keys, as returned by their readers. Paths are absolute."""
     return {
         option.name: _absolute(option.read(settings.options[option.name]), settings.folder)
         if option.paths
@@ -56,7 +56,7 @@ def absolute_path(path: str, folder: Path) -> str:
 
 
 def open_sources(declared: Mapping[str, SourceSettings]) -> tuple[dict[str, Source], dict[str, SourceError]]:
-    """(the adapters, and why there is none for the other sources); connects to nothing."""
+    """The adapters by source, and the errors of sources without an adapter. Connects to nothing."""
     opened: dict[str, Source] = {}
     unopened: dict[str, SourceError] = {}
     for name, settings in declared.items():
@@ -69,7 +69,7 @@ def open_sources(declared: Mapping[str, SourceSettings]) -> tuple[dict[str, Sour
 
 
 def close_sources(sources: Mapping[str, Source]) -> None:
-    """Close every connection. One that cannot be closed ends with the process."""
+    """Close every connection. A connection that cannot be closed ends with the process."""
     for source in sources.values():
         with suppress(SourceError), isolated():
             source.close()

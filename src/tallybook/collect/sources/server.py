@@ -1,4 +1,4 @@
-"""What PostgreSQL and MySQL/MariaDB have in common: a URL, a DBAPI connection, a transaction per snapshot."""
+"""The common part of database servers: a URL, a DBAPI connection, and a transaction per snapshot."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 
 _NEEDLESS_ESCAPE = re.compile(r"://[^:/@]*:[^@]*%(?:3\d|[46][1-9A-Fa-f]|[57][0-9Aa])[^@]*@")
-"""The password of a URL in which a letter or digit is percent-encoded, which nobody does on purpose."""
+"""Matches a URL whose password has a percent-encoded letter or digit, which nobody writes on purpose."""
 
 
 class ServerSource(Source):
-    """A database server reached through SQLAlchemy's engine; statements go to the driver as they are."""
+    """A database server reached through SQLAlchemy's engine. Statements go to the driver unchanged."""
 
     drivername: str
     engine_options: ClassVar[Mapping[str, Any]] = {}
-    """Of SQLAlchemy's dialect."""
+    """Options of SQLAlchemy's dialect."""
     other_listener: ClassVar[tuple[str, int, Sequence[str]]] = ("", 0, ())
-    """(the server, its usual port, words of the driver where something else listens at the port)."""
+    """(the server, its usual port, error messages of the driver if something else listens at the port)."""
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self._engine: Engine | None = None
         self._raw: Any = None
         self._inspected: Connection | None = None
-        """SQLAlchemy's connection for questions about the catalog."""
+        """SQLAlchemy's connection for queries on the catalog."""
 
     @abc.abstractmethod
     def prepare(self) -> Sequence[str]:
@@ -53,7 +53,7 @@ class ServerSource(Source):
         """A driver's error in our words, with the next step."""
 
     def connect_options(self, driver: str) -> Mapping[str, Any]:
-        """Arguments of the driver for a connection, beside the URL."""
+        """Driver arguments for a connection, in addition to the URL."""
         return {}
 
     def engine(self) -> Engine:
@@ -63,7 +63,7 @@ class ServerSource(Source):
             from sqlalchemy.pool import NullPool
 
             url = make_url(self.settings.url)
-            if "+" not in url.drivername:  # postgres://, mysql://, mariadb://: our driver reads them all
+            if "+" not in url.drivername:  # postgres://, mysql://, mariadb://: our driver accepts all of them
                 url = url.set(drivername=self.drivername)
             try:
                 engine = create_engine(url, poolclass=NullPool, **self.engine_options)
@@ -74,12 +74,12 @@ class ServerSource(Source):
                     f"source {self.settings.name!r} needs the driver {driver}",
                     hint=self.kind.install,
                 ) from None
-            except Exception as error:  # as where BigQuery finds no credentials
+            except Exception as error:  # for example if BigQuery finds no credentials
                 raise self._unreachable(error) from None
         return self._engine
 
     def _connecting(self, engine: Engine) -> Engine:
-        """With the options of the driver on every connection, also on those that a Python metric opens."""
+        """The engine with the driver's options on every connection, including those that a Python metric opens."""
         from sqlalchemy import event
 
         options = self.connect_options(engine.dialect.driver)
@@ -91,8 +91,8 @@ class ServerSource(Source):
         return engine
 
     def prepared(self, engine: Engine) -> Engine:
-        """SQLAlchemy's engine, for `sql_connection` and for looking at what is there: each of its connections is
-        prepared and each of its transactions begins as ours do."""
+        """SQLAlchemy's engine for `sql_connection` and for the catalog. Each connection is prepared and each
+        transaction begins as for our own statements."""
         from sqlalchemy import event
 
         def connected(raw: Any, record: object) -> None:
@@ -118,7 +118,7 @@ class ServerSource(Source):
     def _connect(self) -> Any:
         engine = self.engine()
         try:
-            # The driver's own connection: SQLAlchemy's would ask a dozen questions of its own first.
+            # The driver's own connection, because SQLAlchemy's would first run a dozen queries of its own.
             args, options = engine.dialect.create_connect_args(engine.url)
             raw: Any = engine.dialect.connect(*args, **{**options, **self.connect_options(engine.dialect.driver)})
         except Exception as error:
@@ -147,7 +147,7 @@ class ServerSource(Source):
         return SourceUnavailable(f"source {self.settings.name!r} cannot be reached: {self.reason_of(error)}", hint=hint)
 
     def reason_of(self, error: BaseException) -> str:
-        """The driver's words, in one line."""
+        """The driver's message on one line."""
         return reason_of(error)
 
     def close(self) -> None:
@@ -183,7 +183,7 @@ class ServerSource(Source):
         try:
             raw.rollback()
         except Exception:
-            # The connection died under us; the statement that saw it has said so.
+            # The connection was lost. The statement that noticed it has reported it.
             self._forget()
 
     def _forget(self) -> None:
@@ -207,7 +207,7 @@ class ServerSource(Source):
             raise self.explained(error.orig if isinstance(error.orig, Exception) else error) from None
 
     def identity(self, folder: Path | None) -> Identity:
-        """By its address, where a server says nothing of itself that all of its replicas say."""
+        """The identity by address, for a server without an id that all of its replicas share."""
         from sqlalchemy import make_url
 
         cannot = SAME_ADDRESS.format(name=self.settings.name)
@@ -215,7 +215,7 @@ class ServerSource(Source):
 
     @contextmanager
     def inspector(self) -> Iterator[Any]:
-        """SQLAlchemy's inspector. All questions use one connection, which is kept until `close`."""
+        """SQLAlchemy's inspector. All catalog queries use one connection, which is kept until `close`."""
         from sqlalchemy import inspect
 
         self.raw()
@@ -224,7 +224,7 @@ class ServerSource(Source):
         connection = self._inspected
         try:
             yield inspect(connection)
-            connection.rollback()  # the next question sees a catalog of its own time
+            connection.rollback()  # so that the next query sees the current catalog
         except BaseException:
             self._inspected = None
             connection.close()
@@ -271,7 +271,7 @@ class ServerSource(Source):
         with self.inspector() as found:
             key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
             indexes = found.get_indexes(name, schema=schema or None)
-        # An index over some of the rows, or over an expression, promises nothing of the columns.
+        # An index on some of the rows, or on an expression, does not make columns unique.
         whole = [
             i["column_names"] for i in indexes if i.get("unique") and None not in i["column_names"] and not _partial(i)
         ]
@@ -279,12 +279,12 @@ class ServerSource(Source):
 
 
 def _partial(index: Any) -> bool:
-    options = index.get("dialect_options", {})  # which MySQL leaves out where an index has none
+    options = index.get("dialect_options", {})  # MySQL leaves it out if an index has none
     return any(option.endswith(("where", "length")) and value for option, value in options.items())
 
 
 class DescribedServer(ServerSource):
-    """A server whose driver says the types of a cursor's columns."""
+    """A server whose driver provides the types of a cursor's columns."""
 
     @abc.abstractmethod
     def describe(self, cursor: Any) -> list[ColumnType]:

@@ -1,4 +1,4 @@
-"""Snowflake. A name in lower case is one without quotes, which Snowflake keeps in upper case."""
+"""Snowflake. A lower-case name is a name without quotes, which Snowflake stores in upper case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAMES = (
     "time",
     "boolean",
 )
-"""By the number that the driver has for a type."""
+"""Names of types, by the driver's number for a type."""
 
 
 class SnowflakeSource(DescribedServer, WarehouseSource):
@@ -69,7 +69,7 @@ class SnowflakeSource(DescribedServer, WarehouseSource):
         settings = {
             "TIMEZONE": "'UTC'",
             "STATEMENT_TIMEOUT_IN_SECONDS": max(1, round(self.settings.statement_timeout)),
-            "ROWS_PER_RESULTSET": 0,  # a limit that somebody set would be half an answer without a word
+            "ROWS_PER_RESULTSET": 0,  # a limit set by someone would silently cut the result
             "QUOTED_IDENTIFIERS_IGNORE_CASE": "FALSE",
         }
         return [f"ALTER SESSION SET {name} = {value}" for name, value in settings.items()]

@@ -1,9 +1,8 @@
 """SQLite, through the standard library.
 
-Opened read-only. In WAL mode a snapshot is one read transaction; otherwise every statement stands for itself,
-because an open read would make the application's writes fail. Sums are exact for integers (also beyond 64
-bits) and for columns declared DECIMAL(p,s) or NUMERIC(p,s), which are summed as integers of the smallest unit.
-"""
+Opened read-only. In WAL mode a snapshot is one read transaction. Otherwise every statement sees its own state, because
+an open read would make the application's writes fail. Sums are exact for integers, even beyond 64 bits, and for columns
+declared DECIMAL(p,s) or NUMERIC(p,s), which are summed as integers of the smallest unit."""
 
 from __future__ import annotations
 
@@ -63,7 +62,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         super().__init__(settings)
         self._stop_at = float("inf")
         self._frozen: State | None = None
-        """The state of the file when it was opened as one that does not change; None where SQLite sees changes."""
+        """The state of the file if it was opened as immutable. None if SQLite itself detects changes."""
 
     def connection(self) -> sqlite3.Connection:
         if not self.is_unchanged():
@@ -75,7 +74,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         self._frozen = None
 
     def is_unchanged(self) -> bool:
-        """Whether what was read since the file was opened is of one state."""
+        """Whether everything read since the file was opened is from the same state."""
         try:
             return self._frozen is None or self._frozen == state(Path(self.path))
         except OSError:
@@ -96,7 +95,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
                 hint="let the application open it once, or as its user: "
                 f"sqlite3 {self.path} 'select count(*) from sqlite_master'",
             )
-        # In WAL mode, nobody has it open, and we may not make the files beside it that SQLite wants.
+        # In WAL mode, no process has it open, and we may not create the files beside it that SQLite needs.
         seen = state(path)
         try:
             connection = self._opened(uri + "&immutable=1")
@@ -136,7 +135,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         try:
             yield SqliteReader(self, connection)
         finally:
-            # One that was closed, because the file had changed, is in no transaction.
+            # A connection that was closed because the file had changed is in no transaction.
             with suppress(sqlite3.ProgrammingError):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -156,7 +155,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
             engine.dispose()
 
     def changed(self) -> SourceUnavailable:
-        """The error of a reading during which the file was written to."""
+        """The error of a read during which the file was written to."""
         return SourceUnavailable(
             f"source {self.settings.name!r}: {self.path} was written to while it was read", hint="run again"
         )
@@ -189,7 +188,8 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         return ColumnType(kind, declared=found.declared if found else "")
 
     def _declared(self, relation: str) -> dict[str, str]:
-        """Column → declared type, also through a query: a temporary view knows where its columns come from."""
+        """The declared type of each column, also through a query, because a temporary view knows the origin of its
+        columns."""
         scratch = self._connect()
         try:
             scratch.execute("PRAGMA query_only = 0")
@@ -237,7 +237,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         return [(column, other, key or self._key(other)) for column, other, key in single]
 
     def _key(self, table: str) -> str:
-        """What a foreign key without a column refers to."""
+        """The column that a foreign key without a column refers to."""
         return next((key[0] for key in self.unique_keys(table)), "rowid")
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
@@ -247,14 +247,14 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
             key = sorted((row[5], row[1]) for row in reader.rows(f"PRAGMA table_info({name})") if row[5])
             for row in reader.rows(f"PRAGMA index_list({name})"):
                 columns = [part[2] for part in reader.rows(f"PRAGMA index_info({self.quote(row[1])})")]
-                if row[2] and not row[4] and None not in columns:  # unique, over all rows, of columns alone
+                if row[2] and not row[4] and None not in columns:  # unique over all rows, and only of columns
                     found.append(tuple(columns))
         return [tuple(column for _, column in key), *found] if key else found
 
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:
-        # Not in double quotes: "a name of nothing" would be the text 'a name of nothing', without a word.
+        # Not in double quotes, because an unknown "name" would silently be the text 'name'.
         return "`" + name.replace("`", "``") + "`"
 
     def text(self, expression: str, type_: ColumnType) -> str:
@@ -279,7 +279,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         if type_.kind == FLOAT:
             return [f"SUM({expression})"]
         number = whole(f"({expression})", type_)
-        # Two halves, because SUM stops with an error beyond 64 bits.
+        # In two halves, because SUM fails beyond 64 bits.
         return [f"SUM(({number}) >> 32)", f"SUM(({number}) & 4294967295)", *counted(expression, type_)]
 
     def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
@@ -301,7 +301,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
         if type_.kind not in (INT, DEC, FLOAT, BOOL):
             return None
-        if type_.declared in (DECLARED + TEXT, DECLARED + OTHER):  # a text that is a number is meant as one
+        if type_.declared in (DECLARED + TEXT, DECLARED + OTHER):  # a text with a number is meant as a number
             x = f"({expression})"
             return f"(typeof{x} = 'blob' OR {x} GLOB '*[^0-9.eE+ -]*' OR {x} NOT GLOB '*[0-9]*')"
         return f"typeof({expression}) IN ('text', 'blob')"
@@ -324,7 +324,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         if not form.is_text or form.number:
             return super().real_day(column, form)
         day = self.substring(column, 1, 10)
-        return f"date({day}, '+0 days') = {day}"  # of 2026-02-30 it makes 2026-03-02, and null of 2026-13-01
+        return f"date({day}, '+0 days') = {day}"  # it would turn 2026-02-30 into 2026-03-02, and 2026-13-01 into null
 
     def as_digits(self, number: str) -> str:
         return f"CAST({number} AS TEXT)"
@@ -335,8 +335,8 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     plain_instant = "unixepoch({})"
 
     def text_as_instant(self, column: str) -> str:
-        """Seconds since 1970, put together from the text's pieces: unixepoch() alone answers null for '+00' and
-        '+0530', and rounds the last half millisecond of a day into the next."""
+        """Seconds since 1970, computed from pieces of the text. unixepoch() returns null for '+00' and '+0530', and
+        rounds the last half millisecond of a day into the next day."""
         rest = f"substr({column}, 12)"
         sign = f"(instr({rest}, '+') + instr({rest}, '-'))"
         clock = (

@@ -1,7 +1,8 @@
-"""Exact decimals in SQLite, which stores them as integers and doubles: whole numbers of the smallest unit.
+"""Exact decimals in SQLite, which stores them as integers and doubles. They are read as whole numbers of the smallest
+unit.
 
-A double is the decimal with up to 15 digits that it is nearest to. What has more, or does not fit 63 bits as a whole
-number of units, is refused: SQLite would say the largest integer instead, without a word."""
+A double means the nearest decimal with up to 15 digits. A number with more digits, or that does not fit into 63 bits as
+a number of units, is refused, because SQLite would silently return the largest integer instead."""
 
 from __future__ import annotations
 
@@ -12,18 +13,18 @@ from tallybook.collect.sources.values import KEPT_DIGITS, LOST, ColumnType, digi
 from tallybook.core import NotFinite, SourceError, TallybookError, count_phrase
 
 _DOUBLE = "2251799813685248.0"
-"""2^51: up to here a product is off by less than half of a unit, also of a number that is itself the nearest double."""
+"""2^51. Up to here a product is off by less than half a unit, even if the number itself is the nearest double."""
 _LARGEST = 9.2e18
-"""A little less than 2^63."""
+"""Slightly less than 2^63."""
 
 
 def scale_of(type_: ColumnType) -> int:
-    """Digits after the point that are kept, of those that are declared."""
+    """The number of declared digits after the decimal point that are stored."""
     return min(type_.scale or 0, KEPT_DIGITS)
 
 
 def whole(x: str, type_: ColumnType) -> str:
-    """A number as so many units; something else for those that are `inexact`."""
+    """SQL of a number as a number of units. `inexact` values give something else."""
     scale = scale_of(type_)
     if not scale:
         return f"CAST({x} AS INTEGER)"
@@ -45,7 +46,7 @@ def _scaled(x: str, scale: int) -> str:
 
 
 def inexact(x: str, type_: ColumnType) -> str:
-    """The condition that a number has more digits than are declared, or more than can be read exactly."""
+    """The condition that a number has more digits than declared, or more than can be read exactly."""
     scale = scale_of(type_)
     if not scale:
         return f"{x} <> CAST({x} AS INTEGER)"
@@ -59,21 +60,21 @@ def inexact(x: str, type_: ColumnType) -> str:
 
 
 def counted(expression: str, type_: ColumnType) -> list[str]:
-    """How many values are inexact, and one of them, so that none is rounded without a word."""
+    """SQL of the number of inexact values, and of one of them, so that none is rounded silently."""
     x = f"({expression})"
     wrong = inexact(x, type_)
     return [f"COUNT(CASE WHEN {wrong} THEN 1 END)", f"MAX(CASE WHEN {wrong} THEN {x} END)"]
 
 
 def marked(expression: str, type_: ColumnType) -> str:
-    """A number as so many units, or a text that is refused on arrival: see `base.as_integer`."""
+    """SQL of a number as a number of units, or a text that is refused on arrival; see `base.as_integer`."""
     x = f"({expression})"
     said = f"{LOST}{scale_of(type_)} {type_.scale or 0} {type_.declared}".replace("'", "''")
     return f"CASE WHEN {inexact(x, type_)} THEN '{said}|' || printf('%!.17g', {x}) ELSE {whole(x, type_)} END"
 
 
 def refused(rows: int, example: object, type_: ColumnType) -> TallybookError:
-    """The error about values that are inexact."""
+    """The error about inexact values."""
     scale, number = scale_of(type_), float(str(example))
     if not math.isfinite(number):
         return NotFinite(number)
@@ -97,7 +98,7 @@ def refused(rows: int, example: object, type_: ColumnType) -> TallybookError:
 
 
 def refused_text(text: str) -> TallybookError:
-    """The error about a text that `marked` made."""
+    """The error about a text that `marked` created."""
     said, _, example = text.removeprefix(LOST).rpartition("|")
     _, scale, declared = said.split(" ", 2)
     return refused(1, example, ColumnType("decimal", int(scale), declared))

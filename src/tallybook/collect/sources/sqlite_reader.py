@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tallybook.collect.sources.sqlite import SqliteSource
 
 MAX_ATTEMPTS = 20
-"""Maximum tries of a statement while another process writes to a file that we can only read."""
+"""Maximum number of attempts while another process writes to a file that we can only read."""
 
 
 class SqliteReader(Reader):
@@ -33,7 +33,7 @@ class SqliteReader(Reader):
                 with self._limited(sql):
                     found = self.connection.execute(sql).fetchall()
             except SourceError:
-                # A file that was written to meanwhile may even look damaged.
+                # A file that is being written to may even look damaged.
                 if self.source.is_unchanged():
                     raise
                 found = []

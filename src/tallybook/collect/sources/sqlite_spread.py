@@ -1,4 +1,4 @@
-"""The aggregate that SQLite lacks: mean and variance, by an algorithm in which nothing cancels."""
+"""The aggregate that SQLite lacks: mean and variance, computed without cancellation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ SPREAD = "tallybook_spread"
 
 
 class Spread:
-    """Mean and squares around it, value by value (Welford). The mean is kept as the distance to the first value, so
-    that its rounding is relative to that distance and not to the size of the values."""
+    """The mean and the squares around it, updated value by value (Welford). The mean is stored as the distance to the
+    first value, so that its rounding error is relative to that distance and not to the size of the values."""
 
     __slots__ = ("first", "mean", "n", "squares")
 
@@ -28,14 +28,14 @@ class Spread:
         self.squares += before * (away - self.mean)
 
     def finalize(self) -> str | None:
-        """Both as text, with every digit: an SQLite function returns one value, and null for NaN."""
+        """Both results as text with all digits, because an SQLite function returns a single value, and null for NaN."""
         if not self.n:
             return None
         return f"{self.first + self.mean!r} {self.squares / self.n!r}"
 
 
 def read_spread(text: str | None) -> Moments:
-    """(mean, variance of the population). Raises NotFinite."""
+    """The mean and the population variance. Raises NotFinite."""
     if text is None:
         return None, None
     mean, _, variance = text.partition(" ")

@@ -1,4 +1,4 @@
-"""What type an expression has in SQLite, where a declared type is a wish and not a rule."""
+"""Determines the type of an expression in SQLite, where a declared type is not enforced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def declared_type(declared: str) -> ColumnType:
-    """INTEGER, DECIMAL(10,2), VARCHAR(20), … as a ColumnType; OTHER where nothing is declared."""
+    """The ColumnType of INTEGER, DECIMAL(10,2), VARCHAR(20), … OTHER if nothing is declared."""
     text = declared.upper()
     scaled = re.match(r"^\s*(?:DECIMAL|NUMERIC|NUMBER|MONEY)\s*\(\s*\d+\s*(?:,\s*(\d+)\s*)?\)", text)
     if scaled:
@@ -33,7 +33,7 @@ def declared_type(declared: str) -> ColumnType:
 
 
 def inferred_type(expression: str, declared: dict[str, str]) -> ColumnType | None:
-    """The type of an expression over columns of the given declared types; None when it cannot be told."""
+    """The type of an expression over columns with the given declared types. None if it cannot be determined."""
     from sqlglot import parse_one
     from sqlglot.errors import SqlglotError
 
@@ -81,7 +81,7 @@ def _literal(node: Expr) -> ColumnType:
 
 
 def _cast(to: str) -> ColumnType | None:
-    """A cast in SQLite makes an INTEGER, REAL or TEXT; CAST(x AS DECIMAL(10,2)) does not round."""
+    """The type of a cast. SQLite casts to INTEGER, REAL or TEXT; CAST(x AS DECIMAL(10,2)) does not round."""
     kind = declared_type(to)
     return kind if kind.kind in (INT, FLOAT, TEXT) else None
 

@@ -1,4 +1,4 @@
-"""Trino, and what speaks its protocol (Starburst, and Athena's SQL through it)."""
+"""Trino, and databases with the same protocol (Starburst, and Athena's SQL through it)."""
 
 from __future__ import annotations
 

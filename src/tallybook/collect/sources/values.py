@@ -1,4 +1,4 @@
-"""Values as sources say and send them: the types of columns, and their conversion to what is stored, or an error."""
+"""Types and values of sources: the types of columns, and the conversion of values to what is stored, or an error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ NUMBERS = (INT, DEC, FLOAT)
 
 @dataclass(frozen=True)
 class ColumnType:
-    """What a source says of a column or expression. `scale`: digits after the point, where it is declared."""
+    """The type of a column or expression, according to the source. `scale`: digits after the decimal point, if
+    declared."""
 
     kind: str
     scale: int | None = None
@@ -42,22 +43,22 @@ class ColumnType:
 
 
 SINGLE, BIT, WIDE_BIT = "MySQL FLOAT", "MySQL BIT", "MySQL BIT UNSIGNED"
-"""`declared` of types that MySQL and MariaDB do not send as they are stored."""
+"""The values of `declared` for types that MySQL and MariaDB do not send as stored."""
 
 SINGLE_MARK = "tallybook: single "
-"""So begins a number of single precision that is to be a text; its digits in double precision follow."""
+"""Prefix of a single-precision number that must become a text. Its digits in double precision follow."""
 
 Moments = tuple[float | None, float | None]
-"""(mean, variance of the population); None over no values."""
+"""(mean, population variance). None over no values."""
 
 DECLARED = "decimals of "
-"""Begins `declared` of a column whose metric says `decimals = …`; the kind it was follows."""
+"""Prefix of `declared` for a column whose metric has `decimals = …`. The original kind follows."""
 
 KEPT_DIGITS = 10
-"""Digits after the point that are kept of an exact number."""
+"""Number of digits after the decimal point that are stored for an exact number."""
 
 LOST = "tallybook: digits lost: "
-"""So begins what SQLite answers in place of a number that it cannot give exactly."""
+"""Prefix of the text that SQLite returns instead of a number that it cannot give exactly."""
 
 _TEXT_TIME = re.compile(
     r"^(?P<day>\d{4}-\d\d-\d\d)(?:(?P<sep>[T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?$",
@@ -66,8 +67,8 @@ _TEXT_TIME = re.compile(
 
 
 def text_form(value: str) -> str | None:
-    """text_date, text_offset, text_space, text_t, the last two with _z where a 'Z' says that they are UTC;
-    None when it is no time we know."""
+    """The form of a text: text_date, text_offset, text_space or text_t, the last two with _z if a 'Z' marks them as
+    UTC. None if it is not a known time."""
     found = _TEXT_TIME.match(value)
     if not found:
         return None
@@ -80,13 +81,13 @@ def text_form(value: str) -> str | None:
 
 
 def as_instant(value: Any, what: str = "`fresh` answered") -> datetime:
-    """A value of a source as an aware instant: naive times are UTC, numbers seconds or milliseconds since 1970.
+    """A value of a source as an aware instant. Naive times are UTC, and numbers are seconds or milliseconds since 1970.
 
-    Raises SourceError for what is not an instant that a calendar has: infinity, a zero date, a year before 1 or after
-    9999. `what` begins its message."""
+    Raises SourceError, with a message starting with `what`, if it is not an instant of the calendar: infinity, a zero
+    date, a year before 1 or after 9999."""
     try:
         parsed = _instant(value)
-        parsed.astimezone(UTC)  # at the ends of the calendar an offset leads out of it
+        parsed.astimezone(UTC)  # at the ends of the calendar, an offset may lead outside of it
     except (ValueError, OverflowError, OSError):
         raise SourceError(f"{what} {value!s:.60}; expected a time, as 2026-03-01 04:00:00+00:00") from None
     if not FIRST_POSSIBLE <= parsed.date() <= LAST_POSSIBLE:
@@ -108,7 +109,7 @@ def _instant(value: Any) -> datetime:
 
 
 def as_text(value: Any) -> str | None:
-    """A dimension value as text: what a person would write."""
+    """A dimension value as text, as a person would write it."""
     if isinstance(value, str):
         return single_label(float(value.removeprefix(SINGLE_MARK))) if value.startswith(SINGLE_MARK) else value
     if value is None:
@@ -129,13 +130,13 @@ def as_text(value: Any) -> str | None:
 
 
 def single_label(number: float) -> str | None:
-    """A number of single precision by its fewest digits: 0.1, and not 0.10000000149011612."""
+    """A single-precision number with the fewest digits: 0.1 instead of 0.10000000149011612."""
     texts = (f"{number:.{count}g}" for count in range(1, 10))
     return as_text(next((float(text) for text in texts if _as_single(float(text)) == number), number))
 
 
 def _as_single(number: float) -> float | None:
-    """The nearest number of single precision; None for one that is too large."""
+    """The nearest single-precision number, or None if it is too large."""
     try:
         return float(struct.unpack("f", struct.pack("f", number))[0])
     except OverflowError:
@@ -143,7 +144,7 @@ def _as_single(number: float) -> float | None:
 
 
 def as_integer(value: Any) -> int | None:
-    """An id or a count. Raises SourceError for what is not a whole 64-bit number."""
+    """An id or a count. Raises SourceError for a value that is not a 64-bit integer."""
     if value is None or (isinstance(value, int) and _fits(value)):
         return value
     if isinstance(value, float | Decimal) and value == int(value) and _fits(int(value)):
@@ -167,7 +168,7 @@ def _fits(number: int) -> bool:
 
 
 def as_exact(value: Any) -> Decimal | None:
-    """An exact number that fits DECIMAL(38,10). Raises SourceError, with the cast to write, when it does not."""
+    """An exact number that fits DECIMAL(38,10). If it does not fit, raises SourceError with the cast to write."""
     if value is None:
         return None
     number: Any = Decimal(value) if isinstance(value, int) else value
@@ -188,7 +189,7 @@ def as_exact(value: Any) -> Decimal | None:
 
 
 def too_many_digits(number: Decimal) -> SourceError:
-    """A number that DECIMAL(38,10) cannot hold exactly, with what to write instead."""
+    """The error for a number that DECIMAL(38,10) cannot store exactly, with what to write instead."""
     rounded = "say in the measure how it is to be rounded: cast(x as decimal(38, 10))"
     smaller = "take a larger unit, as x / 1000000, or a float: cast(x as double precision), in MySQL cast(x as double)"
     return SourceError(
@@ -198,7 +199,7 @@ def too_many_digits(number: Decimal) -> SourceError:
 
 
 def as_float(value: Any) -> float | None:
-    """A floating-point number. Raises SourceError for what is not finite."""
+    """A floating-point number. Raises SourceError if it is not finite."""
     if value is None:
         return None
     if not isinstance(value, int | float | Decimal):
@@ -217,7 +218,7 @@ CONVERT: dict[str, Callable[[Any], Any]] = {TEXT: as_text, INT: as_integer, DEC:
 
 
 def no_number(value: object, rows: int = 1) -> SourceError:
-    """A column of numbers contains something else, as SQLite allows."""
+    """The error for a column of numbers that contains something else, which SQLite allows."""
     counted = f"{rows} {'rows contain' if rows > 1 else 'row contains'} {value!r:.60}, which is no number"
     return SourceError(
         f"a column of numbers: {counted}",
@@ -226,7 +227,7 @@ def no_number(value: object, rows: int = 1) -> SourceError:
 
 
 def digits_lost(rows: int, type_: ColumnType) -> SourceError:
-    """Values have more digits than their column or metric declares; none is rounded without a word."""
+    """The error for values with more digits than their column or metric declares. No value is rounded silently."""
     said = f"decimals = {type_.scale}" if type_.declared.startswith(DECLARED) else type_.declared or "whole numbers"
     return SourceError(
         f"{count_phrase(rows, 'row has', 'rows have')} more digits than {said}",

@@ -1,9 +1,8 @@
-"""What warehouses and the databases of large firms have in common, reached through SQLAlchemy's dialects for them.
+"""The common part of warehouses and enterprise databases, which are reached through SQLAlchemy's dialects.
 
-Each has a file of its own, with what differs: names, literals, types, what a session is told, and how it says that
-something took too long or is not there. None of them can be run where this is developed: their statements are held
-against golden SQL and executed by another engine, as docs/sources.md says of each.
-"""
+Each has a file with its differences: names, literals, types, session settings, and errors for timeouts and missing
+objects. None of them can be run in our development environment. Their statements are compared with golden SQL and
+executed by another engine; docs/sources.md has the details."""
 
 from __future__ import annotations
 
@@ -47,30 +46,31 @@ _DECLARED = re.compile(r"([a-z_0-9 ]+?)\s*(?:\((\d+)(?:\s*,\s*(-?\d+))?\))?\s*(w
 
 class WarehouseSource(ServerSource):
     folds_to_upper: ClassVar[bool] = False
-    """A name without quotes is one in upper case: created_at of tallybook.toml is CREATED_AT."""
+    """Whether a name without quotes is stored in upper case: created_at of tallybook.toml is CREATED_AT."""
     has_indexes: ClassVar[bool] = False
     snapshots = False
     clock: ClassVar[str]
-    """Asks for the time of now: UTC, or a number since 1970."""
+    """The query for the current time: UTC, or a number since 1970."""
     kinds: ClassVar[Mapping[str, str]] = {}
-    """Names of types as the catalogue has them, in lower case → kinds; beside those of `KINDS`."""
+    """The kinds of types, by their lower-case names in the catalog. In addition to `KINDS`."""
     took_long: ClassVar[str]
-    """What is said of a statement that was given no more time."""
+    """Part of the error message of a statement that exceeded its time limit."""
     missing: ClassVar[str] = r"does not exist|not found|cannot be resolved|invalid identifier"
     denied: ClassVar[str] = r"permission|privilege|access denied|not authorized"
     lost: ClassVar[str] = r"connection|network|timed out|unreachable|ssl|socket"
     hex: ClassVar[str] = "TO_HEX({})"
     exactly: ClassVar[str] = "CAST({} AS VARCHAR)"
-    """A text that is grouped by its characters."""
+    """The expression for a text that is grouped by its characters."""
     moment: ClassVar[str] = "CAST({} AS VARCHAR)"
-    """A time to its last digit, as text: Python's know no nanoseconds."""
+    """The expression for a time with all digits as text, because Python's times have no nanoseconds."""
     instant: ClassVar[str] = ""
-    """Likewise of a time with a zone, where `moment` would leave the zone out or tell one instant from itself."""
+    """The same for a time with a zone, if `moment` would drop the zone or make one instant appear as two."""
     double: ClassVar[str] = "DOUBLE PRECISION"
     policy_query: ClassVar[str] = ""
-    """Asks for the tables, as schema.table, whose rows a policy filters; empty where that cannot be asked."""
+    """The query for the tables, as schema.table, whose rows are filtered by a policy. Empty if there is no such
+    query."""
     view_query: ClassVar[str] = ""
-    """Asks for the names of views and their SQL."""
+    """The query for the names of views and their SQL."""
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -81,10 +81,10 @@ class WarehouseSource(ServerSource):
         return ()
 
     def _end(self, raw: Any) -> None:
-        """Nothing was begun."""
+        """Does nothing, because nothing was begun."""
 
     def type_of(self, declared: str) -> ColumnType:
-        """The type that is declared so: decimal(12, 3), timestamp with time zone."""
+        """The type of a declaration such as decimal(12, 3) or timestamp with time zone."""
         found = _DECLARED.fullmatch(declared.lower().strip())
         if found is None:
             return ColumnType(OTHER, None, declared)
@@ -100,7 +100,7 @@ class WarehouseSource(ServerSource):
             return as_instant(reader.rows(self.clock)[0][0])
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
-        """No: a scan leaves aside what its own bounds exclude, and a statement for each day would cost more."""
+        """False: a scan skips what its own bounds exclude, and a statement for each day would cost more."""
         return False
 
     def explained(self, error: Exception) -> SourceError:
@@ -116,10 +116,11 @@ class WarehouseSource(ServerSource):
             return connection_lost(name, reason)
         return SourceError(f"source {name!r}: {reason}")
 
-    # -- what is there ---------------------------------------------------------------------------
+    # -- catalog ---------------------------------------------------------------------------------
 
     def policies(self) -> list[tuple[str, bool]] | None:
-        """Whom a policy lets see what is a program of the server's, so every table that has one counts as filtered."""
+        """Every table with a policy counts as filtered, because the server evaluates a policy as a program of its
+        own."""
         if not self.policy_query:
             return []
         try:
@@ -127,7 +128,7 @@ class WarehouseSource(ServerSource):
                 return sorted({(str(row[0]), True) for row in reader.rows(self.policy_query)})
         except SourceUnavailable:
             raise
-        except SourceError:  # the view takes a right of its own
+        except SourceError:  # the view needs its own privilege
             return None
 
     def view_texts(self) -> list[tuple[str, str]]:
@@ -142,7 +143,7 @@ class WarehouseSource(ServerSource):
         return super().indexed_columns(table) if self.has_indexes else set(self.columns(table))
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
-        """None: most of them take down keys that they do not enforce. So the rows are looked at."""
+        """Empty, because most of these databases record keys that they do not enforce. So the rows are checked."""
         return []
 
     # -- SQL -----------------------------------------------------------------------------------
@@ -166,7 +167,7 @@ class WarehouseSource(ServerSource):
         return f"CAST({expression} AS {self.double})"
 
     def decimal(self, scale: int) -> str:
-        """A type with so many digits after the point and as many as can be before it."""
+        """A decimal type with this many digits after the decimal point and as many as possible before it."""
         return f"DECIMAL(38, {scale})"
 
     def total(self, expression: str, type_: ColumnType) -> list[str]:
@@ -201,7 +202,7 @@ class WarehouseSource(ServerSource):
 
 
 class TransactionSource(WarehouseSource):
-    """One whose snapshot is a transaction, which is rolled back."""
+    """A source whose snapshot is a transaction, which is rolled back at the end."""
 
     snapshots = True
 
@@ -209,7 +210,7 @@ class TransactionSource(WarehouseSource):
         try:
             raw.rollback()
         except Exception:
-            # The connection died under us; the statement that saw it has said so.
+            # The connection was lost. The statement that noticed it has reported it.
             self._forget()
 
 
@@ -223,4 +224,4 @@ KINDS = {
     "date": DATE,
     "uuid": UUID,
 }
-"""What most of them call their types."""
+"""Common names of types, with their kinds."""
