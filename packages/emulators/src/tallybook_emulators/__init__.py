@@ -1,4 +1,4 @@
-"""Servers on localhost that behave, and misbehave, like the services that Tallybook talks to.
+"""Servers on localhost that imitate the services that Tallybook uses, including their failures.
 
 One subpackage per service."""
 

@@ -1,4 +1,4 @@
-"""Requests to answers: the key, limits, faults, the contract, and what each operation does."""
+"""Turns requests into answers: the key, limits, faults, the contract, and the effect of each operation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS = {"users": "user", "accounts": "account"}
 
 @dataclass
 class PxAnswer:
-    """What is sent. `cut` closes the connection instead, `reset` with a TCP reset."""
+    """The answer to send. `cut` closes the connection instead, and `reset` closes it with a TCP reset."""
 
     status: int
     body: bytes = b""
@@ -51,7 +51,7 @@ def in_json(status: int, body: Any) -> PxAnswer:
 
 
 class PxApi:
-    """The whole service. One request changes it at a time."""
+    """The whole service. Only one request at a time changes it."""
 
     def __init__(self, clock: PxClock, keys: Mapping[str, frozenset[str]], quotas: PxQuotas, faults: PxFaults) -> None:
         self.clock, self.keys, self.quotas, self.faults = clock, dict(keys), quotas, faults
@@ -62,7 +62,7 @@ class PxApi:
         self._scrolls = Scrolls()
 
     def handle(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> PxAnswer:
-        """The answer to a request, which is recorded."""
+        """Record a request and return its answer."""
         if target.startswith(CONTROL):
             return self._controlled(verb, target, body)
         seen = PxRequest(verb, target, body, headers, self.clock.timestamp(), time.monotonic())
@@ -106,7 +106,7 @@ class PxApi:
                 check_query(operation, list(query))
                 status, made = self._run(operation, unquote(entity_id), query, seen)
                 check_answer(operation, status, made)
-                # Encoded within the lock: the records are those of the subscription.
+                # Encoded while the lock is held, because the records belong to the subscription.
                 return PxAnswer(204) if status == 204 else in_json(status, made)
         except PxError as error:
             return _refused(error)
@@ -165,9 +165,10 @@ class PxApi:
         return self._scrolls.first(operation.lists, found, size)
 
     def _range(self, query: Query, filters: list[list[PxTerm]]) -> tuple[int, int]:
-        """The range of an event read, both ends included: its parameters, else its filters, else the last day.
+        """The range of an event read in milliseconds, both ends included: from the parameters, or else the filters, or
+        else the last day.
 
-        Raises PxError 400 for one of more than 190 days."""
+        Raises PxError 400 for a range of more than 190 days."""
         now = self.clock.milliseconds()
         bounds = [bounds_of(terms, now) for terms in filters]
         start = min((one[0] for one in bounds if one), default=None)
@@ -186,7 +187,7 @@ class PxApi:
 
 
 def bounds_of(terms: list[PxTerm], now: int) -> tuple[int, int] | None:
-    """The range of dates that a filter names; None where it names no start."""
+    """The range of dates in a filter, or None if it has no start."""
     start = end = None
     for term in terms:
         if term.field != "date":

@@ -1,4 +1,4 @@
-"""The clock of the emulator. Tests advance it, so they need not wait for limits and soft deletes to pass."""
+"""The clock of the emulator. Tests advance it, so that they do not have to wait for limits and soft deletes to pass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 
 class PxClock:
-    """A clock that tests advance. With `start` it is stopped at that time; without, it follows the machine's clock."""
+    """A clock that tests advance. With `start`, it is stopped at that time. Otherwise it follows the machine's
+    clock."""
 
     def __init__(self, start: datetime | None = None) -> None:
         self._still = start

@@ -20,7 +20,7 @@ MESSAGES: dict[str, str] = FACTS["messages"]
 
 @dataclass(frozen=True)
 class PxOperation:
-    """One verb on one path. `of` is the schema of what it answers, `lists` the key of its list in a page."""
+    """One verb on one path. `of`: the schema of its answer. `lists`: the key of the list in a page."""
 
     verb: str
     path: str
@@ -43,7 +43,7 @@ class PxOperation:
 
 @cache
 def operations() -> tuple[PxOperation, ...]:
-    """Every operation of the contract. Paths with words come before paths with an id."""
+    """Every operation of the contract. Paths without an id come before paths with an id."""
     made = [_operation(given) for given in FACTS["operations"]]
     return tuple(sorted(made, key=lambda one: "{" in one.path))
 
@@ -61,7 +61,8 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str, PxOperation], ...]:
 
 
 def operation_of(verb: str, path: str) -> tuple[PxOperation, str]:
-    """(operation, part of the path in braces or ""). Raises PxError 404, 405, or 501 for a path without emulation."""
+    """The operation for a path, and the id in the path or "". Raises PxError 404, 405, or 501 for a path that is not
+    emulated."""
     if any(path == start or path.startswith(f"{start}/") for start in FACTS["not_served"]):
         raise PxError(501, f"{path} is not emulated")
     verbs = []
@@ -77,14 +78,14 @@ def operation_of(verb: str, path: str) -> tuple[PxOperation, str]:
 
 
 def check_query(operation: PxOperation, names: list[str]) -> None:
-    """Raises PxError 400 for a parameter that the operation does not have."""
+    """Raise PxError 400 for a parameter that the operation does not have."""
     unknown = [name for name in names if name not in operation.query]
     if unknown:
         raise PxError(400, "Unknown parameter", details=[f"{operation.name} has no parameter {one}" for one in unknown])
 
 
 def checked_body(operation: PxOperation, body: bytes) -> Json:
-    """The body of a request. Raises PxError 400 with every problem of it at once."""
+    """The body of a request. Raises PxError 400 with all its problems at once."""
     try:
         given = json.loads(body, parse_constant=_no_constant)
     except ValueError as error:
@@ -102,7 +103,7 @@ def checked_body(operation: PxOperation, body: bytes) -> Json:
 
 
 def check_answer(operation: PxOperation, status: int, body: Any) -> None:
-    """Raises AssertionError if an answer is not one of the contract: a bug of the emulator."""
+    """Raise AssertionError if an answer does not match the contract, which means a bug in the emulator."""
     allowed = (*operation.answers, *FACTS["any_operation"])
     assert status in allowed, f"{operation.name} answered {status}; the contract has {allowed}"
     if status != 200 or not operation.of:

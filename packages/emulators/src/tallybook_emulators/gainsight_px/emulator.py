@@ -62,12 +62,12 @@ class PxEmulator:
 
     @property
     def url(self) -> str:
-        """The root, without a trailing slash."""
+        """The root URL, without a trailing slash."""
         return f"http://{self._host}:{self._server.server_address[1]}"
 
     @property
     def api(self) -> str:
-        """What a client takes for https://api.aptrinsic.com/v1."""
+        """The URL that a client uses in place of https://api.aptrinsic.com/v1."""
         return f"{self.url}/v1"
 
     @property
@@ -77,7 +77,7 @@ class PxEmulator:
 
     @property
     def headers(self) -> Json:
-        """Headers of a request with `key`."""
+        """The headers of a request with `key`."""
         return {FACTS["header"]: self.key, "Content-Type": "application/json"}
 
     # --- content ---------------------------------------------------------------------------------------------
@@ -103,25 +103,26 @@ class PxEmulator:
 
     @property
     def users(self) -> dict[str, Json]:
-        """Every user by identifyId: a copy."""
+        """A copy of every user, by identifyId."""
         with self._api.lock:
             return copy.deepcopy(self._api.subscription.users)
 
     @property
     def accounts(self) -> dict[str, Json]:
-        """Every account by id: a copy."""
+        """A copy of every account, by id."""
         with self._api.lock:
             return copy.deepcopy(self._api.subscription.accounts)
 
     @property
     def events(self) -> list[Json]:
-        """Every custom event in the order of arrival: a copy."""
+        """A copy of every custom event, in the order of arrival."""
         with self._api.lock:
             return copy.deepcopy(self._api.subscription.events)
 
     @property
     def dropped(self) -> list[tuple[str, str, str]]:
-        """(model, id, apiName) of custom attributes that were sent and not stored. PX answers 204 to those too."""
+        """(model, id, apiName) of custom attributes that were sent and not stored. PX answers 204 to such requests
+        too."""
         return list(self._api.subscription.dropped)
 
     # --- requests and faults ---------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class PxEmulator:
             self._api.log.clear()
 
     def busiest_second(self) -> int:
-        """The number of requests in the busiest second of any start, by the machine's clock."""
+        """The largest number of requests within any second, by the machine's clock."""
         busiest, recent = 0, deque[float]()
         for at in sorted(seen.arrived for seen in self.requests):
             recent.append(at)
@@ -147,7 +148,7 @@ class PxEmulator:
 
     @property
     def mistakes(self) -> list[Exception]:
-        """Exceptions inside the emulator. Not empty means that the emulator has a bug."""
+        """Exceptions inside the emulator. If there are any, the emulator has a bug."""
         return list(self._server.mistakes)
 
     def fault(self, answer: int | None = None, **rule: Any) -> PxFault:

@@ -1,4 +1,4 @@
-"""Error answers in the form of PX: `{"externalapierror": {"status", "message", "debugMessage", "subErrors"}}`."""
+"""Error answers in PX's format: `{"externalapierror": {"status", "message", "debugMessage", "subErrors"}}`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORBIDDEN_PAGE = (
     "<!DOCTYPE html><html><head><title>403 Forbidden</title></head>"
     "<body><h1>403 Forbidden</h1><p>Your client does not have permission to get this URL.</p></body></html>"
 )
-"""PX answers 403 with a page, not with JSON."""
+"""The answer for 403: PX sends a page instead of JSON."""
 
 
 class PxError(Exception):

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class PxRequest:
-    """A recorded request. `status` is that of its answer, or 0 if the connection was closed without one."""
+    """A recorded request. `status` is the status of its answer, or 0 if the connection was closed without an answer."""
 
     verb: str
     path: str
-    """With its query."""
+    """The path with its query."""
     body: bytes
     headers: Mapping[str, str]
     at: float
@@ -32,9 +32,9 @@ class PxFault:
 
     `answer` is the status that replaces the real answer; 403 is answered with an HTML page. With `after` the request is
     applied first, and the answer hides it. `cut` closes the connection without an answer, `reset` closes it with a TCP
-    reset. `delay` is in real seconds; alone it only delays. A rule matches requests in whose path (with its query) the
-    regular expression `path` is found, whose verb is `verb` and for which `when` returns True. It acts on the `nth`
-    match and those after it, `times` times in all, without limit if None."""
+    reset. `delay` is in real seconds. A rule with only `delay` delays the real answer. A rule matches requests in whose
+    path (with its query) the regular expression `path` is found, whose verb is `verb` and for which `when` returns
+    True. It acts on the `nth` match and those after it, `times` times in all, without limit if None."""
 
     answer: int | None = None
     after: bool = False

@@ -1,7 +1,7 @@
 """The grammar of `filter` and `sort`.
 
-A filter is a list of terms with semicolons between them, all of which must hold; of several filters one must hold. A
-term is a field, an operator and a value. Texts compare without regard to case. `~` and `!~` take the wildcards * and ?.
+A filter is a list of terms separated by semicolons. All its terms must be true. Of several filters, one must be true. A
+term is a field, an operator and a value. Texts are compared without case. `~` and `!~` take the wildcards * and ?.
 Dates are milliseconds since 1970 or ISO 8601."""
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class PxTerm:
 
 
 def terms_of(text: str, fields: Sequence[str] | None, excluded: Sequence[str] = ()) -> list[PxTerm]:
-    """The terms of one filter. Raises PxError 400 for one without operator or of a field that cannot be filtered."""
+    """The terms of one filter. Raises PxError 400 for a term without an operator, or with a field that cannot be
+    filtered."""
     made = []
     for part in text.split(";"):
         if not part.strip():
@@ -64,7 +65,7 @@ def terms_of(text: str, fields: Sequence[str] | None, excluded: Sequence[str] = 
 
 
 def matching(records: Sequence[Mapping[str, Any]], filters: Sequence[Sequence[PxTerm]]) -> list[Mapping[str, Any]]:
-    """The records for which one of the filters holds; all where there is no filter."""
+    """The records for which one of the filters is true. All records if there is no filter."""
     if not filters:
         return list(records)
     return [one for one in records if any(all(term.holds(one) for term in terms) for terms in filters)]
@@ -84,7 +85,7 @@ def ordered(records: Sequence[Mapping[str, Any]], sort: str, fields: Sequence[st
 
 
 def field_of(record: Mapping[str, Any], path: str) -> Any:
-    """The value of a field such as `customAttributes.plan`; None where there is none."""
+    """The value of a field such as `customAttributes.plan`, or None."""
     value: Any = record
     for name in path.split("."):
         if not isinstance(value, Mapping):
@@ -94,7 +95,7 @@ def field_of(record: Mapping[str, Any], path: str) -> Any:
 
 
 def milliseconds(text: str) -> int:
-    """A time of a filter or a range. Raises PxError 400."""
+    """The time in a filter or a range, in milliseconds. Raises PxError 400."""
     if re.fullmatch(r"-?\d+", text):
         return int(text)
     try:
@@ -105,7 +106,7 @@ def milliseconds(text: str) -> int:
 
 
 def _comparable(value: Any, text: str) -> tuple[Any, Any]:
-    """The two sides of a comparison; (None, None) where they cannot be compared."""
+    """The two sides of a comparison, or (None, None) if they cannot be compared."""
     if isinstance(value, bool):
         return (value, text.lower() == "true") if text.lower() in ("true", "false") else (None, None)
     if isinstance(value, int | float):

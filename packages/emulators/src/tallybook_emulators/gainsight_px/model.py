@@ -1,4 +1,4 @@
-"""A subscription in memory: users, accounts, custom events and the catalogue of attributes."""
+"""A subscription in memory: users, accounts, custom events and the catalog of attributes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_TYPES = {"int32": "NUMBER", "int64": "NUMBER", "number": "NUMBER", "flag
 
 @dataclass
 class Subscription:
-    """Everything of one subscription. Callers hold the emulator's lock."""
+    """The data of one subscription. Callers must have acquired the emulator's lock."""
 
     clock: PxClock
     users: dict[str, Json] = field(default_factory=dict)
@@ -29,9 +29,10 @@ class Subscription:
     events: list[Json] = field(default_factory=list)
     attributes: dict[str, dict[str, Json]] = field(default_factory=lambda: {"user": {}, "account": {}})
     deleted_users: dict[str, tuple[int, Json]] = field(default_factory=dict)
-    """By id: when it was deleted, and the record that comes back within seven days."""
+    """By id, the time of deletion, and the record that is restored if the id is created again within seven days."""
     dropped: list[tuple[str, str, str]] = field(default_factory=list)
-    """(model, id, apiName) of each custom attribute that was not stored: not in the catalogue, or not enabled."""
+    """(model, id, apiName) of each custom attribute that was not stored, because it is not in the catalog or not
+    enabled."""
 
     def __post_init__(self) -> None:
         for model, schema in MODELS.items():
@@ -48,7 +49,7 @@ class Subscription:
         self.define(model, api_name, kind, name=api_name, state="ENABLED", origin="DEFAULT")
 
     def define(self, model: str, api_name: str, kind: str, *, name: str, state: str, origin: str) -> None:
-        """Add an attribute to the catalogue, or replace it."""
+        """Add an attribute to the catalog, or replace it."""
         now = self.clock.milliseconds()
         given = {"name": name or api_name, "apiName": api_name, "type": kind, "state": state, "origin": origin}
         made = {"id": str(uuid.uuid4()), "internalName": api_name.lower(), "defaultValue": "", "description": ""}
@@ -57,7 +58,7 @@ class Subscription:
     # --- users and accounts ----------------------------------------------------------------------------------
 
     def create(self, model: str, given: Json) -> None:
-        """Raises PxError 400 for an id that exists. A user deleted less than seven days ago comes back as it was."""
+        """Create a record. Raises PxError 400 if the id exists. A user deleted less than seven days ago is restored."""
         records, entity_id = self._records(model), _id_of(model, given)
         if entity_id in records:
             raise PxError(400, f"Possible duplicate: {model} {entity_id} exists already")
@@ -72,11 +73,11 @@ class Subscription:
         records[entity_id] = record
 
     def update(self, model: str, entity_id: str, given: Json) -> None:
-        """Change the fields that are given; a null changes nothing. Raises PxError 404."""
+        """Change the given fields. A null changes nothing. Raises PxError 404."""
         self._write(model, self.one(model, entity_id), given)
 
     def one(self, model: str, entity_id: str) -> Json:
-        """A record by its id, in exactly this spelling. Raises PxError 404."""
+        """The record with exactly this id. Raises PxError 404."""
         found = self._records(model).get(entity_id)
         if found is None:
             raise PxError(404, MESSAGES[f"{model}_missing"] % entity_id)
@@ -93,11 +94,11 @@ class Subscription:
             self.deleted_users[entity_id] = (self.clock.milliseconds(), record)
 
     def shown(self, model: str) -> list[Json]:
-        """All records as they are answered."""
+        """All records in the form in which they are returned."""
         return [self.as_answered(model, one) for one in self._records(model).values()]
 
     def as_answered(self, model: str, record: Json) -> Json:
-        """A record with the fields that are computed."""
+        """A record with its computed fields."""
         if model == "user":
             return {**record, "id": record["identifyId"]}
         users = sum(1 for one in self.users.values() if one.get("accountId") == record["id"])
@@ -121,7 +122,7 @@ class Subscription:
         record["lastModifiedDate"] = self.clock.milliseconds()
 
     def _custom(self, model: str, entity_id: str, given: Mapping[str, Any]) -> Json:
-        """Custom attributes as they are stored. Raises PxError 400 for a value of another type than the catalogue's."""
+        """The custom attributes to store. Raises PxError 400 for a value whose type differs from the catalog's."""
         made: Json = {}
         problems = []
         for name, value in given.items():
@@ -139,7 +140,7 @@ class Subscription:
     # --- events ----------------------------------------------------------------------------------------------
 
     def add_event(self, given: Json) -> None:
-        """Store an event, however often the same one came before. Raises PxError 400 where a cap is exceeded."""
+        """Store an event, however often the same event arrived before. Raises PxError 400 if a limit is exceeded."""
         self._check_caps(given)
         event = {name: value for name, value in given.items() if value is not None}
         event |= {name: str(event[name]) for name in ("identifyId", "accountId", "sessionId") if name in event}
@@ -180,7 +181,7 @@ def is_of_type(value: Any, kind: str) -> bool:
 
 
 def _flat(value: Any) -> Any:
-    """A property as it is stored: a nested object becomes its text."""
+    """A property as stored. A nested object becomes its JSON text."""
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 

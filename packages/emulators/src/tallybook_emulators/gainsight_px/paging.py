@@ -1,7 +1,8 @@
-"""Pages of a list. The first request freezes the list, so that pages neither repeat nor skip what changes meanwhile.
+"""Pages of a list. The first request freezes the list, so that pages neither repeat nor skip records that change
+meanwhile.
 
-The list of users answers the same scroll id on every page and moves on by itself; the other lists answer a new one. The
-last page has a scroll id too. Both are what readers of PX ran into."""
+The list of users returns the same scroll id on every page and advances by itself. The other lists return a new scroll
+id each time. The last page has a scroll id too. Clients of PX have reported both."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ class _Scroll:
 
 @dataclass
 class Scrolls:
-    """The lists that are being read."""
+    """The lists that are being paged through."""
 
     _scrolls: dict[str, _Scroll] = field(default_factory=dict)
 
@@ -33,7 +34,7 @@ class Scrolls:
         return self._page(key, str(uuid.uuid4()), records, 0, size)
 
     def next(self, key: str, scroll_id: str, size: int) -> dict[str, Any]:
-        """The page after the one that answered this scroll id. Raises PxError 400 for an unknown one."""
+        """The page after the one that returned this scroll id. Raises PxError 400 for an unknown id."""
         scroll = self._scrolls.get(scroll_id)
         if scroll is None:
             raise PxError(400, "Unknown scrollId")
@@ -51,7 +52,7 @@ class Scrolls:
 
 
 def page_size(text: str) -> int:
-    """The parameter `pageSize`. Raises PxError 400 outside 1 to 1000."""
+    """The value of the parameter `pageSize`. Raises PxError 400 outside of 1 to 1000."""
     if not text:
         return CAPS["page_size_default"]
     if not text.isdecimal() or not 1 <= int(text) <= CAPS["page_size"]:

@@ -1,4 +1,4 @@
-"""Limits: about 200 requests in any second and 1,000,000 a day, of all keys of a subscription together."""
+"""Limits: about 200 requests in any second and 1,000,000 per day, for all keys of a subscription together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class PxQuotas:
         self._day, self._of_day = 0, 0
 
     def take(self) -> None:
-        """Count a request. Raises PxError 429 if a limit is exceeded. The answer says neither which nor until when."""
+        """Count a request. Raises PxError 429 if a limit is exceeded. The answer names neither the limit nor the time
+        to wait."""
         if self.limits is None:
             return
         now = self.clock.timestamp()

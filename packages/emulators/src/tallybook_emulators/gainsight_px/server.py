@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on localhost, with one thread per connection. `http.server` would take most of the time."""
+"""A small HTTP/1.1 server on localhost, with one thread per connection. `http.server` would be the bottleneck."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PxConnection(StreamRequestHandler):
                 pass
 
     def _one(self) -> bool:
-        """Answer one request. False where the connection ends."""
+        """Answer one request. Returns False if the connection ends."""
         words = self.rfile.readline(MAX_LINE).decode("latin-1").split()
         if len(words) != 3:
             return False
@@ -101,7 +101,7 @@ class PxServer(ThreadingTCPServer):
         self.api = api
         self.mistakes: list[Exception] = []
         self.connections = 0
-        """How many are open."""
+        """Number of open connections."""
         self._counting = threading.Lock()
         self._thread: threading.Thread | None = None
 

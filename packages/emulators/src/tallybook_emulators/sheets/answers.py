@@ -1,4 +1,4 @@
-"""Formats answers as Google does: fields that have their default are left out, derived colors are added.
+"""Formats answers as Google does: fields with their default value are left out, and derived colors are added.
 
 Google's messages are proto3, which omits a number 0, false, an empty text and an empty list. Fields that distinguish
 "unset" from the default are written: those of a wrapper type, such as `bold`, and the members of a oneof, such as
@@ -58,7 +58,7 @@ LEFT_OUT_IN = {"textFormatRuns": frozenset({"startIndex"}), "chipRuns": frozense
 MAPS = frozenset({"criteria"})
 FLOATS = PARTS | {"bubbleOpacity"}
 AS_IS = frozenset({"effectiveValue", "userEnteredValue"})
-"""Fields with the value of a cell, which is written unchanged. The values of a ValueRange are, too."""
+"""Fields with the value of a cell. It is written unchanged, like the values of a ValueRange."""
 COLORED = COLORS | STYLES
 PROPERTIES_METHODS = frozenset({"sheets.spreadsheets.sheets.copyTo"})
 """Methods whose answer is a SheetProperties."""

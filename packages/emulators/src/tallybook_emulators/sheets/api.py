@@ -1,4 +1,4 @@
-"""From a request to its answer: route, faults, caller, scopes, quotas, validation, then the method."""
+"""Answers a request in steps: route, faults, caller, scopes, quotas, validation, and then the method."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ class Api:
 
 
 def check_scopes(caller: AccessToken, route: Route) -> None:
-    """Raises GoogleError 403 if no scope of the token allows the method."""
+    """Raise GoogleError 403 if no scope of the token allows the method."""
     if route.method.startswith("sheets."):
         read = route.kind == READ and route.verb == "GET"
         wanted = READERS if read else WRITERS

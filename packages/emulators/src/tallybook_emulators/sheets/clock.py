@@ -1,4 +1,4 @@
-"""The clock of the emulator. Tests advance it, so they need not wait for quotas and tokens to expire."""
+"""The clock of the emulator. Tests advance it, so that they do not have to wait for quotas and tokens to expire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def wall() -> datetime:
 
 
 class Clock:
-    """A clock that tests advance. With `start` it is stopped at that time; without, it follows the machine's clock."""
+    """A clock that tests advance. With `start`, it is stopped at that time. Otherwise it follows the machine's
+    clock."""
 
     def __init__(self, start: datetime | None = None, *, machine: Callable[[], datetime] = wall) -> None:
         self._machine = machine
@@ -40,5 +41,5 @@ class Clock:
 
     @property
     def minutes(self) -> float:
-        """Minutes by this clock since it was created."""
+        """Minutes since it was created, by this clock."""
         return (self.now() - self.started).total_seconds() / 60

@@ -96,7 +96,8 @@ class Contract:
         return made
 
     def answer(self, method: str, body: Any) -> None:
-        """Raises AssertionError if the emulator's answer does not have the documented form: a bug of the emulator."""
+        """Raise AssertionError if the emulator's answer does not have the documented form, which means a bug in the
+        emulator."""
         reference = methods(self.name).get(method, {}).get("response", {}).get("$ref")
         if self.checks and reference:
             try:

@@ -33,7 +33,7 @@ GOOGLES_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Landing:
-    """The page where the browser ends after consent: address, status, body."""
+    """The page on which the browser ends after consent: address, status and body."""
 
     url: str
     status: int
@@ -282,7 +282,7 @@ class Emulator:
 
     @property
     def mistakes(self) -> list[Exception]:
-        """Exceptions inside the emulator. Not empty means that the emulator has a bug."""
+        """Exceptions inside the emulator. If there are any, the emulator has a bug."""
         return list(self._server.mistakes)
 
     def fault(self, answer: int | None = None, **rule: Any) -> Fault:

@@ -13,7 +13,7 @@ from tallybook_emulators.sheets.oauth import unauthenticated
 
 @dataclass(frozen=True)
 class Seen:
-    """A recorded request. `status` is that of its answer, or 0 if the connection was closed without one."""
+    """A recorded request. `status` is the status of its answer, or 0 if the connection was closed without an answer."""
 
     verb: str
     path: str
@@ -63,7 +63,7 @@ class Fault:
         )
 
     def error(self) -> GoogleError:
-        """The error to answer."""
+        """The error in the answer."""
         code = self.answer or 503
         if code == 401:
             error = unauthenticated("Request had invalid authentication credentials.", "")

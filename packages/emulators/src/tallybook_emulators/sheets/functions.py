@@ -24,7 +24,7 @@ from tallybook_emulators.sheets.formulas import (
 
 
 def numbers(given: tuple[Any, ...]) -> Iterator[float]:
-    """The numbers in the arguments. Other values are skipped in ranges; a scalar argument is converted to a number."""
+    """The numbers in the arguments. In ranges, other values are skipped. A scalar argument is converted to a number."""
     for one in given:
         if isinstance(one, list):
             yield from (v for v in flat(one) if isinstance(v, int | float) and not isinstance(v, bool))

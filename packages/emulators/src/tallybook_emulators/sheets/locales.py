@@ -38,7 +38,8 @@ GERMAN_WEEKDAYS = ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "S
 
 @dataclass(frozen=True)
 class Locale:
-    """One locale. `order` is that of day, month and year in dates with `date_marks`. All locales parse ISO dates."""
+    """One locale. `order` is the order of day, month and year in dates with `date_marks`. All locales parse ISO
+    dates."""
 
     decimal: str = "."
     thousands: str = ","
@@ -80,7 +81,7 @@ LOCALES = {
 
 
 def locale(name: str) -> Locale:
-    """The locale of that name. American English for an unknown language."""
+    """The locale with that name. American English for an unknown language."""
     if name in LOCALES:
         return LOCALES[name]
     return next(

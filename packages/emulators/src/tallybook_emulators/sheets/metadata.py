@@ -150,7 +150,7 @@ def create(document: Document, request: Json) -> Json:
 
 
 def check_room(document: Document, sheet_id: int | None) -> None:
-    """Raises GoogleError 400 if a sheet, or the spreadsheet itself, has too much metadata."""
+    """Raise GoogleError 400 if a sheet, or the spreadsheet itself, has too much metadata."""
     existing = [one for one in document.metadata.values() if one.sheet_id == sheet_id]
     if sum(len(one.key) + len(one.value or "") for one in existing) > MAX_CHARACTERS:
         where = "spreadsheet" if sheet_id is None else "sheet"

@@ -244,7 +244,7 @@ class Document:
         return sheet, sheet.full(span_of(grid_range))
 
     def check_size(self) -> None:
-        """Raises GoogleError 400 if the document is too large.
+        """Raise GoogleError 400 if the document is too large.
 
         https://developers.google.com/workspace/sheets/api/limits"""
         if any(len(sheet.columns) > COLUMN_LIMIT for sheet in self.sheets):
@@ -258,7 +258,7 @@ class Document:
             )
 
     def guard(self, sheet: Sheet, rect: Rect) -> None:
-        """Raises GoogleError 400 if the actor may not edit a protected range that `rect` touches."""
+        """Raise GoogleError 400 if the actor may not edit a protected range that `rect` touches."""
         for protected in sheet.objects["protectedRanges"]:
             if protected.get("warningOnly") or self.may_edit(protected):
                 continue

@@ -18,7 +18,7 @@ GONE = object()
 
 @dataclass(frozen=True)
 class LineChange:
-    """An insertion, deletion or move of lines. `span` maps a range [start, end) to its new place (None: deleted)."""
+    """An insertion, deletion or move of lines. `span` maps a range [start, end) to its new position (None: deleted)."""
 
     sheet: Sheet
     dimension: str
@@ -232,7 +232,7 @@ def _moved(text: str, down: int, right: int) -> str | None:
 
 
 def rename_tab_in_formulas(document: Document, old: str, new: str) -> None:
-    """Replace the title of a rename_tab_in_formulas tab in all formulas."""
+    """Replace the title of a renamed tab in all formulas."""
 
     def changed(text: str) -> str:
         title, rest = split(text)
