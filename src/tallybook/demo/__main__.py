@@ -34,7 +34,7 @@ DONE, UNEXPECTED, USAGE, REFUSED = 0, 1, 2, 3
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the message says why, `code` is what to exit with."""
+    """The demo cannot continue. The message says why, and `code` is the exit code."""
 
     def __init__(self, message: str, code: int = UNEXPECTED) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class DemoError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo; return 0, or 1 if any command did something else than the demo says it does."""
+    """Run the demo. Returns 0, or 1 if a command did something other than what the demo says."""
     options = parse(arguments)
     # A terminal or pipe that cannot show a character shows a question mark instead.
     if isinstance(sys.stdout, TextIOWrapper):
@@ -68,14 +68,14 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def begin(options: argparse.Namespace, now: datetime) -> None:
-    """The whole demo. `now` is naive UTC; the last closed day before it is where the story ends."""
+    """Run the whole demo. `now` is naive UTC. The story ends with the last closed day before it."""
     folder: Path = options.folder
     yesterday = clock.local(now).date() - clock.DAY
     say(f"Nordlicht sells software. Its database and its {PROJECT} go to {folder}/")
     prepare(folder, keep=options.keep)
     first = saas.first_day(yesterday, options.years)
     if options.keep and (folder / DATABASE).exists():
-        # A kept book goes on in the world it began in.
+        # A kept book continues in the world in which it began.
         first = saas.first_day_in(folder / DATABASE)
     write_project(folder, first, keep=options.keep)
     write_database(options, first, yesterday, now)
@@ -87,7 +87,7 @@ def begin(options: argparse.Namespace, now: datetime) -> None:
 
 
 def prepare(folder: Path, *, keep: bool) -> None:
-    """Make `folder`, or clear what an earlier demo left there; refuse a folder that is not a demo's."""
+    """Create `folder`, or clear what an earlier demo left there. Refuses a folder that is not a demo's."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not is_demo(folder):
         raise DemoError(f"{folder} holds something else than the demo; give an empty or new folder", USAGE)
@@ -125,7 +125,7 @@ def write_database(options: argparse.Namespace, first: date, end: date, now: dat
 
 
 class Shell:
-    """Types commands in the demo's folder, for everybody to see."""
+    """Types commands in the demo's folder and shows them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -137,7 +137,7 @@ class Shell:
         self.check(command, self.call(command, capture=False), expect)
 
     def ask(self, command: str) -> list[dict[str, Any]]:
-        """The rows a `tallybook query` answers, through its JSON; not shown, for sums of the demo's own."""
+        """The rows of a `tallybook query` as JSON, not shown. Used for the demo's own sums."""
         answer = self.call(f"{command} --format json", capture=True)
         self.check(command, answer, DONE)
         rows: list[dict[str, Any]] = json.loads(answer.stdout)["rows"]
@@ -181,7 +181,7 @@ def ask_at_every_scope(shell: Shell) -> None:
 
 
 def sum_a_level(shell: Shell, monday: date) -> None:
-    """The 7x trap: a level has a value every day, and seven of them are not a week's."""
+    """Show the sevenfold error: a level has a value every day, and the sum of seven days is not the week's value."""
     days = week(monday)
     title("The 7x trap: a spreadsheet that adds up a level")
     shell.run(f"query mrr --scope day {days}")
@@ -195,7 +195,7 @@ def sum_a_level(shell: Shell, monday: date) -> None:
 
 
 def sum_distinct_users(shell: Shell, monday: date) -> None:
-    """Who is active on five days is one user of the week, not five."""
+    """Show that a user who is active on five days is one user of the week, not five."""
     days = week(monday)
     title("The quieter trap: adding up distinct users")
     shell.run(f"query active_users --scope week {days}")
@@ -210,7 +210,8 @@ def sum_distinct_users(shell: Shell, monday: date) -> None:
 
 
 def send_events(shell: Shell) -> None:
-    """Events over HTTP: acknowledged, the server killed, and every one still there once."""
+    """Send events over HTTP: they are acknowledged, the server is killed, and each event is still stored exactly
+    once."""
     title("Usage events: an answer of 200 means that they are on disk")
     if not EventServer.is_installed():
         say("pip install 'tallybook[server]' takes usage events over HTTP; it is not installed here.")
@@ -232,7 +233,7 @@ def send_events(shell: Shell) -> None:
 
 
 def demo_key(shell: Shell) -> str:
-    """A key for this demo: a new one, or another text of the one that is there."""
+    """A key for this demo: a new key, or a new text for the existing key."""
     made = shell.call(f"keys create {KEY} --scope write --scope read --format json", capture=True, quiet=True)
     command = f"keys create {KEY} --scope write --scope read"
     if made.returncode != DONE:
@@ -283,7 +284,7 @@ http://127.0.0.1:8321/""")
 
 
 def enter(folder: Path) -> str:
-    """The line that brings a shell to where `tallybook` runs in the demo's folder."""
+    """The command that takes a shell to the demo's folder with `tallybook` on its path."""
     here = f"cd {short(folder)}"
     activate = Path(sys.executable).with_name("activate")
     if shutil.which("tallybook") or not activate.exists():
@@ -292,7 +293,7 @@ def enter(folder: Path) -> str:
 
 
 def short(path: Path) -> str:
-    """A path as one would type it here: the shorter of relative and absolute."""
+    """A path as one would type it here: relative or absolute, whichever is shorter."""
     return shlex.quote(min(str(path), os.path.relpath(path), key=len))
 
 
@@ -300,7 +301,7 @@ def short(path: Path) -> str:
 
 
 def last_whole_week(yesterday: date) -> date:
-    """The Monday of the last week that is over."""
+    """The Monday of the last complete week."""
     return yesterday - timedelta(days=(yesterday.weekday() + 1) % 7 + 6)
 
 
@@ -321,7 +322,7 @@ def times(wrong: Decimal, right: Decimal) -> str:
 
 
 def users_of_week(database: Path, monday: date) -> int:
-    """The week's users by plain SQL, to check the book by."""
+    """The week's users by plain SQL, to check the book."""
     start, end = clock.midnight(monday), clock.midnight(monday + timedelta(days=7))
     sql = "select count(distinct user_id) from api_calls where called_at >= ? and called_at < ?"
     with closing(sqlite3.connect(database)) as db:
@@ -337,7 +338,7 @@ def title(text: str) -> None:
 
 
 def say(text: str) -> None:
-    # Flushed, or a pipe would show our words after the commands' output.
+    # Flushed, because a pipe would otherwise show this text after the commands' output.
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""When things happen at the demo's company: office hours in Berlin, told as naive UTC."""
+"""When things happen at the demo's company: office hours in Berlin, given as naive UTC."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 HOURS = (3, 2, 2, 2, 2, 3, 6, 14, 30, 42, 46, 44, 30, 36, 44, 42, 36, 26, 16, 12, 9, 7, 5, 4)
 # Monday to Sunday.
 WEEKDAYS = (0.98, 1.04, 1.05, 1.02, 0.88, 0.30, 0.24)
-# Month and day; the week from Christmas to New Year is quieter still.
+# Month and day; the week from Christmas to New Year is even quieter.
 HOLIDAYS = {(1, 1), (1, 6), (5, 1), (10, 3), (11, 1), (12, 24), (12, 25), (12, 26), (12, 31)}
 MONTHS = {7: 0.92, 8: 0.84, 12: 0.95}
 
@@ -47,7 +47,7 @@ def local(instant: datetime) -> datetime:
 
 
 def bustle(day: date) -> float:
-    """How busy `day` is, 1.0 being an ordinary working day."""
+    """How busy `day` is. 1.0 is an ordinary working day."""
     busy = WEEKDAYS[day.weekday()] * MONTHS.get(day.month, 1.0)
     if (day.month, day.day) in HOLIDAYS:
         busy = min(busy, 0.3)
@@ -60,6 +60,6 @@ def days(first: date, last: date) -> Iterator[date]:
 
 
 def a_month_later(day: date) -> date:
-    """The same day of the next month; the 28th for days some months lack."""
+    """The same day of the next month. The 28th for days that some months lack."""
     following = day.replace(day=1) + timedelta(days=31)
     return following.replace(day=min(day.day, 28))

@@ -1,6 +1,6 @@
 """What happens at the demo's company, day by day: customers come, upgrade, pay, ask, leave.
 
-A day draws from its own random numbers, so a world that ends later begins with the same days."""
+Each day has its own random numbers, so a world that ends later begins with the same days."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -84,7 +84,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:
-    """`amount` in cents. The bank's `paid_at` is learnt only at `booked_at`; None: never paid."""
+    """An invoice, with `amount` in cents. The bank reports `paid_at` only at `booked_at`. None: never paid."""
 
     id: int
     account_id: int
@@ -121,7 +121,7 @@ class Company:
         self.agenda: defaultdict[date, list[tuple[Happening, Account]]] = defaultdict(list)
 
     def live(self, today: Workday, rng: Random) -> None:
-        """Everything of one day but its API calls and its count of seats."""
+        """Simulate everything on one day except its API calls and its count of seats."""
         for happening, account in self.agenda.pop(today.day, []):
             happening(self, account, today, rng)
         newcomers = 0.8 * 1.0013 ** (today.day - self.founded).days * self.scale
@@ -179,7 +179,7 @@ class Company:
         )
 
     def end_trial(self, account: Account, today: Workday, rng: Random) -> None:
-        """A third of the trials become customers; the rest are gone."""
+        """End a trial: a third of the trials become customers, and the others leave."""
         moment = today.moment(rng)
         if moment >= self.until:
             return
@@ -194,7 +194,7 @@ class Company:
         self.agenda[a_month_later(today.day)].append((Company.renew, account))
 
     def renew(self, account: Account, today: Workday, rng: Random) -> None:
-        """A month is over: the customer leaves, or stays, perhaps with another plan or more seats."""
+        """Simulate the end of a month: the customer leaves, or stays, perhaps with another plan or more seats."""
         moment = today.moment(rng)
         if moment >= self.until:
             return
@@ -207,7 +207,7 @@ class Company:
         self.agenda[a_month_later(today.day)].append((Company.renew, account))
 
     def change(self, account: Account, rng: Random) -> bool:
-        """Perhaps another plan or another number of seats; whether anything changed."""
+        """Perhaps change the plan or the number of seats. Returns whether anything changed."""
         roll = rng.random()
         if roll < 0.014 and account.plan in NEXT_PLAN:
             account.plan = NEXT_PLAN[account.plan]
@@ -274,7 +274,7 @@ Happening = Callable[[Company, Account, Workday, Random], None]
 
 
 def payment(issued_at: datetime, rng: Random) -> tuple[datetime | None, datetime | None]:
-    """When an invoice is paid and when that is known: (paid_at, booked_at), or (None, None) for never."""
+    """When an invoice is paid and when that becomes known: (paid_at, booked_at), or (None, None) for never."""
     roll = rng.random()
     if roll < 0.03:
         return None, None
@@ -286,14 +286,14 @@ def payment(issued_at: datetime, rng: Random) -> tuple[datetime | None, datetime
 
 
 def refund(booked_at: datetime | None, rng: Random) -> datetime | None:
-    """When the money goes back, which changes the invoice in place; nearly always None."""
+    """When the money is refunded, which changes the invoice in place. Nearly always None."""
     if booked_at is None or rng.random() > 0.012:
         return None
     return booked_at + timedelta(days=rng.randint(1, 20))
 
 
 def about(mean: float, rng: Random) -> int:
-    """A whole number that is `mean` on average, 30% more or less; right for small means too."""
+    """An integer that is `mean` on average, within 30%. Also correct for small means."""
     return int(mean * (0.7 + 0.6 * rng.random()) + rng.random())
 
 

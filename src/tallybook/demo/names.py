@@ -1,4 +1,4 @@
-"""Names of the demo's customers, invented, in the scripts of their countries."""
+"""Invented names of the demo's customers, in the scripts of their countries."""
 
 from random import Random
 

@@ -1,7 +1,7 @@
 """The demo's database: two years of a small software company, in SQLite.
 
-Times are naive UTC text, business hours are Berlin's. The rows are a pure function of the
-arguments of `write`: the same arguments, the same rows."""
+Times are naive UTC text, business hours are Berlin's. The rows depend only on the arguments of `write`, so the same
+arguments give the same rows."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from tallybook.demo.company import Account, Company, Invoice, Subscription, Tick
 from tallybook.demo.traffic import Gateway, count_seats
 
 BEFORE = timedelta(days=540)
-"""The company is that old when the API calls and counts of seats begin."""
+"""The age of the company when the API calls and counts of seats begin."""
 
 SCHEMA = """
 create table accounts (
@@ -65,12 +65,12 @@ def write(
     scale: float = 1.0,
     now: datetime | None = None,
 ) -> dict[str, int]:
-    """Write the database anew at `path`; return how many rows each table has.
+    """Write a new database to `path`. Returns how many rows each table has.
 
-    The data stops at the end of the local day `end`, or at `now` (naive UTC) when given:
-    what happens later is not known yet. It begins with `first`, by default `first_day(end, years)`;
-    with the same `first`, a later stop adds rows and changes some in place, as a living company's
-    database does. `scale` multiplies the customers, and with them everything."""
+    The data stops at the end of the local day `end`, or at `now` (naive UTC) when given: what happens later is not
+    known yet. It begins with `first`, by default `first_day(end, years)`; with the same `first`, a later stop adds rows
+    and changes some in place, as a living company's database does. `scale` multiplies the customers, and with them
+    everything."""
     until = now or midnight(end + DAY)
     first = first or first_day(end, years)
     company = Company(founded=first - BEFORE, until=until, scale=scale)
@@ -91,20 +91,20 @@ def first_day(end: date, years: int = 2) -> date:
 
 
 def first_day_in(path: Path) -> date:
-    """The first day with API calls of the database at `path`, as `write` noted it there."""
+    """The first day with API calls of the database at `path`, as recorded by `write`."""
     with closing(sqlite3.connect(path)) as db:
         (noted,) = db.execute("pragma user_version").fetchone()
         return datetime.strptime(f"{noted} +0000", "%Y%m%d %z").date()
 
 
 def delete(path: Path) -> None:
-    """Remove a database and what SQLite keeps beside it; a stale -wal would spoil the new one."""
+    """Delete a database and the files that SQLite keeps beside it, because a stale -wal would corrupt the new one."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def live(company: Company, db: sqlite3.Connection, first: date, seed: int) -> None:
-    """Let every day happen, writing API calls and seats from `first` on as they come."""
+    """Simulate every day. From `first` on, API calls and seats are written as they occur."""
     gateway = Gateway(company)
     for day in days(company.founded, local(company.until).date()):
         today, rng = Workday(day), Random(f"{seed} {day}")

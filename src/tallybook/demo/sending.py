@@ -1,4 +1,4 @@
-"""Usage events in the demo: a server takes some, is killed, and has lost none."""
+"""Usage events in the demo: a server receives some, is killed, and has lost none."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ Events = list[dict[str, Any]]
 
 
 class SendingError(Exception):
-    """The server did something else than the demo says it does."""
+    """The server did something other than what the demo says."""
 
 
 class EventServer:
@@ -54,7 +54,7 @@ class EventServer:
         self.wait(lambda: self.ask("GET", "/readyz")[0] == 200, "the server is not ready")
 
     def kill(self) -> None:
-        """kill -9 of the server and its children."""
+        """Kill the server and its children with kill -9."""
         assert self.process is not None
         for pid in self.pids:
             with suppress(ProcessLookupError):
@@ -75,7 +75,7 @@ class EventServer:
         self.process.wait()
 
     def send(self, events: Events) -> dict[str, Any]:
-        """The answer to some events. Raises SendingError unless they are stored."""
+        """The answer to the given events. Raises SendingError unless they are stored."""
         status, said = self.ask("POST", "/v1/events", json.dumps(events))
         if status != 200:
             raise SendingError(f"the server answered {status}: {said}")

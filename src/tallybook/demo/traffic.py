@@ -1,4 +1,4 @@
-"""The demo's two big tables: API calls, and one row a day of every big customer's seats."""
+"""The demo's two large tables: API calls, and one row per day of every large customer's seats."""
 
 from collections import defaultdict
 from datetime import date, timedelta
@@ -30,14 +30,14 @@ Seats = tuple[str, int, int]
 
 
 class Gateway:
-    """The API's front door: writes down every call, some of them days later."""
+    """The entrance of the API. It records every call, some of them days later."""
 
     def __init__(self, company: Company) -> None:
         self.company = company
         self.late: defaultdict[date, list[Call]] = defaultdict(list)
 
     def calls(self, today: Workday, rng: Random) -> list[Call]:
-        """The calls inserted today, late arrivals of earlier days first; none from the future."""
+        """The calls inserted today, starting with late arrivals of earlier days. None are from the future."""
         fresh = self.fresh(today, rng)
         until = self.company.until.isoformat(sep=" ")
         return [call for call in self.late.pop(today.day, []) + fresh if call[-1] < until]
@@ -80,7 +80,7 @@ def spread(count: int, today: Workday, rng: Random) -> list[str]:
 
 
 def incident(today: Workday, rng: Random) -> set[str]:
-    """The UTC hours ('YYYY-MM-DD HH') in which the API is in trouble; most days none."""
+    """The UTC hours ('YYYY-MM-DD HH') in which the API has an incident. Most days have none."""
     if rng.random() > 1 / 45:
         return set()
     first = rng.randrange(8, 16)
@@ -106,7 +106,7 @@ def call(caller: Account, path: str, time: str, trouble: bool, rng: Random) -> C
 
 
 def count_seats(company: Company, today: Workday, rng: Random) -> list[Seats]:
-    """The nightly count of the seats in use at business customers; now and then it misses some."""
+    """The nightly count of seats in use at business customers. It sometimes misses some customers."""
     if today.end > company.until or rng.random() < 1 / 150:
         return []
     rows = []

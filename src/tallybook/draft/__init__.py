@@ -1,4 +1,4 @@
-"""`init`: a first tallybook.toml for a database, from its schema and a look at its rows."""
+"""`init`: drafts a first tallybook.toml for a database, from its schema and a sample of its rows."""
 
 from __future__ import annotations
 

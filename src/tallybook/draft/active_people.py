@@ -1,5 +1,5 @@
-"""Which table shows best who was active: the one with the most different people lately, and not the one with the most
-rows."""
+"""Finds the table that best shows who was active: the one with the most different people recently, not the one with the
+most rows."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tallybook.draft.words import head, plural
 
 RECENT_DAYS = 28
 MAX_COUNTED = 5
-"""In so many tables the people of one kind are counted."""
+"""Maximum number of tables in which the people of one kind are counted."""
 MAX_UNINDEXED_ROWS = 3_000_000
-"""A larger table without an index on the time is not read for this."""
+"""A larger table without an index on the time is not read for this purpose."""
 POINTS_OF_PEOPLE = 4.0
 """Points for ten times as many people."""
 POINTS_OF_USE = 0.25
-"""Points for a noun of use: as for 15 % more people."""
+"""Points for a noun of use: as much as for 15 % more people."""
 
 
 def rank_by_people(ideas: Sequence[Idea], people_of: Callable[[Idea, datetime], int | None], seen: Seen) -> None:
     """Score metrics of active people by how many people they show.
 
-    `people_of`: the number of people in a metric since an instant. If one of them is not known, the scores
-    stay what they are."""
+    `people_of`: the number of people in a metric since an instant. If one of these numbers is unknown, the scores stay
+    unchanged."""
     active = [idea for idea in ideas if idea.topic == Topic.ACTIVE and idea.score > 0]
     for entity in dict.fromkeys(idea.entity for idea in active):
         rivals = sorted((i for i in active if i.entity == entity), key=lambda i: -i.score)[:MAX_COUNTED]
@@ -54,7 +54,7 @@ def _rank(rivals: Sequence[Idea], numbers: Sequence[int], seen: Seen) -> None:
 
 
 def _recent(rivals: Sequence[Idea], seen: Seen) -> datetime | None:
-    """The beginning of the latest days with rows; the same for all rivals."""
+    """The beginning of the latest days with rows, the same for all rivals."""
     newest = [time for idea in rivals if (table := seen.table(idea.of)) for time in _times(table, idea)]
     if not newest:
         return None
@@ -70,7 +70,7 @@ def _times(table: SeenTable, idea: Idea) -> list[float]:
 
 
 def people_since(source: Source, seen: Seen, idea: Idea, since: datetime) -> int | None:
-    """The number of different people in a metric since an instant; None if the source does not say it in time."""
+    """The number of different people in a metric since an instant. None if the source does not answer in time."""
     table = seen.table(idea.of)
     time = table.column(idea.keys["time"]) if table else None
     if table is None or time is None or time.time is None:

@@ -18,7 +18,7 @@ NO_DIGITS = frozenset(("JPY", "KRW", "VND", "CLP", "ISK", "PYG", "UGX", "RWF", "
 """Currencies without a smaller unit."""
 THREE_DIGITS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 MAX_CURRENCIES = 3
-"""More currencies are named in a comment."""
+"""Maximum number of currencies named in a comment."""
 
 
 def amount_candidates(table: SeenTable) -> list[Scored[SeenColumn]]:
@@ -87,7 +87,7 @@ def quantity_of(table: SeenTable) -> SeenColumn | None:
 
 
 def line_amount(table: SeenTable, as_sql: Callable[[str], str]) -> tuple[str, list[SeenColumn]] | None:
-    """(SQL for the amount of a line, its columns): the total, else price times quantity."""
+    """(SQL of the amount of a line, its columns): the total, or else price times quantity."""
     found = [s.candidate for s in amount_candidates(table) if s.score > 0]
     whole = next((c for c in found if _is_line_total(table, c)), None)
     if whole:

@@ -130,7 +130,7 @@ LESSER_AMOUNTS = frozenset(
         "max",
     ]
 )
-"""Words of amounts that are a part of another one, or are not what was paid."""
+"""Words of amounts that are part of another amount, or were not paid."""
 NO_AMOUNT = frozenset(
     [
         "tax",
@@ -247,7 +247,7 @@ SYSTEM_ACTORS = frozenset(
         "staff",
     ]
 )
-"""Words of references to somebody who did not do what the row describes, or did it later."""
+"""Words of references to a person who did not do what the row describes, or did it later."""
 OBJECTS = frozenset(
     ("resource", "stateful", "auditable", "trackable", "item", "object", "subject", "loggable", "versionable")
 )

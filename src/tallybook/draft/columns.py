@@ -23,7 +23,7 @@ MANY_VALUED = frozenset(("country", "currency", "locale", "language"))
 """Words of columns that are useful dimensions with more values, too."""
 MAX_DRAFTED_DIMENSIONS = 2
 MAX_SERIES = 200
-"""The product of the numbers of seen values of all dimensions."""
+"""Maximum product of the numbers of sampled values of all dimensions."""
 CHANGING = frozenset(
     [
         "status",
@@ -81,7 +81,7 @@ CHANGING = frozenset(
         "decision",
     ]
 )
-"""Words of columns whose value on the day of the fact is no longer known later."""
+"""Words of columns whose value on the day of the fact is later unknown."""
 _LATER = stems(tuple(LATER))
 _CODE = re.compile(r"[a-z0-9]+([_-][a-zA-Z0-9]+)*|[A-Z0-9]+([_-][A-Z0-9]+)*")
 _OF_PERSONS = frozenset(("firstname", "lastname", "fullname", "surname", "birthday", "birthdate", "dob", "gender"))
@@ -118,7 +118,7 @@ def dimensions(table: SeenTable, without: Collection[str] = ()) -> list[SeenColu
 
 
 def all_dimensions(table: SeenTable, without: Collection[str] = ()) -> list[SeenColumn]:
-    """All useful dimensions of a table, best first. None has one of the words `without`."""
+    """All useful dimensions of a table, best first, without those that have one of the words in `without`."""
     found: list[tuple[int, int, SeenColumn]] = []
     for column in table.columns:
         if not set(column.words) & set(without) and not changes(table, column) and _splits(table, column):
@@ -128,7 +128,7 @@ def all_dimensions(table: SeenTable, without: Collection[str] = ()) -> list[Seen
 
 
 def within_bounds(columns: Sequence[SeenColumn], taken: Sequence[SeenColumn] = ()) -> list[SeenColumn]:
-    """The first columns that together with the taken ones give few series, and no second one of the same words."""
+    """The first columns that give few series together with the taken ones, without two columns of the same words."""
     chosen: list[SeenColumn] = []
     for column in columns:
         rivals = [*taken, *chosen]
@@ -147,7 +147,7 @@ def changes(table: SeenTable, column: SeenColumn) -> bool:
     if named & CHANGING or "state" in named or "status" in named:
         return not _is_region(column)
     if is_flag(column) and (table_of_people(table) or any(word.endswith(("ed", "en")) for word in named)):
-        return True  # a consent, a preference or a state of somebody, as it is now
+        return True  # somebody's consent, preference or state, as of now
     later = [c for c in table.times if {stem(w) for w in c.words} & _LATER]
     if any(is_flag(column) and says_whether(column, time) for time in later):
         return True
@@ -155,7 +155,7 @@ def changes(table: SeenTable, column: SeenColumn) -> bool:
 
 
 def _is_region(column: SeenColumn) -> bool:
-    """Whether `state` is a part of a country: no other word says of what, and its values are no states of work."""
+    """Whether `state` means a part of a country: no other word qualifies it, and its values are not states of work."""
     values = {word for text in column.texts for word in words_of_value(text)}
     return column.textual and set(column.words) - _OF_ADDRESSES == {"state"} and not values & _STATES
 
@@ -183,7 +183,7 @@ def _splits(table: SeenTable, column: SeenColumn) -> bool:
 
 
 def is_private(column: SeenColumn) -> bool:
-    """Whether a column is about a person, or is prose: by its words and by the look of its values."""
+    """Whether a column is about a person, or is prose, judged by its words and the form of its values."""
     if {*column.words, *map(singular, column.words)} & (PRIVATE | PROSE):
         return True
     texts = column.texts[:50]
@@ -203,5 +203,5 @@ def _are_codes(column: SeenColumn) -> bool:
 
 
 def _enumerates(column: SeenColumn) -> bool:
-    """Whether it contains integers as codes for words, or for yes and no."""
+    """Whether it contains integers that encode words, or yes and no."""
     return bool(set(column.words) & {"type", "kind"}) or set(column.texts) == {"0", "1"}

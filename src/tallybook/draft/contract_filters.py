@@ -1,4 +1,5 @@
-"""Which contracts count as active: without those that have not begun, and those that ended and have no end."""
+"""Decides which contracts count as active: without those that have not begun, and those that ended without an end
+date."""
 
 from __future__ import annotations
 
@@ -17,14 +18,14 @@ from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.value_words import NOT_STARTED_VALUES, OVER_VALUES
 
 MAX_OPEN_PLANNED = 0.02
-"""With hardly any row without an end, the end is a plan, and does not say what became of the contract."""
+"""If fewer rows than this have no end, the end is planned, and does not show what happened to the contract."""
 _NEVER = frozenset(("canceled", "cancelled", "rejected", "declined", "void", "voided"))
 _TRIALS = frozenset(("trial", "trialing", "trialling"))
 
 
 def started_contracts(table: SeenTable, as_sql: AsSql, ended: SeenColumn | None = None) -> RowFilter:
-    """The contracts that have begun: without pending and incomplete ones. With the column of their end, also without
-    those that have ended by their state and have no end."""
+    """The contracts that have begun: without pending and incomplete ones. With `ended`, also without those whose state
+    says that they have ended but whose end is not set."""
     found = RowFilter()
     for column in states(table)[:1]:
         trials = [v for v in column.texts if words_of_value(v) & _TRIALS]
@@ -44,7 +45,7 @@ def started_contracts(table: SeenTable, as_sql: AsSql, ended: SeenColumn | None 
 
 
 def canceled_contracts(table: SeenTable, as_sql: AsSql) -> list[str]:
-    """What is unsure about new contracts: some were canceled or rejected, and were never active."""
+    """Doubts about new contracts: some were canceled or rejected, and were never active."""
     for column in states(table)[:1]:
         never = [v for v in column.texts if words_of_value(v) & _NEVER or v in MISSED_VALUES]
         if never and len(never) < len(column.texts):
@@ -57,9 +58,9 @@ def canceled_contracts(table: SeenTable, as_sql: AsSql) -> list[str]:
 def _without_end(table: SeenTable, column: SeenColumn, ended: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
     """Leave out contracts whose state says that they have ended, and whose end is not set: they would never end.
 
-    If the state and the end do not go together in other rows either, the rows count and are named."""
+    If the state and the end disagree in other rows too, the rows count and are named."""
     over = [v for v in column.texts if words_of_value(v) & OVER_VALUES]
-    if null_share(ended) < MAX_OPEN_PLANNED:  # the end is planned for all, whatever became of them
+    if null_share(ended) < MAX_OPEN_PLANNED:  # the end is planned for all rows, whatever happened to them
         over = [v for v in column.texts if words_of_value(v) & _NEVER or v in MISSED_VALUES]
         if over and len(over) < len(column.texts):
             left = ", ".join(f"{v} ({column.counts[v]})" for v in over)

@@ -1,4 +1,5 @@
-"""Tables with one row a day: which numbers add up over days, which are states, shares, or counts of people."""
+"""Judges the numbers of tables with one row per day: which add up over days, and which are states, shares, or counts of
+people."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ from tallybook.draft.words import singular, words
 FLOW, STATE, SHARE, PEOPLE_COUNT, UNKNOWN = "flow", "state", "share", "people", "unknown"
 HIGHEST, LOWEST, PERCENTILE = "highest", "lowest", "percentile"
 SLOW_STEP = 0.06
-"""A number that moves by less of its size from day to day is a state."""
+"""A number whose daily change is a smaller share of its size than this is a state."""
 MAX_STATE_STEP = 0.3
-"""A number that moves by more of its size from day to day is no state, whatever its table is called."""
+"""A number whose daily change is a larger share of its size than this is not a state, whatever its table is called."""
 SHARE_WORDS = frozenset(
     [
         "percent",
@@ -119,7 +120,7 @@ def _is_bare(column: SeenColumn) -> bool:
 
 
 MAX_COMPARED = 40
-"""Rows in which a number is compared with the quotients of others."""
+"""Maximum number of rows in which a number is compared with the quotients of others."""
 _PERCENTILE = re.compile(r"p\d{2,4}")
 _EXTREMES = {"max": HIGHEST, "maximum": HIGHEST, "peak": HIGHEST, "highest": HIGHEST, "min": LOWEST, "minimum": LOWEST}
 _CHANGE_WORDS = frozenset(("change", "delta", "diff", "difference"))
@@ -184,7 +185,7 @@ def series_of(table: SeenTable, day: SeenColumn) -> list[SeenColumn]:
 
 
 def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> DailyNumber:
-    """How one number behaves: by its values first, then by its words. Unknown where both disagree."""
+    """The behavior of one number: by its values first, then by its words. Unknown if the two disagree."""
     named = {singular(word) for word in column.words}
     if any(_PERCENTILE.fullmatch(word) for word in column.words) or "percentile" in named:
         return DailyNumber(
@@ -214,7 +215,7 @@ def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> Daily
 
 
 def _counts_people(table: SeenTable, column: SeenColumn) -> bool:
-    """Whether a number counts people, who come again on other days. New ones come once."""
+    """Whether a number counts people, who return on other days. New people count only once."""
     named = set(column.words)
     if named & _DISTINCT:
         return True
@@ -241,7 +242,7 @@ def quotient_of(table: SeenTable, column: SeenColumn) -> tuple[SeenColumn, SeenC
 
 
 def _divides(column: SeenColumn, dividend: SeenColumn, divisor: SeenColumn, factor: int) -> bool:
-    """Whether column = factor * dividend / divisor, as far as it is rounded."""
+    """Whether column = factor * dividend / divisor, within rounding."""
     known = good = 0
     for cell, above, below in zip(column.cells[:MAX_COMPARED], dividend.cells, divisor.cells, strict=False):
         triple = numbers((cell, above, below))
@@ -256,7 +257,7 @@ def _divides(column: SeenColumn, dividend: SeenColumn, divisor: SeenColumn, fact
 
 
 def _half_digit(value: object) -> float:
-    """Half of the last written digit, at most 0.005: what rounding may have changed."""
+    """Half of the last written digit, at most 0.005: the largest change by rounding."""
     digits = len(str(value).partition(".")[2])
     return float(0.5 * 10.0**-digits) if digits >= 2 else 0.005
 
@@ -298,7 +299,7 @@ _CALENDAR_WORDS = frozenset(("date", "dates", "calendar", "day", "days", "time")
 
 
 def is_calendar(table: SeenTable, day: SeenColumn) -> bool:
-    """Whether the rows are the days of a calendar, and not what happened on them."""
+    """Whether the rows are the days of a calendar instead of what happened on them."""
     parts = sum(is_part_of_day(day, column) for column in table.columns if column.number and column is not day)
     once = distinct_share(day.values) == 1.0
     return once and (parts >= 3 or (parts >= 1 and set(words(table.bare)) <= _CALENDAR_WORDS))

@@ -50,7 +50,7 @@ from tallybook.draft.table_guesses import Idea, Topic, qualified
 from tallybook.draft.write import draft_text
 
 LEAST_TEXTS = 200
-"""So many of the least texts are compared as instants, to find the earliest one."""
+"""Number of smallest texts that are compared as instants to find the earliest one."""
 VARIABLE = "DATABASE_URL"
 _MAIN = (Topic.SIGNUPS, Topic.REVENUE, Topic.ACTIVE, Topic.PAYMENTS)
 """Topics whose first fact is the start of the book."""
@@ -157,7 +157,7 @@ def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
 
 
 def _accepted(made: Draft, source: Source, seen: Seen, idea: Idea, metrics: set[str], now: datetime) -> bool:
-    """Whether the database accepts a metric, if need be without its join. Adds its first day."""
+    """Whether the database accepts a metric, if necessary without its join. Adds its first day."""
     _without_clashes(idea, metrics)
     _qualify_shared(idea, seen)
     facts = _checked_against(source, made, idea)
@@ -262,7 +262,8 @@ def _first_day(source: Source, facts: BoundMetric, zone: str, now: datetime) -> 
 
 
 def _first_of_offsets(source: Source, relation: str, name: str, form: TimeForm, zone: str) -> date | None:
-    """The day of the earliest instant among the least texts with an offset: the least text need not be the earliest."""
+    """The day of the earliest instant among the smallest texts with an offset, because the smallest text need not be
+    the earliest."""
     where = " AND ".join(source.possible(name, form))
     select = source.limited(f"SELECT {name} FROM {relation} WHERE {where} ORDER BY {name}", LEAST_TEXTS)
     try:

@@ -1,4 +1,4 @@
-"""What the sampled values of a column show, as numbers between 0 and 1. Nothing here looks at names."""
+"""What the sampled values of a column show, as numbers between 0 and 1. Names are not used here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MIN_ROWS = 8
-"""With fewer values, order and movement say nothing."""
+"""With fewer values, order and movement are meaningless."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ def movement(runs: Sequence[Sequence[Any]]) -> Movement | None:
 
 
 def instants(column: SeenColumn) -> list[float | None]:
-    """The times of a column row by row, as seconds since 1970; None for what is null or unreadable."""
+    """The times of a column row by row, as seconds since 1970. None for null or unreadable times."""
     return column.instants
 
 
 def instants_of(column: SeenColumn) -> list[float | None]:
-    """The same, computed."""
+    """The value of `instants`, computed."""
     return [None if cell is None else _seconds(cell, column) for cell in column.cells]
 
 
@@ -139,7 +139,7 @@ def in_order(values: Sequence[float | None]) -> float:
 
 
 def same_nulls(left: SeenColumn, right: SeenColumn) -> bool:
-    """Whether two columns are set in the same rows, and not in all: the one is written when the other is."""
+    """Whether two columns are set in the same rows but not in all rows, so that one is written when the other is."""
     if not 0.02 < null_share(left) < 0.98 or len(left.cells) != len(right.cells):
         return False
     differing = sum((a is None) != (b is None) for a, b in zip(left.cells, right.cells, strict=True))
@@ -147,7 +147,8 @@ def same_nulls(left: SeenColumn, right: SeenColumn) -> bool:
 
 
 def says_whether(flag: SeenColumn, time: SeenColumn) -> bool:
-    """Whether a flag is true in the rows with a time, or false in them: it is set when the time is."""
+    """Whether a flag is true exactly in the rows with a time, or false exactly in them, so that it is set together with
+    the time."""
     if not 0.02 < null_share(time) < 0.98 or len(flag.cells) != len(time.cells) or len(flag.cells) < MIN_ROWS:
         return False
     same = sum(bool(f) == (t is not None) for f, t in zip(flag.cells, time.cells, strict=True)) / len(flag.cells)

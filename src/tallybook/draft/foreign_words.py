@@ -1,4 +1,4 @@
-"""English words for those of schemas in German, Spanish, French, Portuguese, Italian and Dutch."""
+"""Translates words of schemas in German, Spanish, French, Portuguese, Italian and Dutch into English."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, sing
 MAX_RATING = 10
 MIN_ROWS_PER_ACTOR = 1.5
 MIN_GROWING_ROWS, ROWS_OF_A_CATALOG = 20, 20
-"""A table with fewer rows, of which another has so many for each, is a list of what exists."""
+"""A table with fewer rows, to each of which another table has at least this many rows, is a list of what exists."""
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
 _CALLED = frozenset(("name", "title", "phone"))
 _RIDES = ("trip", "ride")
@@ -200,7 +200,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         yield idea
 
     def _customer_of(self, table: SeenTable) -> tuple[SeenColumn, str] | None:
-        """The (column, entity) of who paid or ordered; not of the staff who entered it."""
+        """The (column, entity) of the person who paid or ordered, not of the staff who entered it."""
         for column, entity in actors_of(self.seen, table):
             other = reference(self.seen, table, column)
             if other is None or not self._are_staff(other[0]):
@@ -307,7 +307,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
 
     def _rated(self, table: SeenTable, new: Idea) -> Iterator[Idea]:
         if any(column.textual and set(column.words) & _CALLED for column in table.columns):
-            return  # somebody or something that has a rating so far
+            return  # a person or thing with its rating so far
         for column in table.columns:
             named = {singular(w) for w in column.words} | set(column.words)
             if not column.number or column.an_id or not named & _RATING_WORDS:

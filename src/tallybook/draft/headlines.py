@@ -9,7 +9,8 @@ from tallybook.draft.table_guesses import Idea, Topic
 from tallybook.draft.words import plural
 
 MAX_ON, MIN_ON = 12, 9
-"""Further metrics are drafted as comments. Less important ones fill the draft only up to the second number."""
+"""More metrics than the first number are drafted as comments. Less important metrics fill the draft only up to the
+second number."""
 MAX_PER_TABLE = 3
 MAX_DAILY_PER_TABLE = 6
 MAX_COMMENTED = 30
@@ -129,7 +130,7 @@ def switched_on(ideas: Sequence[Idea]) -> tuple[list[Idea], list[Idea]]:
 
 
 def _why_less(idea: Idea, chosen: Sequence[Idea]) -> str:
-    """Why a metric without a doubt is not on."""
+    """The reason why a metric without a doubt is not switched on."""
     table = [other.name for other in chosen if other.of == idea.of]
     if len(table) >= MAX_PER_TABLE:
         return f"{len(table)} metrics of {idea.of} are on already"
@@ -137,7 +138,7 @@ def _why_less(idea: Idea, chosen: Sequence[Idea]) -> str:
 
 
 def _is_full(idea: Idea, chosen: Sequence[Idea]) -> bool:
-    """Whether the topic or the table of a metric has its share already."""
+    """Whether the topic or the table of a metric already has its share."""
     topic = sum(other.topic == idea.topic for other in chosen)
     table = sum(other.of == idea.of and other.topic > Topic.RECURRING for other in chosen)
     per_table = MAX_DAILY_PER_TABLE if idea.topic == Topic.DAYS else MAX_PER_TABLE

@@ -50,7 +50,7 @@ from tallybook.draft.times import end_candidates, end_column, is_deletion, is_pl
 from tallybook.draft.words import head, plainly, singular, terms, words
 
 AGGREGATES = {SHARE: "avg", PERCENTILE: "avg", HIGHEST: "max", LOWEST: "min"}
-"""How daily numbers that are neither sums nor states are read over days."""
+"""How daily numbers that are neither sums nor states are aggregated over days."""
 
 
 class LevelGuesses(TableGuesses):
@@ -89,7 +89,8 @@ class LevelGuesses(TableGuesses):
             yield self._ended(table, ended, new, many, holding.where if planned else "")
 
     def _ended(self, table: SeenTable, ended: SeenColumn, new: Idea, many: str, held: str) -> Idea:
-        """Those that end, by the time of their end. `held`: the condition of active ones, if the end is planned."""
+        """A metric of contracts that end, by the time of their end. `held`: the condition of active contracts, if the
+        end is planned."""
         verb = next((w for w in ended.words if w.endswith("ed")), "ended")
         keys, why = self._facts(table, ended, "count(*)")
         for key in ("by", "join", "where"):

@@ -48,7 +48,7 @@ _KEPT = frozenset(("fee", "commission", "take", "cut"))
 _MONEY = AMOUNT_WORDS | _KEPT | {"payout"}
 _OF_A_MARKET = frozenset(("platform", "marketplace", "application", "commission", "take"))
 MAX_BELOW_ZERO = 0.2
-"""With a greater share of negative amounts, the rows are two directions of money, and not sales with some returns."""
+"""With a larger share of negative amounts, the rows are money in two directions instead of sales with some returns."""
 _LOWER = "integers beside a currency in lower-case letters: payment providers send cents so"
 
 
@@ -95,7 +95,7 @@ class MoneyGuesses(TableGuesses):
         return count
 
     def _revenue_score(self, table: SeenTable, amount: SeenColumn, time: SeenColumn, rows: RowFilter) -> float:
-        """How likely the sum of an amount is the revenue of the company; below 0 it is none."""
+        """How likely the sum of an amount is the company's revenue. Below 0, it is not."""
         from math import log10
 
         named = {singular(word) for word in words(table.bare)} - self._bought_by_customers(table)
@@ -110,7 +110,8 @@ class MoneyGuesses(TableGuesses):
         return score + 0.1 * log10(max(1, table.total))
 
     def _bought_by_customers(self, table: SeenTable) -> set[str]:
-        """Words that are no doubt in this table: what customers purchase is revenue, and so are payments of it."""
+        """Words that cause no doubt in this table, because what customers purchase is revenue, and so are their
+        payments."""
         bought = (self.refers(table, column)[0] for column in table.columns)
         of_bills = [other for other in bought if other is not None and head(other.bare) in MONEY]
         customers = any(self._is_main(t, column) for t in (table, *of_bills) for column in t.columns)
@@ -227,7 +228,7 @@ def _share_below_zero(amount: SeenColumn) -> float:
 
 
 def _of_others(table: SeenTable, as_sql: Callable[[str], str]) -> list[str]:
-    """What is unsure if a part of the amount goes to sellers, and the company keeps the rest."""
+    """A doubt if a part of the amount goes to sellers and the company keeps only the rest."""
     amounts = [c for c in table.columns if c.number and not c.an_id and any(numbers(c.values)) and _is_money(c)]
     theirs = next((c for c in amounts if "payout" in c.words or set(c.words) & _SELLERS), None)
     kept = next((c for c in amounts if set(c.words) & _KEPT and c is not theirs), None)

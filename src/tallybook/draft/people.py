@@ -1,4 +1,4 @@
-"""Which tables are about people: by their noun, or because each row has an address and other rows refer to it."""
+"""Finds tables about people: by their noun, or because each row has an address and other rows refer to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tallybook.draft.words import head, singular
 
 _NOT_PEOPLE = frozenset((*MONEY, *LINES, *USAGE, *CONTRACTS, *WORK, *CATALOGS, *NOT_ACTIVITY, "invitation", "invite"))
 UNNAMED_RANK = 10
-"""The place among the nouns of people of a table whose rows alone show that it is about people."""
+"""The rank, among the nouns of people, of a table recognized only by its rows."""
 MIN_ADDRESSES = 0.5
 """The share of rows with an address."""
 

@@ -1,4 +1,4 @@
-"""Guesses about people: whose new rows are the signups, who is staff, and who is a customer of somebody else."""
+"""Guesses about people: whose new rows are signups, who is staff, and who is a customer of someone else."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class PeopleGuesses(LevelGuesses):
         return not self._belongs_to_people(table) and not self._links_people(table)
 
     def _people_score(self, table: SeenTable) -> float:
-        """How likely new rows are the signups: by the noun, a short name, a password, rows, and what refers to it."""
+        """How likely new rows are the signups, by the noun, a short name, a password, the number of rows, and
+        references to them."""
         if not is_customer_table(table) or self._links_people(table):
             return -9.0
         extra = len(words(table.bare)) - 1
@@ -69,7 +70,8 @@ class PeopleGuesses(LevelGuesses):
         return score + 0.35 * log10(max(1, table.total)) + 0.02 * min(20, self.references.get(table.name, 0))
 
     def _links_people(self, table: SeenTable) -> bool:
-        """Whether each row links somebody of another table to something: players of a match, users of a team."""
+        """Whether each row links a person of another table to something, such as players of a match or users of a
+        team."""
         if self._logs_in(table) or any(is_private(column) and not column.an_id for column in table.columns):
             return False
         references_ = (reference(self.seen, table, column) for column in table.columns)
@@ -77,7 +79,8 @@ class PeopleGuesses(LevelGuesses):
         return len(linked) > 1 and any(is_customer_table(other) and has_accounts(other) for other in linked.values())
 
     def _belongs_to_people(self, table: SeenTable) -> bool:
-        """Whether each row belongs to a row of a table of people with a better name: accounts of a bank, to users."""
+        """Whether each row belongs to a row of a table of people with a better name, as bank accounts belong to
+        users."""
         for column in table.columns:
             other = reference(self.seen, table, column)
             if other is None or column.nulls or other[0] is table or not is_customer_table(other[0]):

@@ -1,4 +1,5 @@
-"""One plain SELECT for a drafted metric, as an analyst would write it: for comparing, never for collecting."""
+"""Writes one plain SELECT for a drafted metric, as an analyst would write it. It is for comparison only, never for
+collecting."""
 
 from __future__ import annotations
 
@@ -20,9 +21,10 @@ _QUOTE = '"'
 
 
 def plain_sql(source: Source, idea: Idea, zone: str, first: date, last: date, currency: str = "") -> str | None:
-    """The SELECT of a metric over days; a level is that of the end of the last day. None for a kind without one.
+    """The SELECT of a metric over days. A level is taken at the end of the last day. None for a kind of metric without
+    such a SELECT.
 
-    `currency`: the only one that counts, in a metric with several."""
+    `currency`: the only currency that counts, for a metric with several."""
     from tallybook.config import build
 
     name = source.settings.name

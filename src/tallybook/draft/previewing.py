@@ -1,4 +1,4 @@
-"""The last seven complete days of each drafted metric, as the source answers them now, beside plain SQL."""
+"""Previews the last seven complete days of each drafted metric, as the source answers them now, next to plain SQL."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 DAYS = 7
 MAX_ROWS_TOGETHER = 200_000
-"""Metrics of larger tables are asked one by one, so that the time for all of them is bounded."""
+"""Metrics of larger tables are queried one by one, so that the total time stays bounded."""
 _URL, _LIMIT = "${TALLYBOOK_INIT_URL}", 'statement_timeout = "5s"'
 MAX_SECONDS = 20.0
-"""The time for all metrics. Those that are left are named and not asked."""
+"""The time limit for all metrics in seconds. The remaining metrics are named and not queried."""
 
 
 @dataclass
 class Preview:
-    """The days of one metric, newest last; or why there are none."""
+    """The days of one metric, newest last, or the reason why there are none."""
 
     metric: str
     days: list[date] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Preview:
     where: str = ""
     """The filter of the question, as in `--where`."""
     snapshot: bool = False
-    """Whether only its present value exists: it is collected from the first run on."""
+    """Whether only its present value exists, so that it is collected from the first run on."""
     sql: str = ""
     """Plain SQL for the whole range: for a level, of its last day."""
     answer: Any = None
@@ -69,7 +69,7 @@ def preview(
 ) -> list[Preview]:
     """The last complete days of each metric that is on. With `check` also plain SQL and its answer.
 
-    The source is asked by the same code as `query --live`, in a project of its own, which is gone afterwards."""
+    The source is queried by the same code as `query --live`, in a temporary project."""
     from tallybook.collect import open_source
     from tallybook.config import resolved
 
@@ -86,7 +86,7 @@ def preview(
 
 @contextmanager
 def _drafted_book(made: Draft, url: str, now: datetime) -> Iterator[Any]:
-    """The draft as an empty book in a folder of its own, which is gone afterwards."""
+    """The draft as an empty book in a temporary folder."""
     import tempfile
 
     from tallybook.book import open_book
@@ -96,12 +96,13 @@ def _drafted_book(made: Draft, url: str, now: datetime) -> Iterator[Any]:
         text = draft_text(replace(made, url=_URL, variable="")).replace(f'"{_URL}"', f'"{_URL}"\n{_LIMIT}', 1)
         (folder / "tallybook.toml").write_text(text, encoding="utf-8")
         with open_book(folder, now=lambda: now, env={"TALLYBOOK_INIT_URL": url}) as book:
-            _ = book.store  # an empty book, so that each question need not make one
+            _ = book.store  # creates an empty book once, instead of in each query
             yield book
 
 
 def _previews(book: Any, made: Draft, source: Source | None, late: Callable[[], bool]) -> list[Preview]:
-    """The days of all metrics by few questions; one question each where a metric cannot be asked."""
+    """The days of all metrics with few queries. If a metric cannot be queried, each metric of its group gets a query of
+    its own."""
     first = book.today - timedelta(days=DAYS)
     found = [one for idea in made.metrics for one in _of_idea(idea, first)]
     for where in dict.fromkeys(one.where for one in found):
@@ -131,7 +132,7 @@ def _of_idea(idea: Idea, first: date) -> list[Preview]:
 
 
 def _ask_together(book: Any, group: Sequence[Preview], *, check: bool) -> bool:
-    """Ask for all metrics at once; False if one of them cannot be asked."""
+    """Query all metrics at once. Returns False if one of them cannot be queried."""
     try:
         _ask(book, group, check=check)
     except SourceUnavailable:
@@ -155,7 +156,8 @@ def _ask(book: Any, group: Sequence[Preview], *, check: bool) -> None:
 
 
 def _why_unread(one: Preview, rows: Sequence[dict[str, Any]]) -> str:
-    """Why no day has a value, if each day says why; empty if a day has one, or simply has no facts."""
+    """The reason why no day has a value, if each day has a reason. Empty if a day has a value, or simply has no
+    facts."""
     reasons = [row.get("notes", {}).get(one.metric, {}).get("why", "") for row in rows]
     unread = bool(reasons) and all(reasons) and all(value is None for value in one.values)
     return str(reasons[-1]) if unread else ""
@@ -188,6 +190,6 @@ def _add_plain(source: Source, idea: Idea, zone: str, found: Preview) -> None:
 
 
 def totals(previews: Sequence[Preview]) -> tuple[int, int]:
-    """(metrics with plain SQL, those of them that agree)."""
+    """The number of metrics with plain SQL, and how many of them agree."""
     compared = [p for p in previews if p.sql and not p.problem]
     return len(compared), sum(p.agrees for p in compared)

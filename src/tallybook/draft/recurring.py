@@ -1,4 +1,5 @@
-"""Recurring revenue: the price of a contract per month, in the contract or in the table of plans it refers to."""
+"""Recurring revenue: finds the price of a contract per month, in the contract or in the table of plans that it refers
+to."""
 
 from __future__ import annotations
 
@@ -27,14 +28,14 @@ class Price:
     interval: SeenColumn | None = None
     interval_count: SeenColumn | None = None
     monthly: bool = False
-    """Whether the name says that the amount is of a month."""
+    """Whether the name says that the amount is per month."""
     unsure: list[str] = field(default_factory=list)
     doubt: str = ""
-    """Why the price of a month is not known."""
+    """Why the monthly price is unknown."""
 
 
 def price_of(seen: Seen, table: SeenTable) -> Price | None:
-    """The price of the contracts of a table: an amount of its own, else that of a table with prices."""
+    """The price of a table's contracts: their own amount, or else that of a table with prices."""
     own = _monthly(table) or next((s.candidate for s in amount_candidates(table) if s.score > 0.2), None)
     if own is not None:
         return _price(own, table)
@@ -52,7 +53,7 @@ def price_of(seen: Seen, table: SeenTable) -> Price | None:
 
 
 def _price_by_code(seen: Seen, table: SeenTable) -> Price | None:
-    """The price in a table of plans that the contracts name by a code, as a slug or the id at a payment provider."""
+    """The price in a table of plans that contracts name by a code, such as a slug or the id at a payment provider."""
     for other in seen.tables:
         if other is table or not _has_prices(other) or other.total > other.rows:
             continue
@@ -69,7 +70,7 @@ def _has_prices(table: SeenTable) -> bool:
 
 
 def _names_rows(column: SeenColumn, table: SeenTable) -> bool:
-    """Whether each row of a table has another code in a column."""
+    """Whether each row of a table has a different code in a column."""
     return column.textual and not column.nulls and len(column.texts) == table.rows
 
 

@@ -1,4 +1,5 @@
-"""Which column refers to which table, and who did what a row describes: scored by names, keys and sampled values."""
+"""Finds which column refers to which table, and who did what a row describes. Scored by names, keys and sampled
+values."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tallybook.draft.words import head, singular, words
 
 _PREFIXED = re.compile(r"([a-z]{2,12})_\w*\d")
 MIN_ACTORS = 5
-"""With fewer different values in many rows, they are tenants or staff."""
+"""If many rows have fewer different values than this, the values are tenants or staff."""
 MIN_PARTNERS = 0.5
 """Below this share of sampled values with a partner, a reference by name is not one."""
 
@@ -204,9 +205,9 @@ def _are_users(seen: Seen, column: SeenColumn) -> bool:
 
 
 def rows_per_actor(seen: Seen, table: SeenTable, column: SeenColumn) -> float:
-    """Rows for each actor: as sampled, or all rows over all rows of the table that the column refers to.
+    """Rows per actor: as sampled, or all rows divided by all rows of the table that the column refers to.
 
-    A sample of a large table has few rows of each actor, however many the table has."""
+    A sample of a large table has few rows of each actor, however many rows the table has."""
     found = reference(seen, table, column)
     sampled = rows_per_entity(column)
     if found is None or table.total <= table.rows:

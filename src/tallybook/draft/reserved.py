@@ -1,4 +1,4 @@
-"""Words that some database does not take for a column unless they are quoted."""
+"""Words that some databases accept as a column name only in quotes."""
 
 RESERVED = frozenset(
     [

@@ -1,4 +1,5 @@
-"""Which rows of a table count: states of money, junk, flags and soft deletes, by their values and numbers of rows."""
+"""Decides which rows of a table count: states of money, junk, flags and soft deletes, judged by their values and
+numbers of rows."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ class RowFilter:
     reasons: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    """What is unsure because somebody did not come."""
+    """Doubts because somebody was absent."""
     flagged: list[str] = field(default_factory=list)
     """The numbers of rows with each flag."""
     settled: bool = False
@@ -94,9 +95,9 @@ def words_of_value(value: str) -> frozenset[str]:
 
 
 def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql, amount: SeenColumn | None = None) -> RowFilter:
-    """The rows with money that has come: by a state, by a reference to a table of states, without deleted rows.
+    """The rows with money that was received: by a state or by a reference to a table of states, without deleted rows.
 
-    With the column of the amount, also without refunds among the rows, unless their amounts are below zero."""
+    With `amount`, also without refunds, unless their amounts are negative."""
     found = RowFilter()
     if amount is not None:
         _without_refunds(table, amount, as_sql, found)
@@ -122,8 +123,8 @@ def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql, amount: SeenColumn |
 
 
 def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter, *, of_payments: bool) -> bool:
-    """Add the condition of a state column; False if its values say nothing about money. `of_payments`: a row is a
-    payment, so that a confirmed or posted one has come."""
+    """Add the condition of a state column. Returns False if its values do not concern money. `of_payments`: a row is a
+    payment, so that a confirmed or posted one is received money."""
     values = {value: words_of_value(value) for value in column.texts}
     lost = [v for v, named in values.items() if named & LOST_VALUES or "un" in named or _denied(v)]
     paid = [v for v, named in values.items() if named & PAID_VALUES and v not in lost]
@@ -174,7 +175,8 @@ def _with_flag_of_payment(table: SeenTable, as_sql: AsSql, found: RowFilter) -> 
 
 
 def _denied(value: str) -> bool:
-    """Whether a value negates a state in one word: unpaid, unfulfilled (which is a paid order) is not."""
+    """Whether a value negates a state in one word, such as unpaid. The word unfulfilled does not count, because it is a
+    paid order."""
     return value.lower() in ("unpaid", "notpaid")
 
 
@@ -190,7 +192,7 @@ def none_of(column: SeenColumn, sql: str, values: list[str]) -> str:
 
 
 def _codes_by_times(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
-    """Add the condition of an integer state whose codes are those of the rows with a time of payment or of an end."""
+    """Add the condition of an integer state, with the codes of rows that have a time of payment or of an end."""
     for column in _coded_states(table):
         explained = codes_with_times(table, column)
         paid = [c for c, times in explained.items() if any({stem(w) for w in t.words} & _PAID_STEMS for t in times)]
@@ -219,7 +221,8 @@ def _coded_states(table: SeenTable) -> list[SeenColumn]:
 
 
 def codes_with_times(table: SeenTable, column: SeenColumn) -> dict[str, list[SeenColumn]]:
-    """Codes of a state, each with the times that nearly all of its rows have, and hardly any row of some other code."""
+    """The codes of a state, each with the times set in nearly all of its rows and in hardly any row of some other
+    code."""
     found: dict[str, list[SeenColumn]] = {}
     for time in table.times:
         if not 0 < time.nulls < table.rows or len(time.cells) != len(column.cells):
@@ -236,7 +239,7 @@ def codes_with_times(table: SeenTable, column: SeenColumn) -> dict[str, list[See
 
 
 def _state_by_reference(seen: Seen, table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
-    """Add the condition of a number that refers to a table of named states. A number without a name is no order."""
+    """Add the condition of a number that refers to a table of named states. A number without a name is not an order."""
     for column in table.columns:
         if column.type.kind != INT or not set(column.words) & STATE_WORDS or not 1 < len(column.texts) <= MAX_STATES:
             continue
@@ -274,8 +277,8 @@ def _state_names(seen: Seen, column: SeenColumn) -> dict[str, str]:
 
 
 def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool, absent_count: bool = True) -> RowFilter:
-    """The rows of a table that count: without junk. `deleted_count`: whether a deleted row is a fact all the same.
-    `absent_count`: whether a row about somebody who was not there is one."""
+    """The rows of a table that count, without junk. `deleted_count`: whether a deleted row still counts.
+    `absent_count`: whether a row about an absent person counts."""
     found = RowFilter()
     if not absent_count:
         _without_absent(table, as_sql, found)
@@ -311,7 +314,7 @@ def _name_lost(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
 
 
 def _without_absent(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
-    """Leave out rows about somebody who was not there."""
+    """Leave out rows about an absent person."""
     for column in states(table):
         absent = [v for v in column.texts if words_of_value(v) & _ABSENT]
         if absent and len(absent) < len(column.texts):

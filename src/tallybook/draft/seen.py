@@ -1,4 +1,4 @@
-"""Inspects a database: its catalog, and some hundred rows of each table."""
+"""Inspects a database: its catalog, and a few hundred rows of each table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tallybook.draft.words import bare_name, shared_prefix, words
 ROWS = 400
 """Maximum sampled rows from the start of a table, and from its end if its key is indexed."""
 STATEMENT_SECONDS = 10.0
-"""Time limit of each statement. What is unknown after it is not used."""
+"""Time limit of each statement. Facts that are unknown by then are not used."""
 MAX_TABLES = 300
 TABLES_PER_STATEMENT = 100
 _TIMELY = frozenset(["at", "on", "date", "time", "timestamp", "ts", "created", "updated", "when", "since", "day"])
@@ -145,7 +145,7 @@ class Seen:
     prefix: str = ""
     """The first word that most table names share."""
     references: dict[tuple[str, str], Any] = field(default_factory=dict)
-    """What each (table, column) refers to, once it was asked."""
+    """Cached result of what each (table, column) refers to."""
 
     def table(self, name: str) -> SeenTable | None:
         """The table with this name."""
@@ -186,7 +186,8 @@ def _remember(source: Source, catalog: Sequence[CatalogTable]) -> None:
 
 
 def _with_rows(source: Source, names: Sequence[str]) -> set[str]:
-    """The tables with at least one row, by one statement for many tables. All tables if the source cannot run it."""
+    """The tables with at least one row, found with one statement for many tables. All tables if the source cannot run
+    it."""
     found: set[str] = set()
     for start in range(0, len(names), TABLES_PER_STATEMENT):
         part = names[start : start + TABLES_PER_STATEMENT]
@@ -238,7 +239,7 @@ def _table(source: Source, catalog: CatalogTable, prefix: str) -> SeenTable:
 
 
 def _sampled(source: Source, table: CatalogTable, columns: Sequence[str]) -> tuple[list[ColumnType], list[Any]]:
-    """(types, sampled rows): the first rows, and the latest by the key."""
+    """The types, and the sampled rows: the first rows, and the latest by the key."""
     select = f"SELECT {', '.join(map(source.quote, columns))} FROM {source.table_name(table.name)}"
     types, rows = source.typed_rows(table.name, columns, source.limited(select, ROWS))
     key = table.unique_keys[0][0] if table.unique_keys and len(table.unique_keys[0]) == 1 else ""
@@ -255,7 +256,7 @@ def _sampled(source: Source, table: CatalogTable, columns: Sequence[str]) -> tup
 
 
 def _count(source: Source, table: CatalogTable) -> int:
-    """The number of rows: the server's estimate, else counted within the time limit."""
+    """The number of rows: the server's estimate, or else counted within the time limit."""
     if table.estimated_rows:
         return max(table.estimated_rows, ROWS)
     try:

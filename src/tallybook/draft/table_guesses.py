@@ -1,4 +1,4 @@
-"""What all guesses share: a metric of one table, its dimensions, its joins and its decimals."""
+"""The common part of all guesses: a metric of one table, its dimensions, its joins and its decimals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rows of a table are: people, money, contracts, use, days …, by shape first and by its noun second."""
+"""Determines what the rows of a table are (people, money, contracts, use, days …), first by shape and then by noun."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USE_ROLE, CATALOG, OTHER_ROLE = "use", "catalog", "other"
 _SIDES_NAMED = frozenset(("direction", "side", "type", "kind"))
 _SIDES = ({"debit", "credit"}, {"d", "c"}, {"dr", "cr"})
 MIN_ROWS_PER_ACTOR = 1.5
-"""A table in which a person has fewer rows does not show use."""
+"""A table with fewer rows per person does not show use."""
 
 
 def role_of(seen: Seen, table: SeenTable) -> str:
@@ -67,14 +67,14 @@ def is_activity(table: SeenTable) -> bool:
 
 
 def is_double_entry(table: SeenTable) -> bool:
-    """Whether the rows are entries of double-entry books: each amount is there twice, once on either side."""
+    """Whether the rows are double-entry bookkeeping, in which each amount occurs twice, once on either side."""
     columns = {singular(word) for column in table.columns if column.number for word in column.words}
     sides = (c for c in table.columns if c.textual and set(c.words) & _SIDES_NAMED)
     return {"debit", "credit"} <= columns or any({t.lower() for t in c.texts} in _SIDES for c in sides)
 
 
 def is_spending(table: SeenTable) -> bool:
-    """Whether a row is what somebody paid to a merchant, such as by a card of a bank: no revenue of the company."""
+    """Whether a row is a payment to a merchant, such as by a bank card, which is not revenue of the company."""
     return any(
         "mcc" in c.words or {"merchant", "name"} <= set(c.words) or {"merchant", "category"} <= set(c.words)
         for c in table.columns

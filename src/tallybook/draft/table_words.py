@@ -255,7 +255,7 @@ NOT_REVENUE = frozenset(
         "repayment",
     ]
 )
-"""Words of tables with money that goes out, goes back, or is a part of other money."""
+"""Words of tables with money that is paid out, returned, or part of other money."""
 NOT_ACTIVITY = frozenset(
     [
         "notification",
@@ -361,4 +361,4 @@ PERIODS_PER_YEAR = {
     "annual": 1,
     "annually": 1,
 }
-"""How often a price of such an interval is paid in a year."""
+"""How often per year a price with this interval is paid."""

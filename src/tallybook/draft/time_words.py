@@ -1,4 +1,4 @@
-"""Words in names of time columns, and what happens at such a time."""
+"""Words in names of time columns, and what happens at that time."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ LATER = frozenset(
         "left",
     ]
 )
-"""Words of times that are later than the fact, or not about it."""
+"""Words of times that are later than the fact or not about it."""
 NOT_AN_END = frozenset(
     [
         "trial",

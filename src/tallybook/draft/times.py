@@ -21,13 +21,13 @@ from tallybook.draft.words import singular, stem, stems, terms
 
 MIN_SCORE = 0.25
 MAX_EXPLAINED_NULLS = 0.5
-"""A time that more rows lack is not the time of all facts."""
+"""If a larger share of rows lacks a time, it is not the time of all facts."""
 MAX_PLANNED = 0.01
-"""With a greater share of times in the future, a column has what is planned."""
+"""If a larger share of times is in the future, a column has planned times."""
 _LATER = stems(tuple(LATER))
 _NOT_AN_END = stems(tuple(NOT_AN_END))
 _OF_BIRTH = frozenset(("birth", "birthday", "birthdate", "dob", "born"))
-"""Words of times that are long before the row, whatever it is about."""
+"""Words of times that are long before the row, whatever the row is about."""
 _VALID, _STARTS = stems(("valid",)), stems(("from", "since", "start", "starts"))
 """Something is valid from its start, and until its end."""
 _UNIVERSAL = frozenset(("gmt", "utc"))
@@ -47,7 +47,7 @@ def time_of(table: SeenTable, wanted: Sequence[tuple[str, ...]], *, least: float
 
 
 def why_time(table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, ...]]) -> str:
-    """Why this column was chosen as the time, and which other one was possible."""
+    """The reason why this column was chosen as the time, and which others were possible."""
     ranked = sorted(time_candidates(table, wanted), key=lambda s: -s.score)
     chosen = next((s for s in ranked if s.candidate is column), None)
     others = [s.candidate.name for s in ranked if s.candidate is not column and s.score > MIN_SCORE]
@@ -82,7 +82,7 @@ def _scored_time(
 
 
 def is_planned(table: SeenTable, column: SeenColumn) -> bool:
-    """Whether some rows have a time after that of the sample: what is planned has not happened."""
+    """Whether some rows have a time after that of the sample. What is planned has not happened."""
     known = [time for time in instants(column) if time is not None]
     return table.now is not None and sum(t > table.now + 86_400 for t in known) > MAX_PLANNED * len(known)
 
@@ -148,7 +148,7 @@ def end_column(table: SeenTable, begun: SeenColumn) -> SeenColumn | None:
 
 
 def is_deletion(column: SeenColumn) -> bool:
-    """Whether the time says that a row was deleted, and nothing about what it describes."""
+    """Whether the time says that a row was deleted, and not when something in it ended."""
     return bool({stem(w) for w in column.words} & stems(("deleted", "removed", "discarded", "trashed")))
 
 

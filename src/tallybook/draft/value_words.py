@@ -1,4 +1,4 @@
-"""Words in values of states and types: which rows count, and which do not."""
+"""Words in values of states and types that decide which rows count."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAID_VALUES = frozenset(
         "sale",
     ]
 )
-"""Values of a status that say that money has come."""
+"""Values of a status that say that money was received."""
 ACCEPTED_VALUES = frozenset(
     [
         "fulfilled",
@@ -72,7 +72,7 @@ LOST_VALUES = frozenset(
         "lost",
     ]
 )
-"""Values of a status that say that no money has come, or that it went back."""
+"""Values of a status that say that no money was received, or that it was returned."""
 JUNK_VALUES = frozenset(
     [
         "draft",
@@ -122,13 +122,13 @@ JUNK_FLAGS = frozenset(
 )
 """Words of flags that mark rows that do not count."""
 LOST_FLAGS = frozenset(["reversed", "void", "voided", "canceled", "cancelled", "failed", "rejected"])
-"""Words of flags that mark money that has not come."""
+"""Words of flags that mark money that was not received."""
 REFUND_FLAGS = frozenset(["refunded", "disputed", "chargedback", "chargeback", "returned"])
-"""Words of flags that mark money that came and went back, all or a part of it."""
+"""Words of flags that mark money that was returned, fully or in part."""
 REFUND_VALUES = frozenset(["refund", "chargeback", "reversal", "payout", "withdrawal", "credit_note", "return"])
-"""Values of a type of money that went back or out."""
+"""Values of a type of money that was returned or paid out."""
 NOT_YET_VALUES = frozenset(["draft", "pending", "open", "cart", "checkout", "unpaid", "unconfirmed", "incomplete"])
-"""Lost values of what may still come."""
+"""Lost values of money that may still be received."""
 OVER_VALUES = frozenset(
     ["canceled", "cancelled", "expired", "terminated", "ended", "churned", "inactive", "deactivated", "lapsed"]
 )

@@ -73,16 +73,16 @@ def rank(name: str, wanted: Sequence[tuple[str, ...]]) -> int | None:
 UNIT_SUFFIXES = frozenset(
     ("cent", "minor", "pence", "usd", "eur", "gbp", "chf", "inr", "jpy", "cad", "aud", "m", "local")
 )
-"""Words that say in what an amount is measured, and not which amount it is."""
+"""Words that name the unit of an amount, and not which amount it is."""
 MINOR_UNITS = frozenset(("cent", "minor", "pence"))
 LAYERS = ("fct", "fact", "dim", "stg", "int", "mart", "marts", "rpt", "src", "raw", "base", "agg", "obt", "f", "d")
 """First words of table names in warehouses."""
 RAW_LAYERS = frozenset(("stg", "int", "src", "raw", "base"))
-"""Layers with rows that later layers contain, too."""
+"""Layers whose rows later layers contain too."""
 KNOWN_PREFIXES = frozenset(
     ("wp", "ps", "oc", "tbl", "tb", "wc", "woocommerce", "spree", "auth", "mdl", "phpbb", "civicrm", "solidus", "res")
 )
-"""First words of table names that name an application and not its rows."""
+"""First words of table names that name an application instead of the rows."""
 VERSIONS = frozenset(
     ("latest", "current", "final", "new", "table", "tbl", "entity", "record", "datum", "info", "v1", "v2")
 )
@@ -150,7 +150,8 @@ def layer(table: str) -> str:
 
 
 def shared_prefix(tables: Sequence[str]) -> str:
-    """The first word that more than 80 % of the table names share, which says nothing about the rows; else empty."""
+    """The first word shared by more than 80 % of the table names, which says nothing about the rows. Otherwise
+    empty."""
     firsts = [found[0] for found in map(words, tables) if len(found) > 1]
     best = max(set(firsts), key=firsts.count, default="")
     return best if len(tables) >= 4 and firsts.count(best) > 0.8 * len(tables) else ""

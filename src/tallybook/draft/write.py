@@ -99,7 +99,7 @@ def _noted(key: str, value: object, note: str) -> str:
 
 
 def _value(value: object) -> str:
-    """A value in toml: in single quotes where that avoids escapes, several lines in triple quotes."""
+    """A value in toml: in single quotes if that avoids escapes, in triple quotes if it has several lines."""
     if isinstance(value, str) and "\n" in value and "'''" not in value:
         return f"'''\n{value}\n'''"
     if isinstance(value, str) and '"' in value and "'" not in value and "\n" not in value:
@@ -108,7 +108,7 @@ def _value(value: object) -> str:
 
 
 def _line(text: str) -> str:
-    """The text as one line without control characters: text of a database must not end the comment."""
+    """The text on one line without control characters, because text from a database must not end the comment."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split(" ")).rstrip()
 
 
