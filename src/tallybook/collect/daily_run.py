@@ -84,7 +84,7 @@ def _take_back(context: RunContext, lease: Lease, number: int) -> list[str]:
 
 
 def make_plan(context: RunContext, asked: RunRequest) -> RunPlan:
-    """The plan of what a run would do. Queries the sources and changes nothing."""
+    """The plan that `run` would carry out. Queries the sources and changes nothing."""
     ledger, catalog = context.store.ledger, context.catalog
     kept = ledger.metric_keys()
     keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}

@@ -237,7 +237,7 @@ def _counts(source: Source, scope: _Scope, place: int) -> str:
     return f" ({before:,} rows of {scope.metric.table} would become {after:,})"
 
 
-# --- what stands in texts -------------------------------------------------------------------------------------
+# --- columns in texts -----------------------------------------------------------------------------------------
 
 
 def _texts_over(scope: _Scope, metric: Metric) -> Metric:

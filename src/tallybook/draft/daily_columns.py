@@ -299,7 +299,7 @@ _CALENDAR_WORDS = frozenset(("date", "dates", "calendar", "day", "days", "time")
 
 
 def is_calendar(table: SeenTable, day: SeenColumn) -> bool:
-    """Whether the rows are the days of a calendar instead of what happened on them."""
+    """Whether the rows are the days of a calendar, and not events on those days."""
     parts = sum(is_part_of_day(day, column) for column in table.columns if column.number and column is not day)
     once = distinct_share(day.values) == 1.0
     return once and (parts >= 3 or (parts >= 1 and set(words(table.bare)) <= _CALENDAR_WORDS))

@@ -128,7 +128,7 @@ def _seconds(value: Any, column: SeenColumn) -> float | None:
 
 
 def share_of(pairs: Sequence[tuple[float | None, float | None]], holds: Callable[[float, float], bool]) -> float:
-    """The share of pairs without nulls for which a comparison holds; 0 without such pairs."""
+    """The share of pairs without nulls for which `holds` is true; 0 without such pairs."""
     known = [(a, b) for a, b in pairs if a is not None and b is not None]
     return sum(holds(a, b) for a, b in known) / len(known) if known else 0.0
 

@@ -51,7 +51,7 @@ from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, sing
 MAX_RATING = 10
 MIN_ROWS_PER_ACTOR = 1.5
 MIN_GROWING_ROWS, ROWS_OF_A_CATALOG = 20, 20
-"""A table with fewer rows, to each of which another table has at least this many rows, is a list of what exists."""
+"""A table with fewer rows, to each of which another table has at least this many rows, is a catalog."""
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
 _CALLED = frozenset(("name", "title", "phone"))
 _RIDES = ("trip", "ride")
@@ -90,7 +90,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         return ideas
 
     def _later_layer(self, table: SeenTable) -> str:
-        """The table of a warehouse that contains the same rows, prepared for questions; empty if there is none."""
+        """The table of a warehouse that contains the same rows, prepared for queries; empty if it has no such table."""
         if layer(table.name) not in RAW_LAYERS:
             return ""
         noun = {singular(word) for word in words(table.bare)}

@@ -353,7 +353,7 @@ def _of_a_month(idea: Idea) -> None:
 
 
 def _unambiguous_dimensions(idea: Idea, table: SeenTable, other: SeenTable) -> None:
-    """Keep the dimensions that only one table of a join has, or take the name of what is joined."""
+    """Keep the dimensions that only one table of a join has. If none is left, use the name column of the joined one."""
     idea.keys["by"] = [name for name in idea.keys.get("by", []) if table.column(name) and not other.column(name)]
     if not idea.keys["by"]:
         named = next((c for c in other.columns if c.name in ("name", "code", "slug", "title")), None)

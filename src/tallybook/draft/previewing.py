@@ -31,7 +31,7 @@ MAX_SECONDS = 20.0
 
 @dataclass
 class Preview:
-    """The days of one metric, newest last, or the reason why there are none."""
+    """The days of one metric, newest last, or the reason why it has no days."""
 
     metric: str
     days: list[date] = field(default_factory=list)

@@ -128,7 +128,7 @@ class SeenTable:
         return [c for c in self.columns if c.time is not None]
 
     def unique_by(self, column: str) -> bool:
-        """Whether a column alone is a unique key."""
+        """Whether a single column is a unique key."""
         return any(len(key) == 1 and key[0].casefold() == column.casefold() for key in self.unique)
 
 
@@ -145,7 +145,7 @@ class Seen:
     prefix: str = ""
     """The first word that most table names share."""
     references: dict[tuple[str, str], Any] = field(default_factory=dict)
-    """Cached result of what each (table, column) refers to."""
+    """Cached references, by (table, column)."""
 
     def table(self, name: str) -> SeenTable | None:
         """The table with this name."""

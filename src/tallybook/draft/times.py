@@ -118,7 +118,7 @@ def _by_words(table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, 
 
 
 def end_candidates(table: SeenTable, begun: SeenColumn) -> list[Scored[SeenColumn]]:
-    """The time columns that can be the end of what `begun` starts, with their scores."""
+    """The time columns that can be the end of the state that `begun` starts, with their scores."""
     ends = [stems(words) for words in ENDED]
     start, found = instants(begun), []
     for column in table.times:
@@ -142,7 +142,7 @@ def end_candidates(table: SeenTable, begun: SeenColumn) -> list[Scored[SeenColum
 
 
 def end_column(table: SeenTable, begun: SeenColumn) -> SeenColumn | None:
-    """The most likely column with the end of what `begun` starts."""
+    """The most likely column with the end of the state that `begun` starts."""
     found = best_of(end_candidates(table, begun), 0.2)
     return found.candidate if found else None
 

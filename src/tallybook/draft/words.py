@@ -63,7 +63,7 @@ def plainly(name: str) -> str:
 
 
 def rank(name: str, wanted: Sequence[tuple[str, ...]]) -> int | None:
-    """The index of the first entry of `wanted` whose words are all in the name; None if there is none."""
+    """The index of the first entry of `wanted` whose words are all in the name; None if no entry matches."""
     found = set(words(name))
     return next((place for place, all_of in enumerate(wanted) if set(all_of) <= found), None)
 

@@ -345,7 +345,7 @@ def _last(collects: Sequence[RunRecord], *, running: bool) -> Mapping[str, Any] 
 
 
 def last_word(metric: str, collects: Sequence[RunRecord]) -> Mapping[str, Any]:
-    """The report of a metric in the latest run that included it; empty if there is none."""
+    """The report of a metric in the latest run that included it; empty if no run did."""
     reports = (one for run in collects for one in run.report.get("metrics", []) if one["metric"] == metric)
     return next(reports, {})
 

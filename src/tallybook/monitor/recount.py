@@ -176,8 +176,8 @@ class _Recount:
         self.waiting = means.store.ledger.followed()
 
     def old_days(self, metric: Metric, skipped: dict[str, str]) -> list[date]:
-        """The collected days of the current definition that no run collects again. If there are none, `skipped` gets
-        the reason."""
+        """The collected days of the current definition that no run collects again. If it is empty, `skipped` gets the
+        reason."""
         days = self._old_days(metric)
         if isinstance(days, str):
             skipped[metric.name] = days

@@ -144,8 +144,8 @@ def _judged(series: DailySeries, day: date, width: float, history: int) -> tuple
 
 
 def _usual_flow(series: DailySeries, day: date, history: int, width: float) -> _Usual | None:
-    """The usual value from earlier days of the same weekday, or None if there are not enough. If those days alone make
-    the value usual, no other days are read.
+    """The usual value from earlier days of the same weekday, or None if there are not enough. If those days already
+    make the value usual, no other days are read.
 
     No distribution is assumed. If distant days are frequent, as for a job that runs only on some days, they count as
     usual."""
