@@ -77,7 +77,7 @@ class Parts:
         conditions = [_one_of("definition", [b.definition for b in bounds])]
         if not relation.within(first, last):
             conditions.append(f"day BETWEEN DATE '{first}' AND DATE '{last}'")
-        if not relation.one_metric and not self.together:  # with several, k0 says whose it is
+        if not relation.one_metric and not self.together:  # with several metrics, k0 is the metric
             conditions.append(_one_of("metric", [b.key for b in bounds]))
         only_one = kind != ADDITIVE and sum(s.shape == kind for s in self.bound.measure.slots) == 1
         if slot is not None and not only_one:
@@ -181,7 +181,7 @@ class Parts:
             periods = steps.add(f"{prefix}periods", targets) if targets else ""
             g = "t.period" if targets else group
             keys = "".join(f", p.{d} AS k{i}" for i, d in enumerate(self.dims))
-            if not self.bound.metric.carry:  # one step less to plan
+            if not self.bound.metric.carry:  # saves the engine one step
                 chosen = self._chosen(kind, first, last, slot, periods)
                 return steps.add(f"{prefix}points", f"SELECT {g} AS g{keys}, p.*, FALSE AS carried\n{chosen}")
             points = self._carried(steps, kind, first, last, slot, prefix)

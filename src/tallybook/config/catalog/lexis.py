@@ -135,7 +135,7 @@ class _Scan:
         depth = 0
         for found in re.compile(r"/\*|\*/").finditer(self.text, at):
             if found.start() < at:
-                continue  # the * of a mark that was already read, as in /*/
+                continue  # the * belongs to a mark that was already read, as in /*/
             at = found.end()
             if found[0] == "/*" and depth and self.lexis.nested is None:
                 raise UnclosedText("has a comment within a comment")

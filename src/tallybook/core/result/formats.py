@@ -26,7 +26,7 @@ class NumberFormat(msgspec.Struct, frozen=True, kw_only=True):
     most: int = 0
     thousands: bool = True
     percent: bool = False
-    thousandfold: int = 0  # how often it is divided by 1,000 before it is written
+    thousandfold: int = 0  # how many times the number is divided by 1,000
     before: str = ""
     after: str = ""
     asked: bool = False
