@@ -1,4 +1,4 @@
-"""The verbs that ask: `query` and `export`."""
+"""The verbs that query metrics: `query` and `export`."""
 
 from __future__ import annotations
 

@@ -37,9 +37,9 @@ def export_accounts(terminal: Terminal, file: Path, form: str | None, **asked: A
       tallybook accounts export accounts.parquet --as-of 2026-02-28
       tallybook accounts export | jq .plan
 
-    The file is replaced when all is written. A value that is not known is an empty field of CSV, else null; the reason
-    is printed. In CSV a single quote precedes text that a spreadsheet would run as a formula. Without FILE, or with -,
-    NDJSON goes to stdout."""
+    The file is replaced when everything is written. An unknown value is an empty field in CSV and null in other
+    formats, and the reason is printed. In CSV a single quote precedes text that a spreadsheet would run as a formula.
+    Without FILE, or with -, NDJSON goes to stdout."""
     return _export(terminal, ACCOUNTS, file, form, asked)
 
 
@@ -52,9 +52,9 @@ def export_users(terminal: Terminal, file: Path, form: str | None, **asked: Any)
       tallybook users export users.parquet --as-of 2026-02-28
       tallybook users export | jq .email
 
-    The file is replaced when all is written. A value that is not known is an empty field of CSV, else null; the reason
-    is printed. In CSV a single quote precedes text that a spreadsheet would run as a formula. Without FILE, or with -,
-    NDJSON goes to stdout."""
+    The file is replaced when everything is written. An unknown value is an empty field in CSV and null in other
+    formats, and the reason is printed. In CSV a single quote precedes text that a spreadsheet would run as a formula.
+    Without FILE, or with -, NDJSON goes to stdout."""
     return _export(terminal, USERS, file, form, asked)
 
 

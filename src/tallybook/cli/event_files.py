@@ -85,10 +85,11 @@ def import_(
       tallybook events import commits.ndjson.zst --time ts --properties 'props.*'
       tallybook events import clicks.parquet --event click --zone Europe/Berlin --errors bad.ndjson
 
-    Repeat an import that was interrupted: rows that are stored are left out. A row without an id gets one made of the
-    file's name, its content, and how often this content came before. Good rows are stored, bad ones are listed, and the
-    exit code is 1. A CSV column is integer, number or flag where every value of the file is; a time without a time of
-    day is that day in the book's zone. Over HTTP (--server) rows are known again for 30 days."""
+    Repeat an import that was interrupted: rows that are already stored are skipped. A row without an id gets one made
+    from the file name, its content, and how often this content came before. Valid rows are stored. If any rows are
+    invalid, they are listed, and the exit code is 1. A CSV column is integer, number or flag if every value in the file
+    is. A time without a time of day is that day in the book's zone. Over HTTP (--server), repeated rows are recognized
+    for 30 days."""
     from tallybook.ingest import IMPORT_KEY, EventImport, StoredIds, import_events
 
     name = key or IMPORT_KEY
@@ -168,7 +169,8 @@ def export(
       tallybook events export --event signup --from 2026-03-01 --to 2026-03-31 -o march.parquet
       tallybook events export --account acme -o acme.ndjson
 
-    What is exported as NDJSON can be imported again: ids stay. Parquet has one event, as each has its own columns."""
+    Events exported as NDJSON can be imported again with the same ids. A Parquet file has one event, because each event
+    has its own columns."""
     from tallybook.ingest import EventExport, export_events
 
     book = terminal.book()

@@ -122,8 +122,9 @@ def _rejected_lines(found: Sequence[dict[str, Any]]) -> list[str]:
 
 @verb(*REJECTED, TABLE_OR_JSON)
 def replay(terminal: Terminal, form: str, from_: str | None, to: str | None, **given: str | None) -> int:
-    """Decode rejected events again, and store those that are good now: after a declaration was mended, or a time is no
-    longer ahead. Each is stored once, as received when it was sent; what is still bad stays.
+    """Decode rejected events again, and store those that are valid now, for example after a declaration was corrected.
+
+    Each event is stored once, with its original receipt. Events that are still invalid stay rejected.
 
     \b
       tallybook events replay

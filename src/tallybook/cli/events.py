@@ -125,8 +125,8 @@ def hosts(terminal: Terminal, gone: str | None, form: str) -> int:
       tallybook events hosts
       tallybook events hosts --gone web-3          after its last log was compacted or is lost
 
-    A day of an event is complete when every host is past its end. While a host is gone for good and not declared
-    gone, no later day is complete. A host that serves again is back."""
+    A day of an event is complete when every host is past its end. If a host is gone for good, no later day is
+    complete until it is declared gone with --gone. A host that serves again counts again."""
     from tallybook.storage import event_hosts, lose_host
 
     with event_tables(terminal) as tables:

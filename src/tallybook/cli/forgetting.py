@@ -67,7 +67,7 @@ def forget(
 
     --user and --account delete an id with its attributes and their history, its events, requests with rejected events
     that contain it, requests in logs, and the distinct counts of its kind: of `user` or `account` of events, and of
-    the columns in `dimension` of [users] or [accounts]. --in adds other metrics. Totals of the past stay."""
+    the columns in `dimension` of [users] or [accounts]. --in adds other metrics. Past totals stay."""
     if user is not None or account is not None:
         return _forget_entity(terminal, user, account, (*within, *metrics), person, yes=yes, form=form)
     within = tuple(name.strip() for text in within for name in text.split(",") if name.strip())

@@ -238,7 +238,7 @@ def invite(
     TABLE_OR_JSON,
 )
 def log(terminal: Terminal, reader: str | None, last: str, form: str) -> int:
-    """List who asked what over HTTP, oldest first: the time, the reader, the path and the question, and the status.
+    """List the requests of readers over HTTP, oldest first: time, reader, path, query and status.
 
     \b
       tallybook keys log --reader dashboard --last "30 days"

@@ -42,7 +42,7 @@ def rules() -> None:
 
 @verb(TABLE_OR_JSON)
 def list_(terminal: Terminal, form: str) -> int:
-    """List the rules: how many entities are inside, how often each fired, what waits."""
+    """List the rules: how many entities are inside, how often each fired, and how many firings wait."""
     lines = terminal.book().rules.list()
     if form == "json":
         terminal.json({"rules": [one.to_dict() for one in lines]})
@@ -58,7 +58,7 @@ def list_(terminal: Terminal, form: str) -> int:
 
 @verb(RULE, click.argument("entity", metavar="[ID]", required=False), TABLE_OR_JSON)
 def show(terminal: Terminal, name: str, entity: str | None, form: str) -> int:
-    """Show a rule with its latest firings; with the ID of a user or account, why it fired for this one or did not.
+    """Show a rule with its latest firings; with the ID of a user or account, why it fired or did not fire for it.
 
     \b
       tallybook rules show quiet_trial
@@ -85,8 +85,8 @@ def try_(terminal: Terminal, name: str, over: str | None, form: str) -> int:
       tallybook rules try quiet_trial
       tallybook rules try quiet_trial --over "last 90 days"
 
-    Sends nothing and writes nothing. The rule begins on the first day: whoever is inside then does not count as
-    entering."""
+    Sends nothing and writes nothing. The rule begins on the first day, so entities that are inside then do not
+    count as entering."""
     found = terminal.book().rules.try_out(name, over=over)
     if form == "json":
         terminal.json(found.to_dict())
@@ -97,12 +97,12 @@ def try_(terminal: Terminal, name: str, over: str | None, form: str) -> int:
 
 @verb(RULE, TABLE_OR_JSON)
 def results(terminal: Terminal, name: str, form: str) -> int:
-    """Show what came of a rule: messages shown, clicked and dismissed, and its metrics when it fired and a week later.
+    """Show the results of a rule: messages shown, clicked and dismissed, and metrics when it fired and a week later.
 
     \b
       tallybook rules results quiet_trial
 
-    Without a holdout this is no experiment: what changes after a firing may change without it."""
+    Without a holdout this is not an experiment: a change after a firing might have happened without it."""
     found = terminal.book().rules.results(name)
     if form == "json":
         terminal.json(found.to_dict())
@@ -132,7 +132,7 @@ def _rounded(value: float | None) -> str:
 
 @verb(RULE, TABLE_OR_JSON)
 def release(terminal: Terminal, name: str, form: str) -> int:
-    """Do what waits because more entities entered a rule at once than `most_at_once`. Those that have left are dropped.
+    """Fire for entities that wait because more than `most_at_once` entered a rule at once. Drops those that have left.
 
     \b
       tallybook rules release quiet_trial"""

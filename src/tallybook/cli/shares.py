@@ -76,8 +76,8 @@ def create(
       tallybook shares create money --until 30d
       tallybook shares create "/q?metrics=mrr&scope=week" --where plan=pro --by data@acme.com
 
-    Whoever has the link sees the numbers of that board or view within the filters, and nothing else. A new key of the
-    scope share, or `tallybook keys rotate`, ends all links that the old one signed."""
+    Anyone with the link sees the numbers of that board or view within the filters, and nothing else. A new key with
+    the scope share, or `tallybook keys rotate`, ends all links that the old key signed."""
     from tallybook.server import ShareTerms, create_share
     from tallybook.storage import ShareLedger
 

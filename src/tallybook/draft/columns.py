@@ -147,7 +147,7 @@ def changes(table: SeenTable, column: SeenColumn) -> bool:
     if named & CHANGING or "state" in named or "status" in named:
         return not _is_region(column)
     if is_flag(column) and (table_of_people(table) or any(word.endswith(("ed", "en")) for word in named)):
-        return True  # somebody's consent, preference or state, as of now
+        return True  # a person's consent, preference or state, as of now
     later = [c for c in table.times if {stem(w) for w in c.words} & _LATER]
     if any(is_flag(column) and says_whether(column, time) for time in later):
         return True
@@ -169,7 +169,7 @@ def _splits(table: SeenTable, column: SeenColumn) -> bool:
     if kind not in (TEXT, BOOL, OTHER) and not (kind == INT and known and _enumerates(column)):
         return False
     if table_of_people(table) and column.textual and not known and not _are_codes(column):
-        return False  # a text about a person whose name does not say what it is: perhaps a name, or a place
+        return False  # a text about a person whose column name says nothing more: it may be a name or a place
     if set(column.words) & (JUNK_FLAGS | INTERNAL | {"moderator", "superuser"}) and is_flag(column):
         return False
     if not all(isinstance(value, str | int | float) for value in column.values):

@@ -49,7 +49,7 @@ class RowFilter:
     reasons: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    """Doubts because somebody was absent."""
+    """Doubts because a person was absent."""
     flagged: list[str] = field(default_factory=list)
     """The numbers of rows with each flag."""
     settled: bool = False
@@ -87,7 +87,7 @@ def states(table: SeenTable) -> list[SeenColumn]:
 
 
 def words_of_value(value: str) -> frozenset[str]:
-    """The words of a value: those of `wc-completed`, `PARTIALLY_PAID` and `autoDraft`."""
+    """The words of a value such as `wc-completed`, `PARTIALLY_PAID` or `autoDraft`."""
     return frozenset(words(value))
 
 

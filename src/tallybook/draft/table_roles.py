@@ -57,7 +57,8 @@ def role_of(seen: Seen, table: SeenTable) -> str:
 
 
 def is_activity(table: SeenTable) -> bool:
-    """Whether rows of the table can show that somebody was active: no notifications, jobs, settings or audit trails."""
+    """Whether rows of the table can show that a person was active. Notifications, jobs, settings and audit trails
+    cannot."""
     named = {singular(word) for word in words(table.bare)}
     audited = any(column.words[-1:] == ("type",) and set(column.words) & OBJECTS for column in table.columns)
     audited = audited and "activity" not in named

@@ -1,4 +1,4 @@
-"""Words in names of tables, and what such a table contains."""
+"""Words in names of tables, and the contents of tables with these words."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ NOT_ACTIVITY = frozenset(
         "statement",
     ]
 )
-"""Words of rows that software makes, or that configure something: they do not show that somebody was active."""
+"""Words of rows that are written by software or that configure something. They do not show that a person was active."""
 CATALOGS = frozenset(
     [
         "plan",

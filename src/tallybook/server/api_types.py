@@ -21,7 +21,7 @@ Properties = Annotated[dict[str, Any], Meta(extra_json_schema={"maxProperties": 
 
 
 class EventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """An event. `time` has Z or an offset, and is the time of receipt unless given."""
+    """An event. `time` has Z or an offset. Without `time`, it is the time of receipt."""
 
     event: Name
     time: Instant | UnsetType | None = UNSET
@@ -32,7 +32,7 @@ class EventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ValueBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The value of a day: `value`, or several in `properties`. Sent again, it replaces the one before."""
+    """The value of a day: `value`, or several values in `properties`. Sending it again replaces the earlier value."""
 
     event: Name
     day: Day
@@ -45,7 +45,7 @@ class ValueBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RejectionBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Why one event of the request is not stored; `index` is its place in it."""
+    """The reason why one event of the request is not stored. `index` is its position in the request."""
 
     index: int
     code: str
@@ -55,7 +55,7 @@ class RejectionBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class VerdictsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What became of the events of a request. What is stored is on disk."""
+    """The verdict on the events of a request. Stored events are on disk."""
 
     stored: Count
     duplicates: Count
@@ -64,7 +64,7 @@ class VerdictsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ProblemBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Why a request is refused (RFC 9457)."""
+    """The reason why a request is refused (RFC 9457)."""
 
     type: str
     title: str
@@ -75,18 +75,18 @@ class ProblemBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     seen: str | UnsetType = UNSET
     expected: str | UnsetType = UNSET
     field: str | UnsetType = UNSET
-    """The option that is wrong."""
+    """The option with the problem."""
     hint: str | UnsetType = UNSET
     refused: str | UnsetType = UNSET
-    """Why a question has no right answer."""
+    """The reason why a query has no correct answer."""
     ask: list[dict[str, Any]] | str | UnsetType = UNSET
-    """The questions to ask instead, each with `say`, `query` and `link`; of an ended link, whom to ask."""
+    """Queries to use instead, each with `say`, `query` and `link`. For an expired link, the person to contact."""
     reference: str | UnsetType = UNSET
-    """Under which the log has the details."""
+    """The reference number under which the log has the details."""
 
 
 class StoredEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A stored event. Properties of objects are named by their path, as `utm.source`."""
+    """A stored event. Properties of objects are named by their path, such as `utm.source`."""
 
     event: str
     time: Instant
@@ -98,12 +98,12 @@ class StoredEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     received: Instant
     properties: dict[str, Any]
     rest: dict[str, Any] | UnsetType = UNSET
-    """Values of properties that came twice in one event."""
+    """Values of properties that occurred twice in one event."""
 
 
 class EventPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Stored events in the order of their commits. `cursor` begins the next page, which may have
-    events that are stored later. `kept_from` is the first day whose events are kept; null while all are."""
+    """Stored events in the order of their commits. `cursor` is for the next page, which may have events that are stored
+    later. `kept_from` is the first day whose events are kept, or null if all are kept."""
 
     events: list[StoredEventBody]
     cursor: str
@@ -113,7 +113,7 @@ class EventPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RejectedEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A rejected event with the text that was sent. `index` is -1 where the whole request could not be read."""
+    """A rejected event with the text that was sent. `index` is -1 if the whole request could not be read."""
 
     at: Instant
     key: str
@@ -128,15 +128,15 @@ class RejectedEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
 
 
 class RejectedPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Rejected events, the newest first. `cursor` begins the next page; null after the last."""
+    """Rejected events, newest first. `cursor` is for the next page, and null on the last page."""
 
     rejected: list[RejectedEventBody]
     cursor: str | None
 
 
 class ReplayedBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What became of rejected events that were decoded again. `cursor` is there when the time was over: ask again with
-    it for the others."""
+    """The result of decoding rejected events again. If there is a `cursor`, time ran out: send the request again with
+    it for the rest."""
 
     stored: Count
     duplicates: Count
@@ -145,7 +145,7 @@ class ReplayedBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class EventSchemaBody(msgspec.Struct, kw_only=True):
-    """The types of an event's properties, how many values did not fit, and when the last event came."""
+    """The types of an event's properties, how many values did not fit, and the time of the last event."""
 
     properties: dict[str, str]
     conflicts: dict[str, Count]
@@ -153,7 +153,7 @@ class EventSchemaBody(msgspec.Struct, kw_only=True):
 
 
 class SchemaBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is known of every event."""
+    """The schema of every event."""
 
     events: dict[str, EventSchemaBody]
 
@@ -170,7 +170,7 @@ class ChangesBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class KeptBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How many changes are kept, and why the others are not."""
+    """How many changes are stored, and why the others are not."""
 
     kept: Count
     rejected: list[RejectionBody]
@@ -184,7 +184,7 @@ class EntityBody(msgspec.Struct, kw_only=True):
 
 
 class StatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """That the process answers."""
+    """A status that shows that the process answers."""
 
     status: str
 

@@ -75,7 +75,7 @@ ARGUMENTS: Mapping[str, tuple[Any, Any]] = {
     "count": (Count, False),
     **{name: (Properties, NO_TEXTS) for name in EVENT_MEASURES if name != "count"},
 }
-"""The arguments of tools that take a question: type and default of each."""
+"""The arguments of tools that take a query: the type and default of each."""
 MAX_EXACT = 2**53
 """The largest whole number up to which every JSON client is exact."""
 Tool = TypeVar("Tool", bound=Callable[..., Any])
@@ -108,7 +108,7 @@ def _kept(value: Any, exact: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedMetric:
-    """A metric: what it measures, by what it can be split, and which days are collected."""
+    """A metric: what it measures, its dimensions, and which days are collected."""
 
     name: str
     title: str | None
@@ -117,7 +117,7 @@ class ListedMetric:
     unit: str | None
     dimensions: list[str]
     shows: list[str]
-    """What `show` may be, the default first. None of a metric that is made of others."""
+    """The possible values of `show`, the default first. Empty for a metric that is computed from others."""
     collected_from: str | None
     collected_to: str | None
     missing_days: int
@@ -125,7 +125,7 @@ class ListedMetric:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedMetrics:
-    """The metrics that the reader may ask for."""
+    """The metrics that the reader may query."""
 
     metrics: list[ListedMetric]
     today: str
@@ -134,7 +134,7 @@ class ListedMetrics:
 
 @dataclass(frozen=True, kw_only=True)
 class DescribedForAssistant:
-    """One metric with how it is computed and the ranges of days that are collected and missing."""
+    """One metric, with how it is computed, and the ranges of days that are collected and missing."""
 
     metric: ListedMetric
     measure: str | None
@@ -145,7 +145,7 @@ class DescribedForAssistant:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerForAssistant:
-    """An answer. A value that cannot be known is null, with its reason in `notes` of the row."""
+    """An answer. An unknown value is null, with its reason in `notes` of the row."""
 
     explain: str
     columns: list[dict[str, Any]]
@@ -157,7 +157,7 @@ class AnswerForAssistant:
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionToAsk:
-    """A question that has an answer, and how it differs."""
+    """A query that has an answer, and how it differs from the refused one."""
 
     say: str
     query: dict[str, Any]
@@ -165,7 +165,7 @@ class QuestionToAsk:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedForAssistant:
-    """Whether a question has a right answer; if not, why, and what to ask instead."""
+    """Whether a query has a correct answer. If not, the reason, and queries to use instead."""
 
     can_be_answered: bool
     why_not: str = ""
@@ -175,7 +175,8 @@ class CheckedForAssistant:
 
 @dataclass(frozen=True, kw_only=True)
 class WhyForAssistant:
-    """What is behind the number of one day: the answer, and for each metric it is made of the definition and run."""
+    """Everything behind the number of one day: the answer, and the definition and run of each metric that it is
+    computed from."""
 
     metric: str
     day: str | None
@@ -187,6 +188,6 @@ class WhyForAssistant:
 
 @dataclass(frozen=True, kw_only=True)
 class CoverageForAssistant:
-    """Which days of each metric are collected, and what collects the missing ones."""
+    """Which days of each metric are collected, and the commands that collect the missing ones."""
 
     metrics: list[dict[str, Any]]

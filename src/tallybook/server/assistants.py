@@ -67,7 +67,7 @@ class AssistantTools:
         self,
         search: Annotated[str, Field(description="Only metrics with this text in name, title or description.")] = "",
     ) -> ListedMetrics:
-        """List the metrics that can be asked for, with their dimensions, units, and how far they are collected."""
+        """List the metrics that can be queried, with their dimensions, units, and how far they are collected."""
 
         def read_for_assistant(book: Book, reader: AnswerReader) -> ListedMetrics:
             visible = set(reader.visible_metrics(book.project.catalog))
@@ -81,7 +81,8 @@ class AssistantTools:
     async def describe_metric(
         self, metric: Annotated[str, Field(description="The name of a metric.")]
     ) -> DescribedForAssistant:
-        """Describe one metric: how it is computed, what it is made of, and which days are collected or missing."""
+        """Describe one metric: how it is computed, which metrics it is computed from, and which days are collected or
+        missing."""
 
         def read_for_assistant(book: Book, reader: AnswerReader) -> DescribedForAssistant:
             reader.bounded(book.project.catalog, Question(metrics=[metric]))
@@ -98,13 +99,13 @@ class AssistantTools:
 
     @asked_by_tool(AnswerForAssistant)
     async def query(self, **arguments: Any) -> AnswerForAssistant:
-        """Ask for metrics by period, split and filtered by their dimensions. The numbers are right at every scope, or
-        the question is refused with one to ask instead."""
+        """Query metrics by period, split and filtered by their dimensions. The numbers are correct at every scope.
+        Otherwise the query is refused, with a query to use instead."""
         return await self._read(lambda book, reader: _answer(book, reader, _question(arguments)))
 
     @asked_by_tool(CheckedForAssistant)
     async def check_query(self, **arguments: Any) -> CheckedForAssistant:
-        """Check whether a question has a right answer, without computing it. Takes what query takes."""
+        """Check whether a query has a correct answer, without computing it. Takes the same arguments as query."""
         return await self._read(lambda book, reader: _checked(book, reader, arguments))
 
     async def why(
@@ -135,7 +136,7 @@ class AssistantTools:
         from_day: FromDay = None,
         to_day: ToDay = None,
     ) -> CoverageForAssistant:
-        """Say which days of metrics are collected, and list the gaps with the command that collects them."""
+        """Show which days of metrics are collected, and list the gaps with the command that collects them."""
 
         def read_for_assistant(book: Book, reader: AnswerReader) -> CoverageForAssistant:
             return CoverageForAssistant(metrics=json_of(coverage_of(book, reader, list(metrics), from_day, to_day)))

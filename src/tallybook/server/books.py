@@ -67,7 +67,7 @@ class SharedBook:
         book = SharedBook(folder, lambda: open_book(folder))
         result = await book.read(lambda book: book.ask(question))
 
-    Declarations that cannot be read leave the Book of before, and `on_error` is given the error once."""
+    If the current declarations cannot be read, the previous Book stays, and `on_error` is called once."""
 
     folder: Path
     open_book: Callable[[], Book]

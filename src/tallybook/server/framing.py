@@ -107,7 +107,7 @@ class DoorProtocol(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Headers behind a body are not those that the application has seen.
+        # Headers after a body are not the headers that the application has seen.
         if self.reads_head and not self.has_head:
             self._count_head(name, value)
             super().on_header(name, value)

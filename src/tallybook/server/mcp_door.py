@@ -103,7 +103,7 @@ async def _through(manager: StreamableHTTPSessionManager, request: Request, body
     async def receive() -> MutableMapping[str, Any]:
         nonlocal given
         if given:
-            await asyncio.Event().wait()  # The client stays: whoever waits for its end is cancelled.
+            await asyncio.Event().wait()  # waits for ever: the waiting task is cancelled at the end
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 

@@ -27,7 +27,7 @@ ShowName = Annotated[str, Meta(extra_json_schema={"enum": list(SHOWS)})]
 
 
 class QueryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename=lambda name: name.rstrip("_")):
-    """A question: the options of `tallybook query` by name. A text is a list of one."""
+    """A query: the options of `tallybook query` by name. A single text is a list with one item."""
 
     metrics: Texts = UNSET
     scope: ScopeName | UnsetType | None = UNSET
@@ -70,7 +70,7 @@ class QueryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename
 
 
 class AnswerColumnBody(msgspec.Struct, kw_only=True):
-    """A column of an answer. `show`: how its days became the number of a period."""
+    """A column of an answer. `show`: how the days are combined into the number of a period."""
 
     name: str
     role: str
@@ -96,7 +96,7 @@ class AnswerBody(msgspec.Struct, kw_only=True):
 
 
 class ShowsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Every show of one period: its `value`, or why it is `refused` and the number that it `would_be`."""
+    """Every show of one period: its `value`, or the reason why it is `refused` with the number that it `would_be`."""
 
     metric: str
     period: str
@@ -108,7 +108,7 @@ class ShowsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RunBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A run, an import or a forgetting. `report` is what it did, metric by metric; `finished` is null while it runs."""
+    """A run, an import or a deletion. `report` is what it did, metric by metric. `finished` is null while it runs."""
 
     run: int
     what: str
@@ -119,9 +119,10 @@ class RunBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class GoalBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A goal in one period. `days` are covered and over, of `days_gone` that are over, of `days_expected` in all.
-    `expected` is where it should be by now, `difference` how far the value is beyond that, `projection` where it ends
-    at this rate. `status` is reached, ahead, behind, missed, open or unknown; `why`: why it is one of the last two."""
+    """A goal in one period. The period has `days_expected` days, of which `days_gone` are over, and `days` of these are
+    covered. `expected`: the value it should have by now. `difference`: how far the value is beyond that. `projection`:
+    the value at the end at this rate. `status`: reached, ahead, behind, missed, open or unknown. `why`: the reason for
+    one of the last two."""
 
     goal: str
     title: str | None
@@ -151,17 +152,17 @@ class GoalBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     unit: str | None
     show: str | None
     label: str | UnsetType = UNSET
-    """How a fiscal period is called."""
+    """The name of a fiscal period."""
 
 
 class GoalsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Every goal that the reader may see, or those that are named; with `last` also in earlier periods."""
+    """Every goal that the reader may see, or the named goals. With `last`, also in earlier periods."""
 
     goals: list[GoalBody]
 
 
 class AlertBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is not well, since when, and the next command. `told`: how many addresses were notified; `over`: when it
+    """A problem, since when it exists, and the next command. `told`: how many addresses were notified. `over`: when it
     ended."""
 
     id: str
@@ -175,7 +176,7 @@ class AlertBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class AlertsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The current problems, and past ones whose end is not sent to everyone."""
+    """The current problems, and past problems whose end is not sent to everyone yet."""
 
     alerts: list[AlertBody]
 
@@ -213,8 +214,9 @@ class BookStatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class AccountsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Accounts that a condition chooses, each with its attributes. `total`: how many there are in all; `unknown`: for
-    how many the outcome is not known; `why`: by attribute, why its values are not known."""
+    """The accounts that match a condition, each with its attributes. `total`: the number of matching accounts.
+    `unknown`: the number of accounts for which the condition is unknown. `why`: by attribute, why its values are
+    unknown."""
 
     accounts: list[dict[str, Any]]
     total: int
@@ -224,7 +226,7 @@ class AccountsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class UsersBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Users that a condition chooses, as `AccountsBody`."""
+    """The users that match a condition, with the same fields as `AccountsBody`."""
 
     users: list[dict[str, Any]]
     total: int
@@ -234,8 +236,8 @@ class UsersBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class LineageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The tree below a metric: a derived one is `made_of` others; any other reads `tables`, each with its columns, or
-    is computed by a `function`. `unread` is SQL that cannot be parsed."""
+    """The tree below a metric. A derived metric is `made_of` others. Any other metric reads `tables`, each with its
+    columns, or is computed by a `function`. `unread` is SQL that cannot be parsed."""
 
     metric: str
     measure: str | None
@@ -247,8 +249,8 @@ class LineageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class EvidenceBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What the book contains about one collected metric on one day; `error`: why nothing can be read. A reader of some
-    series sees only the definition and the coverage."""
+    """The contents of the book for one collected metric on one day. `error`: why nothing can be read. A reader of only
+    some series sees just the definition and the coverage."""
 
     metric: str
     kept_as: str | UnsetType = UNSET
@@ -262,8 +264,8 @@ class EvidenceBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class WhyBody(msgspec.Struct, kw_only=True):
-    """Everything behind a number: where its metric is from, and of a day the answer and the evidence of each metric
-    that it is made of."""
+    """Everything behind a number: the lineage of its metric, and for a day the answer and the evidence of each metric
+    that it is computed from."""
 
     metric: str
     lineage: LineageBody
