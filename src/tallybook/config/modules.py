@@ -61,7 +61,7 @@ class Modules:
 
     def _run(self, name: str) -> ModuleType:
         path = self.folder / name
-        # Not imported by the import system, which would write __pycache__ into the user's folder and read it when stale.
+        # Without the import system, which would write __pycache__ into the user's folder and read it when stale.
         digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
         module = ModuleType(f"tallybook_project_{digest}.{path.stem}")
         module.__file__ = str(path)

@@ -223,9 +223,8 @@ class MergedSlots:
         number = f"sum(n) OVER (PARTITION BY {listed})"
         rank = f"{slot.q!r} * ({number} - 1)"
         if slot.agg == "quantile_disc":  # the first value with at least the share q at or below it
-            rank = (
-                f"greatest(ceil({slot.q!r} * {number} * (1 - 1e-12)) - 1, 0)"  # a float product may exceed a whole rank
-            )
+            # A float product may be slightly above a whole rank.
+            rank = f"greatest(ceil({slot.q!r} * {number} * (1 - 1e-12)) - 1, 0)"
         ranked = self.steps.add(
             f"{prefix}ranked",
             f"SELECT *, sum(n) OVER (PARTITION BY {listed} ORDER BY v) AS upto,\n  {rank} AS rank_at\nFROM {values}",
