@@ -47,7 +47,7 @@ QUESTION: tuple[Decorator, ...] = (
         "segments",
         multiple=True,
         metavar="SEGMENT",
-        help='A series of its own for "NAME: dim=value"; several conditions with commas, read like --where.',
+        help='Add a segment "NAME: dim=value". Separate several conditions by commas; they work like --where.',
     ),
     click.option("--last", metavar="SPAN", help='How far back, instead of --from: "12 weeks"; whole periods.'),
     click.option(
@@ -87,7 +87,7 @@ QUESTION: tuple[Decorator, ...] = (
     click.option(
         "--event",
         metavar="NAME",
-        help="Ask a usage event instead of metrics, for the measures that follow; no declaration.",
+        help="Query a usage event instead of metrics, with the measures below. Needs no declaration.",
     ),
     click.option("--count", is_flag=True, help="How many events."),
     *(

@@ -47,10 +47,10 @@ def users() -> None:
 
 
 CHOSEN = (
-    click.option("--where", metavar="CONDITION", default="", help="Only those for which this is true."),
+    click.option("--where", metavar="CONDITION", default="", help="Only those that match this condition."),
     click.option("--columns", metavar="NAMES", default="", help="These attributes, separated by commas."),
     click.option("--sort", metavar="NAME", default="id", show_default=True, help="Order; -NAME: the largest first."),
-    click.option("--limit", type=int, metavar="N", help="At most so many."),
+    click.option("--limit", type=int, metavar="N", help="The maximum number of rows."),
     click.option("--as-of", metavar="DAY", help="As they were at the end of this day."),
 )
 LISTED = (*CHOSEN, TABLE_OR_JSON)
@@ -67,7 +67,7 @@ IMPORTED = (
     click.option(
         "--columns", metavar="NAMES", default="", help="These columns, separated by commas; plan=Tariff renames one."
     ),
-    click.option("--time", "time", metavar="COLUMN", help="The column with the time since when a row is as it is."),
+    click.option("--time", "time", metavar="COLUMN", help="The column with the time since when a row is valid."),
     click.option("--dry-run", is_flag=True, help="Check the file and store nothing."),
     TABLE_OR_JSON,
 )

@@ -23,7 +23,7 @@ EXPORTED = (
         "--file-format",
         "form",
         type=click.Choice((CSV, NDJSON, PARQUET)),
-        help="Default: by the ending; NDJSON on stdout.",
+        help="Default: by the file extension; NDJSON on stdout.",
     ),
 )
 

@@ -41,29 +41,38 @@ def _columns(_: click.Context, __: click.Parameter, value: str | None) -> tuple[
     click.argument("file", metavar="FILE"),
     click.option("--event", metavar="NAME", help="The name of all events. Default: the column `event` of each row."),
     click.option("--event-column", metavar="COLUMN", default="event", help="The column that names the event."),
-    click.option("--time", metavar="COLUMN", help="When it was. Default: time, timestamp, ts, day or date."),
-    click.option("--user", metavar="COLUMN", help="Default: user, where there is one."),
-    click.option("--account", metavar="COLUMN", help="Default: account, where there is one."),
-    click.option("--id", metavar="COLUMN", help="Default: id, where there is one; else an id is made of the row."),
+    click.option(
+        "--time", metavar="COLUMN", help="The column with the time. Default: time, timestamp, ts, day or date."
+    ),
+    click.option("--user", metavar="COLUMN", help="Default: user, if it exists."),
+    click.option("--account", metavar="COLUMN", help="Default: account, if it exists."),
+    click.option("--id", metavar="COLUMN", help="Default: id, if it exists; otherwise an id is made from the row."),
     click.option(
         "--properties",
         metavar="COLUMN…",
         callback=_columns,
-        help="With commas between; plan=Tariff renames, props.* is the keys of an object. Default: all others.",
+        help="Separated by commas; plan=Tariff renames, and props.* means the keys of an object. Default: all others.",
     ),
-    click.option("--types", metavar="COLUMN=TYPE…", callback=_types, help="Of CSV columns: zip=text,amount=number."),
-    click.option("--zone", metavar="ZONE", help="The zone of times without an offset, and of days."),
-    click.option("--unit", type=click.Choice(("s", "ms", "us")), help="Of times that are numbers since 1970."),
-    click.option("--delimiter", metavar="CHARACTER", default=",", help="Of CSV. Default: a comma."),
     click.option(
-        "--file-format", "file_form", type=click.Choice(("ndjson", "csv", "parquet")), help="Default: by the ending."
+        "--types", metavar="COLUMN=TYPE…", callback=_types, help="Types of CSV columns: zip=text,amount=number."
+    ),
+    click.option("--zone", metavar="ZONE", help="The zone of times without an offset, and of days."),
+    click.option("--unit", type=click.Choice(("s", "ms", "us")), help="The unit of times that are numbers since 1970."),
+    click.option(
+        "--delimiter", metavar="CHARACTER", default=",", help="The separator of a CSV file. Default: a comma."
+    ),
+    click.option(
+        "--file-format",
+        "file_form",
+        type=click.Choice(("ndjson", "csv", "parquet")),
+        help="Default: by the file extension.",
     ),
     click.option("--key", metavar="NAME", help="The name of the key that the ids belong to. Default: import."),
     click.option(
         "--errors",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="Write rows that are not stored here, as NDJSON.",
+        help="Write rows that cannot be stored to this file, as NDJSON.",
     ),
     click.option("--dry-run", is_flag=True, help="Read the file, show the first event and the types; store nothing."),
     SERVER_OPTION,
@@ -149,7 +158,10 @@ def _print(terminal: Terminal, done: ImportedEvents, shown: list[dict[str, Any]]
     FROM,
     TO,
     click.option(
-        "--file-format", "form", type=click.Choice(("ndjson", "parquet")), help="Default: by the ending, else NDJSON."
+        "--file-format",
+        "form",
+        type=click.Choice(("ndjson", "parquet")),
+        help="Default: by the file extension, or NDJSON.",
     ),
     click.option("-o", "--to-file", "file", metavar="FILE", type=click.Path(path_type=Path), help="Default: stdout."),
 )

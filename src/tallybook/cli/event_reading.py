@@ -33,7 +33,7 @@ LIMIT = click.option("-n", "--limit", type=click.IntRange(1, 1000), default=20, 
     click.option("--account", metavar="ID", help="Only events of this account."),
     click.option("--id", "id_", metavar="ID", help="Only events with this id."),
     LIMIT,
-    click.option("-f", "--follow", is_flag=True, help="Go on with what is stored from now on, until Ctrl-C."),
+    click.option("-f", "--follow", is_flag=True, help="Keep showing new events until Ctrl-C."),
     TABLE_OR_JSON,
 )
 def tail(terminal: Terminal, limit: int, follow: bool, form: str, id_: str | None, **filters: Any) -> int:

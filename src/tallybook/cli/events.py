@@ -26,7 +26,7 @@ VERBS = {
     "Move": {
         "import": Verb("import events from an NDJSON, CSV or Parquet file", "event_files:import_"),
         "export": Verb("write events to NDJSON or Parquet", "event_files:export"),
-        "replay": Verb("decode rejected events again and store those that are good now", "event_reading:replay"),
+        "replay": Verb("decode rejected events again and store those that are valid now", "event_reading:replay"),
     },
 }
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         help="With --person, --user or --account: the metrics to delete the id from, separated by commas or repeated.",
     ),
     click.option("--user", metavar="ID", help="A user to delete for good: attributes, events, distinct counts."),
-    click.option("--account", metavar="ID", help="An account to delete for good, likewise."),
+    click.option("--account", metavar="ID", help="An account to delete for good, in the same way."),
     click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
     TABLE_OR_JSON,
 )

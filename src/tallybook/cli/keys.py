@@ -25,9 +25,9 @@ VERBS = {
         "create": Verb("make a key and print it once", "keys:create"),
         "invite": Verb("make a link with which a person signs in once", "keys:invite"),
         "list": Verb("list the keys, without their text", "keys:list_"),
-        "rotate": Verb("give a key another text and print it once", "keys:rotate"),
+        "rotate": Verb("replace the text of a key and print the new one once", "keys:rotate"),
         "revoke": Verb("refuse a key from now on", "keys:revoke"),
-        "log": Verb("list who asked what", "keys:log"),
+        "log": Verb("list the requests of readers", "keys:log"),
     },
 }
 NAME = click.argument("name")
@@ -233,7 +233,7 @@ def invite(
 
 
 @verb(
-    click.option("--reader", metavar="NAME", help="Only what this reader asked: the name of a key, or a person."),
+    click.option("--reader", metavar="NAME", help="Only requests of this reader: the name of a key, or a person."),
     click.option("--last", default="7 days", show_default=True, metavar="SPAN", help="How far back."),
     TABLE_OR_JSON,
 )

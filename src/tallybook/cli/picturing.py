@@ -19,7 +19,7 @@ FORMS = [form for form in CHART_FORMS if form not in ("number", "table")]
 @verb(
     *QUESTION,
     click.option("--to", "--until", "to", metavar="DAY", help="The last day (inclusive)."),
-    click.option("--form", type=click.Choice(FORMS), default=FORMS[0], help="How it is drawn."),
+    click.option("--form", type=click.Choice(FORMS), default=FORMS[0], help="The form of the chart."),
     FILE,
 )
 @question

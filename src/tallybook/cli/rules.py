@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 VERBS = {
     "Rules": {
-        "list": Verb("list the rules: how many are inside, how often each fired, what waits", "rules:list_"),
+        "list": Verb("list the rules: how many are inside, how often each fired, how many wait", "rules:list_"),
         "show": Verb("show one rule with its latest firings, or why it fired for one entity", "rules:show"),
         "try": Verb("show what a rule would do now, or would have done over a span; sends nothing", "rules:try_"),
-        "results": Verb("show what came of a rule: messages, and its metrics before and after", "rules:results"),
-        "release": Verb("do what waits because too many entered a rule at once", "rules:release"),
+        "results": Verb("show the results of a rule: messages, and its metrics before and after", "rules:results"),
+        "release": Verb("fire for entities that wait because too many entered a rule at once", "rules:release"),
         "evaluate": Verb("evaluate all rules now; `run` does so too", "rules:evaluate"),
     },
 }

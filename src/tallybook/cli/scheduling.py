@@ -123,13 +123,13 @@ def _write(path: Path, text: str) -> None:
     click.option(
         "--listen",
         metavar="ADDRESS",
-        help="Answer questions and take usage events over HTTP here; [serve] of tallybook.toml unless given. Without a "
+        help="Answer queries and take usage events over HTTP at this address. Default: `listen` of [serve]; without a "
         "schedule 127.0.0.1:8321.",
     ),
     click.option(
         "--only",
         metavar="ROLES",
-        help="Some of ingest, web, compact, schedule, with commas between; all of them unless given.",
+        help="Some of ingest, web, compact, schedule, separated by commas. Default: all of them.",
     ),
     click.option(
         "--workers",

@@ -57,7 +57,9 @@ def _events(terminal: Terminal) -> Iterator[EventLedger]:
     click.option(
         "--until", default="30d", show_default=True, metavar="WHEN", help="Until when: 30d, 2027-01-01, or an instant."
     ),
-    click.option("--by", metavar="WHO", help="Whom people ask once it has ended. Default: contact of [serve], or you."),
+    click.option(
+        "--by", metavar="WHO", help="The person to contact after it has expired. Default: contact of [serve], or you."
+    ),
     click.option(
         "--url",
         default="http://127.0.0.1:8321",

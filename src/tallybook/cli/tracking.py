@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
     click.argument("properties", nargs=-1, metavar="[KEY=VALUE…]"),
     click.option("--user", metavar="ID", help="Who did it."),
     click.option("--account", metavar="ID", help="The account it belongs to."),
-    click.option("--time", metavar="INSTANT", help="When it was, as 2026-03-01T12:00:00Z. Default: now."),
+    click.option("--time", metavar="INSTANT", help="The time, such as 2026-03-01T12:00:00Z. Default: now."),
     click.option("--id", "id_", metavar="ID", help="An id that is stored once, however often it is sent."),
     SERVER_OPTION,
     TABLE_OR_JSON,

@@ -75,7 +75,7 @@ VERBS = {
         "track": Verb("store one usage event", "tracking:track"),
         "events": Verb("show, import, export and replay usage events", "events:events"),
         "keys": Verb("create, list, rotate and revoke the keys of the HTTP API, and invite people", "keys:keys"),
-        "mcp": Verb("answer an assistant on this machine", "assistants:mcp"),
+        "mcp": Verb("serve an assistant on this machine", "assistants:mcp"),
         "shares": Verb("share a board or a view by a link, list and revoke links", "shares:shares"),
     },
     "Users and accounts": {
@@ -83,7 +83,7 @@ VERBS = {
         "users": Verb("list users by a condition over their attributes, show one", "entities:users"),
     },
     "Act": {
-        "rules": Verb("list and explain rules, try them out, release what waits", "rules:rules"),
+        "rules": Verb("list and explain rules, try them out, release waiting firings", "rules:rules"),
     },
     "Explain": {
         "why": Verb("explain one number: definition, statements, run, revisions, lineage", "behind:why"),

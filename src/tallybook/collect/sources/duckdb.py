@@ -89,7 +89,7 @@ FILES = Option(
     name="files",
     read=_read_paths,
     example='["exports/"]',
-    help="folders (with a `/` at the end) and files that a [DuckDB source](sources.md#duckdb) may read beside its own",
+    help="folders (with a `/` at the end) and files that a [DuckDB source](sources.md#duckdb) may also read",
     default=(),
     paths=True,
 )

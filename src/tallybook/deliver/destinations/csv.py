@@ -28,21 +28,21 @@ class Csv(FileDestination):
                 read=separator_of(SEPARATORS),
                 example='";"',
                 default=",",
-                help='of a CSV file, between fields: a comma, a semicolon or a tab (`"\\t"`)',
+                help='the field separator of a CSV file: a comma, a semicolon or a tab (`"\\t"`)',
             ),
             Option(
                 name="decimal",
                 read=separator_of(DECIMALS),
                 example='","',
                 default=".",
-                help="of a CSV file, before decimals: a point or a comma",
+                help="the decimal separator of a CSV file: a point or a comma",
             ),
             Option(
                 name="bom",
                 read=read_flag,
                 example="true",
                 default=False,
-                help="a CSV file begins with the mark by which Excel recognizes UTF-8",
+                help="whether a CSV file begins with the byte order mark by which Excel recognizes UTF-8",
             ),
             Option(
                 name="guard",
@@ -50,8 +50,8 @@ class Csv(FileDestination):
                 example="false",
                 default=True,
                 help=(
-                    "in a CSV file a single quote is written before text that a spreadsheet would run as a formula, "
-                    "also before `-1`"
+                    "whether a CSV file has a single quote before text that a spreadsheet would run as a formula, "
+                    "including `-1`"
                 ),
             ),
         ),

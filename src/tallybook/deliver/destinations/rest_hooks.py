@@ -49,14 +49,14 @@ class RestHooks(Destination):
                 read=read_flag,
                 example="true",
                 default=True,
-                help="of REST hooks: whether programs may subscribe",
+                help="whether programs may subscribe to REST hooks",
             ),
             Option(
                 name="private",
                 read=read_flag,
                 example="true",
                 default=False,
-                help="of a webhook: its address may be inside a private network",
+                help="whether the receiver's address may be inside a private network",
             ),
         ),
     )

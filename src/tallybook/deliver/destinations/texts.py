@@ -9,7 +9,13 @@ from tallybook.config import read_flag, read_own_table, read_text
 from tallybook.core import DELIVER, QUERY, Delivery, DestinationKind, Option, OptionProblem, Result
 from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask, FileDestination, OutputSettings
 
-EXACT = Option(name="exact", read=read_flag, example="true", default=False, help="decimals as texts, to the last digit")
+EXACT = Option(
+    name="exact",
+    read=read_flag,
+    example="true",
+    default=False,
+    help="whether decimals are written as texts with all digits",
+)
 
 
 class Table(FileDestination):
@@ -28,14 +34,14 @@ class Table(FileDestination):
                 example='"${WAREHOUSE_URL}"',
                 default="",
                 secret=True,
-                help="of a table: the database that it is in, PostgreSQL or MySQL; Tallybook may write there",
+                help="the database of a table, PostgreSQL or MySQL, in which Tallybook may write",
             ),
             Option(
                 name="table",
                 read=read_own_table,
                 example='"reporting.daily_metrics"',
                 default="",
-                help="of a database: the table, which Tallybook makes; with a schema, or without",
+                help="the table in the database, with or without a schema; Tallybook creates it",
             ),
         ),
     )
