@@ -15,7 +15,8 @@ MAX_RELATIVE_ERROR = 1e-12
 
 
 def accumulate_sums(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, days: str, *, counted: bool) -> None:
-    """Values that begin and end → their sum (and with `counted` their number) at the end of each day, by running sums.
+    """Compute the sum of values that begin and end (and with `counted` their number) at the end of each day, by running
+    sums.
 
     If so much was added and subtracted that too few digits remain, the remaining values are added instead."""
     engine.execute(_sum_deltas(keys, mine)).fetchall()
@@ -28,7 +29,8 @@ def accumulate_sums(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, day
 
 
 def accumulate_squares(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, days: str) -> None:
-    """Values that begin and end → count, K and squares at the end of each day, by running sums around one K per series.
+    """Compute count, K and squares of values that begin and end, at the end of each day, by running sums around one K
+    per series.
 
     If a value that ended was so far away that too few digits remain, the remaining values are used instead."""
     engine.execute(_square_deltas(keys, mine)).fetchall()

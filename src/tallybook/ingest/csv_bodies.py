@@ -59,9 +59,9 @@ class CsvMapping:
     account: str = ""
     id: str = ""
     properties: Mapping[str, str] | None = None
-    """Name → column. None: all other columns."""
+    """The column of each property, by its name. None: all other columns."""
     types: Mapping[str, str] = field(default_factory=dict)
-    """Column → integer, number, text or flag."""
+    """The type of a column: integer, number, text or flag."""
     zone: str = ""
     """The zone of times without an offset."""
     unit: str = ""

@@ -184,7 +184,7 @@ def _flag(given: Mapping[str, str], name: str) -> bool:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """The mapping name → column in a text such as `plan=Tariff,seats`."""
+    """The column of each name in a text such as `plan=Tariff,seats`."""
     parts = [one.partition("=") for one in text.split(",") if one.strip()]
     return {name.strip(): (column or name).strip() for name, _, column in parts}
 

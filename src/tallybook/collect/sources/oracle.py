@@ -122,7 +122,7 @@ def _exact(cursor: Any, metadata: Any) -> Any:
 
 
 def _name(column: Any) -> str:
-    """DB_TYPE_NUMBER with precision and scale → number(12,2)."""
+    """The name of a column's type, such as number(12,2) for DB_TYPE_NUMBER with precision and scale."""
     name = str(getattr(column[1], "name", column[1])).removeprefix("DB_TYPE_").lower()
     precision, scale = column[4], column[5]
     if name != "number" or not precision or scale == _ANY_SCALE:

@@ -85,6 +85,6 @@ class SnowflakeSource(DescribedServer, WarehouseSource):
 
 
 def _name(column: Any) -> str:
-    """(name, number of its type, …, precision, scale, …) → number(38,0)."""
+    """The name of a column's type, such as number(38,0), from (name, number of the type, …, precision, scale, …)."""
     name = _NAMES[column[1]] if column[1] < len(_NAMES) else "other"
     return f"number({column[4]},{column[5]})" if name == "number" else name
