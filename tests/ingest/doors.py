@@ -43,7 +43,7 @@ class HttpDoor(Ingest):
         """The door of another worker."""
         reads = EventReads(events=self.events, compactor=self.made_compactor)
         px = PxDoor(EntityLedger(self.events.ledger), self.events, lambda: self.now)
-        return EventsApp(
+        app = EventsApp(
             self.commit,
             keys or self.keys,
             self.events,
@@ -51,6 +51,8 @@ class HttpDoor(Ingest):
             reads=reads,
             first_doors=[px],
         )
+        px.rates = app.rates
+        return app
 
     def made_compactor(self) -> Compactor:
         return self.compactor()

@@ -61,6 +61,17 @@ def test_an_expected_day_without_a_value_is_late_and_says_what_to_send(make: Any
     assert book.ask("calls", "2026-03-02", "2026-03-05")["2026-03-04"] == 0
 
 
+def test_a_day_of_a_year_that_was_mistyped_makes_no_days_late_that_no_run_collects(make: Any) -> None:
+    book = make(DAILY + FLOW)
+    push(book, "2026-03-05T06:00", d02=1, d03=2)
+    book.ingest.events.close_day("seats", date(206, 3, 2), "loader", now=book.now)
+    book.run()
+    assert late(book) == []
+    book.now += timedelta(days=1)
+    (problem,) = late(book)
+    assert problem.startswith("seats is 1 day late") or problem.startswith("calls is 1 day late")
+
+
 def test_a_day_that_is_missing_between_others_stays_late(make: Any) -> None:
     book = make(DAILY + FLOW)
     push(book, "2026-03-06T06:00", d02=1, d04=3, d05=4)

@@ -15,6 +15,8 @@ import pytest
 
 from tallybook.core import DeclarationError, EventDeclaration, EventRules, EventSettings
 from tallybook.ingest import KeyRing, KeyTerms, create_key, revoke_key, rotate_key
+from tallybook.server.entities import EntityDoor
+from tallybook.storage import EntityLedger
 from tests.ingest.doors import NOW, HttpDoor
 
 
@@ -207,6 +209,44 @@ def test_a_key_with_a_rate_gets_429_with_an_integer_to_wait(door: HttpDoor, monk
     assert door.post(event(), key=key).status == 200
     assert door.post(*(event() for _ in range(10_000)), key=key).status == 200
     assert door.post(event(), key=key).headers["retry-after"] == "10"
+
+
+PX_USER = {"identifyId": "u-1", "propertyKeys": ["AP-X-1"], "type": "USER"}
+WRITES: dict[str, tuple[str, str, Any]] = {
+    "an event": ("POST", "/v1/events", {"event": "signup"}),
+    "attributes": ("PUT", "/v1/users/u-1", {"attributes": {"plan": "pro"}}),
+    "a day": ("PUT", "/v1/days/seats/2026-03-01", None),
+    "a file of users": ("POST", "/v1/import/csv?type=users", b"id,plan\n7,pro\n"),
+    "a user of Gainsight PX": ("POST", "/v1/users", PX_USER),
+}
+
+
+@pytest.mark.parametrize("first", WRITES)
+@pytest.mark.parametrize("then", WRITES)
+def test_a_key_has_one_rate_for_all_that_it_writes(
+    door: HttpDoor, monkeypatch: pytest.MonkeyPatch, first: str, then: str
+) -> None:
+    door.app.entities = EntityDoor(EntityLedger(door.events.ledger), lambda: door.now)
+    key = door.new_key("slow", rate=1)
+    door.keys.refresh()
+    monkeypatch.setattr(door.app.rates, "seconds", lambda: 0.0)
+
+    def write(what: str) -> int:
+        method, path, body = WRITES[what]
+        if body is PX_USER:
+            return door.ask(method, path, body, x_aptrinsic_api_key=key).status
+        return door.ask(method, path, body, key).status
+
+    assert write(first) in (200, 201, 204)
+    assert write(then) == 429
+
+
+def test_a_day_that_has_not_begun_cannot_be_complete(door: HttpDoor) -> None:
+    tomorrow, later = (NOW + timedelta(days=days) for days in (1, 2))
+    assert door.ask("PUT", f"/v1/days/seats/{tomorrow:%Y-%m-%d}", key=door.writer).status == 204
+    refused = door.ask("PUT", f"/v1/days/seats/{later:%Y-%m-%d}", key=door.writer)
+    assert (refused.status, refused.json["code"]) == (400, "future")
+    assert door.ask("DELETE", f"/v1/days/seats/{later:%Y-%m-%d}", key=door.writer).status == 204
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from tallybook.collect.binding import BoundMetric
 from tallybook.collect.report import MetricReport
@@ -10,9 +10,7 @@ from tallybook.collect.statements import Group
 from tallybook.collect.time_forms import day_of_value
 from tallybook.collect.work import Horizon
 from tallybook.core import ONE_DAY, Catalog, SourceError, calendar
-from tallybook.query import MAX_GAP_DAYS
-
-TWO_YEARS = timedelta(days=730)
+from tallybook.query import MAX_GAP_DAYS, TWO_YEARS
 
 
 class FirstDays:

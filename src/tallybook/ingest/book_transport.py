@@ -74,7 +74,10 @@ class BookTransport:
 
     def _close_day(self, path: str) -> TransportAnswer:
         event, _, day = path.removeprefix("/v1/days/").rpartition("/")
-        self.events.close_day(unquote(event), date.fromisoformat(day), LOCAL_KEY, now=self.clock())
+        closed, now = date.fromisoformat(day), self.clock()
+        if closed > self.rules.last_day(now):
+            return TransportAnswer(status=400, body={"message": "a day that has not begun is not complete"})
+        self.events.close_day(unquote(event), closed, LOCAL_KEY, now=now)
         return TransportAnswer(status=204)
 
     def _change(self, path: str, body: bytes) -> TransportAnswer:

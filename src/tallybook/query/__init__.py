@@ -55,7 +55,7 @@ __getattr__, __dir__ = opened(
             "known_metric",
             "with_range",
         ),
-        "ranges": ("ALL", "MAX_GAP_DAYS", "spans"),
+        "ranges": ("ALL", "MAX_GAP_DAYS", "TWO_YEARS", "spans"),
         "reach": ("clipped",),
         "reader": ("BookReader",),
         "records": ("BookRecord", "MetricDescription", "MetricDetails", "RunRecord"),

@@ -85,7 +85,7 @@ from tallybook.query.questions import (
     known_metric as known_metric,
     with_range as with_range,
 )
-from tallybook.query.ranges import ALL as ALL, MAX_GAP_DAYS as MAX_GAP_DAYS, spans as spans
+from tallybook.query.ranges import ALL as ALL, MAX_GAP_DAYS as MAX_GAP_DAYS, TWO_YEARS as TWO_YEARS, spans as spans
 from tallybook.query.reach import clipped as clipped
 from tallybook.query.reader import BookReader as BookReader
 from tallybook.query.records import (

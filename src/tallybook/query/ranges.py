@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from tallybook.core import (
     DAYS,
@@ -20,6 +20,8 @@ from tallybook.core import (
 
 TO_DATE = {f"{unit} to date": unit for unit in ("week", "month", "quarter", "year")}
 ALL = "all"
+TWO_YEARS = timedelta(days=730)
+"""So far back a run collects a metric without a start."""
 MAX_GAP_DAYS = 366
 """Days before or after the collected days that an answer shows as gaps. A bound further away is clipped."""
 

@@ -80,9 +80,9 @@ class EventsApp:
         self.gate = Gate(keys, clock)
         self.claims = RequestClaims(events, clock)
         self.others = ProtocolDoor(self)
+        self.rates, self.room = Rates(time.monotonic), BodyRoom()
         self.page_doors: Sequence[Door] = (BeaconDoor(self), ScriptDoor(), CsvDoor(self))
         self.set_rules(rules)
-        self.rates, self.room = Rates(time.monotonic), BodyRoom()
 
     def set_rules(self, rules: EventRules) -> None:
         """Set the rules for events from now on."""
@@ -260,6 +260,13 @@ class EventsApp:
         if (key.events and event not in key.events) or key.accounts:
             message = f"the key {key.name!r} is not for the days of this event"
             raise Refusal(RequestError(status=403, code="not_bound", message=message, seen=event[:80]))
+        self.rates.check(key)
+        if request.method == "PUT" and day > (last := self.rules.last_day(self.clock())):
+            message = "a day that has not begun is not complete"
+            raise Refusal(
+                RequestError(status=400, code="future", message=message, seen=str(day), expected=f"at most {last}")
+            )
+        self.rates.take(key, 1)
         try:
             if request.method == "PUT":
                 await asyncio.to_thread(self.events.close_day, event, day, key.name, now=self.clock())
@@ -275,6 +282,7 @@ class EventsApp:
         check_origin(key, request, self.policy)
         check_entity(request, key, kind, entity_id, self.clock())
         self.rates.check(key)
+        self.rates.take(key, request.method != "GET")
         body = b""
         if request.method == "PUT":
             with self.room.share() as share:

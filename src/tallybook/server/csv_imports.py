@@ -127,6 +127,7 @@ class CsvDoor:
             except TallybookError:
                 raise Refusal(ledger_error()) from None
         kept = 0 if is_trial else len(changes)
+        app.rates.take(key, len(found.rows))
         body = {"kept": kept, "rejected": [one.as_json() for one in sorted(rejected, key=lambda one: one.index)]}
         status = 422 if rejected and not changes else 200
         return HttpAnswer(status, _with_warnings(body, found.warnings, found.rows[:1] if is_trial else ()))

@@ -216,6 +216,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
             audit=_audit_log(plan),
         ),
     )
+    px.rates = app.rates  # a key has one quota in all protocols
     px.is_on = lambda: GAINSIGHT_PX in (app.rules.settings.protocols or (GAINSIGHT_PX,))
     watch.seen, watch.counts = app.gate.seen, app.watching.counts
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
@@ -117,6 +117,10 @@ class EventRules(msgspec.Struct, frozen=True, kw_only=True):
     def future(self) -> timedelta:
         """Maximum time by which an event's time may be after its receipt."""
         return timedelta(seconds=self.settings.future)
+
+    def last_day(self, now: datetime) -> date:
+        """The last day of which something may be said."""
+        return (now + self.future).date()
 
     @property
     def keep(self) -> timedelta | None:

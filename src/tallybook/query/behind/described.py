@@ -12,6 +12,7 @@ from tallybook.core import ONE_DAY, Metric, calendar
 from tallybook.query.context import Coverage
 from tallybook.query.event_days import known_event_days
 from tallybook.query.questions import known_metric
+from tallybook.query.ranges import TWO_YEARS
 from tallybook.query.reader import BookReader
 from tallybook.query.records import KnownDefinition, MetricDescription, MetricDetails
 from tallybook.storage import VersionSnapshot
@@ -80,8 +81,9 @@ def days_without_value(reader: BookReader, due: date) -> dict[str, list[date]]:
     found = {}
     for name, days in known_event_days(catalog, names, reader.store.ledger).items():
         metric = catalog.metrics[name]
-        # Days before the first value are not late, unless the metric declares its start.
-        start = metric.start or min(days.sent, default=catalog.book.start)
+        # Days before the first value are not late, unless the metric says when it begins; nor are days that no run reads.
+        begun = catalog.book.start or due - TWO_YEARS + ONE_DAY
+        start = metric.start or min((day for day in days.sent if day >= begun), default=catalog.book.start)
         every = _expected(metric, start, due) if start and start <= due else ()
         found[name] = [day for day in every if day not in days.sent]
     return found

@@ -95,6 +95,7 @@ class PxDoor:
         scope = "read" if request.method in ("GET", "HEAD") else "write"
         key = await gate.key_of(request, scope, text=request.headers.get(PX_KEY_HEADER, "").strip() or None)
         self.rates.check(key)
+        self.rates.take(key, scope == "write")
         run = self._route(request.method, path)
         body = await self._body(request) if request.method in ("PUT", "POST", "DELETE") else {}
         query = parse_qs(request.query, keep_blank_values=True, max_num_fields=200)
