@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tallybook.core import RequestError, TallybookError
+from tallybook.server.timers import at_most
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -101,10 +101,14 @@ async def send_answer(send: Send, answer: HttpAnswer, *, head: bool) -> None:
     if answer.closes:
         headers["connection"] = "close"
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    start = {"type": "http.response.start", "status": answer.status, "headers": encoded}
     with suppress(TimeoutError):
-        async with asyncio.timeout(SEND_SECONDS):
-            await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-            await send({"type": "http.response.body", "body": b"" if head else body})
+        await at_most(SEND_SECONDS, _sent(send, start, {"type": "http.response.body", "body": b"" if head else body}))
+
+
+async def _sent(send: Send, *messages: dict[str, Any]) -> None:
+    for message in messages:
+        await send(message)
 
 
 def _body_of(answer: HttpAnswer) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tallybook.core import RequestError
 from tallybook.server.answers import Receive, Refusal
+from tallybook.server.timers import at_most
 
 BODY_SECONDS = 30.0
 """Time for a client to send a body, in seconds."""
@@ -59,25 +59,28 @@ async def body_of(headers: Mapping[str, str], receive: Receive, share: BodyShare
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > most:
         raise _too_large(f"{int(declared):,} bytes", most)
-    found = bytearray()
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                piece = message.get("body", b"")
-                share.take(len(piece))
-                found += piece
-                if len(found) > most:
-                    raise _too_large(f"more than {most:,} bytes", most)
-                if not message.get("more_body", False):
-                    return bytes(found)
+        return await at_most(BODY_SECONDS, _received(receive, share, most))
     except TimeoutError:
         error = RequestError(
             status=408, code="slow", message="the body took too long", expected=f"at most {BODY_SECONDS:g} s"
         )
         raise Refusal(error, closes=True) from None
+
+
+async def _received(receive: Receive, share: BodyShare, most: int) -> bytes:
+    found = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece = message.get("body", b"")
+        share.take(len(piece))
+        found += piece
+        if len(found) > most:
+            raise _too_large(f"more than {most:,} bytes", most)
+        if not message.get("more_body", False):
+            return bytes(found)
 
 
 def _too_large(seen: str, most: int) -> Refusal:

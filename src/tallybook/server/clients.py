@@ -23,6 +23,8 @@ FORWARDING = (
     "cf-connecting-ip",
     "true-client-ip",
 )
+_FORWARDING = frozenset(FORWARDING)
+MAX_KNOWN_CLIENTS = 4_096
 UNIX = "unix"
 """The address of a client on a Unix socket. The permissions of the socket file decide who can connect."""
 
@@ -42,6 +44,8 @@ class DoorPolicy:
     local: bool = True
     reads: int = 100
     contact: str = ""
+    direct: dict[tuple[str, str], RequestClient] = field(default_factory=dict, repr=False, compare=False)
+    """The clients of requests that no proxy passed on, by (address, scheme)."""
     needs_proxy: bool = False
     """Whether other machines can reach the listener and it has no TLS, so that only proxies may pass keys."""
 
@@ -80,6 +84,24 @@ def client_of(
     peer: Sequence[object] | None, scheme: str, headers: Mapping[str, str], policy: DoorPolicy
 ) -> RequestClient:
     """The client of a request. Headers from a proxy that is not named are ignored."""
+    if peer is not None and _FORWARDING.isdisjoint(headers):
+        return _direct(str(peer[0]), scheme, policy)
+    return _client_of(peer, scheme, headers, policy)
+
+
+def _direct(peer: str, scheme: str, policy: DoorPolicy) -> RequestClient:
+    """The client of a request that no proxy passed on. Most requests of a worker come from a few of them."""
+    known = policy.direct
+    if (found := known.get((peer, scheme))) is None:
+        if len(known) >= MAX_KNOWN_CLIENTS:
+            known.clear()
+        found = known[peer, scheme] = _client_of((peer,), scheme, {}, policy)
+    return found
+
+
+def _client_of(
+    peer: Sequence[object] | None, scheme: str, headers: Mapping[str, str], policy: DoorPolicy
+) -> RequestClient:
     address = _address(str(peer[0])) if peer else None
     is_here = address is None if peer is None else address is not None and address.is_loopback
     is_trusted = peer is None or _is_proxy(address, policy)
@@ -88,7 +110,7 @@ def client_of(
     if is_trusted:
         real = _first_stranger(headers.get("x-forwarded-for", ""), policy)
         scheme = headers.get("x-forwarded-proto", scheme).rpartition(",")[2].strip().lower()[:8] or scheme
-    is_forwarded = any(name in headers for name in FORWARDING)
+    is_forwarded = not _FORWARDING.isdisjoint(headers)
     return RequestClient(
         address=str(real) if real is not None else shown,
         scheme=scheme,

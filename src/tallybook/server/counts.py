@@ -5,7 +5,9 @@ them."""
 
 from __future__ import annotations
 
+import functools
 import json
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -36,14 +38,13 @@ class Counts:
         self.seconds = 0.0
 
     def add(self, name: str, value: float = 1, **labels: str) -> None:
-        key = _SEPARATOR.join([name, *(f"{label}={text}" for label, text in labels.items())])
-        self.totals[key] += value
+        self.totals[_key(name, tuple(labels.items()))] += value
 
     def request(self, method: str, path: str, status: int, seconds: float) -> None:
         """Count an answer. `path` must come from a small set, with placeholders for parameters."""
         method = method if method in METHODS else "other"
         self.add("http_requests_total", method=method, path=path, status=str(status))
-        self.buckets[next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))] += 1
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
         self.seconds += seconds
 
     def as_json(self) -> dict[str, Any]:
@@ -81,6 +82,11 @@ class Counts:
             if path.stem != str(self.worker):
                 with suppress(OSError, ValueError):
                     yield json.loads(path.read_text())
+
+
+@functools.lru_cache(maxsize=4_096)
+def _key(name: str, labels: tuple[tuple[str, str], ...]) -> str:
+    return _SEPARATOR.join([name, *(f"{label}={text}" for label, text in labels)])
 
 
 def _histogram(one: Mapping[str, Any], worker: tuple[str, str]) -> list[str]:

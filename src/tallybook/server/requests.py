@@ -38,7 +38,7 @@ def request_of(scope: Scope, receive: Receive, policy: DoorPolicy) -> Request:
     """The request of an ASGI scope. Repeated headers are joined by commas, as proxies do."""
     headers: dict[str, str] = {}
     for raw, value in scope["headers"]:
-        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        name, text = raw.decode("latin-1"), value.decode("latin-1")  # ASGI has names in lower case
         headers[name] = f"{headers[name]}, {text}" if name in headers else text
     return Request(
         method=scope["method"],
