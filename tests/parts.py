@@ -270,6 +270,7 @@ FILES = {
     "test_surfaces.py": "right",
     "test_table_names.py": "right",
     "test_threads.py": "kills",
+    "test_timers.py": "events",
     "test_token_answers.py": "deliver",
     "test_traps_of_books.py": "right",
     "test_traps_of_days.py": "right",
