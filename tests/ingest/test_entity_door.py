@@ -63,6 +63,8 @@ def test_what_is_put_can_be_read_at_once_and_deleted(accounts: Accounts) -> None
         "value": "pro", "time": "2026-03-01T10:00:00.000000Z", "received": "2026-03-01T12:00:00.000000Z", "from": "pushed"
     }  # fmt: skip
     assert accounts.ask("GET", "/v1/users/a%2F7")[0] == 404
+    for path in ("/v1/accounts/a%FF", "/v1/accounts/a%FE"):  # not UTF-8: both would be one id
+        assert accounts.ask("PUT", path, {"attributes": {"plan": "x"}})[0] == 404
     assert accounts.ask("DELETE", "/v1/accounts/a%2F7") == (204, None)
     assert accounts.ask("GET", "/v1/accounts/a%2F7")[1]["deleted"] == "2026-03-01T12:00:00.000000Z"
 

@@ -241,6 +241,12 @@ def test_a_key_has_one_rate_for_all_that_it_writes(
     assert write(then) == 429
 
 
+def test_ids_and_names_in_paths_that_are_not_utf_8_are_refused(door: HttpDoor) -> None:
+    assert door.ask("PUT", "/v1/days/a%FF/2026-03-01", key=door.writer).json["code"] == "bad_encoding"
+    for method in ("GET", "PUT", "DELETE"):
+        assert door.ask(method, "/px/v1/users/a%FF", {}, x_aptrinsic_api_key=door.writer).status in (400, 403)
+
+
 def test_a_day_that_has_not_begun_cannot_be_complete(door: HttpDoor) -> None:
     tomorrow, later = (NOW + timedelta(days=days) for days in (1, 2))
     assert door.ask("PUT", f"/v1/days/seats/{tomorrow:%Y-%m-%d}", key=door.writer).status == 204

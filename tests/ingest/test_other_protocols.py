@@ -96,6 +96,23 @@ def test_posthog_events_say_things_of_users_and_of_the_account_group(door: HttpD
     assert links(door) == {"cookie-1": "u-1", "old-1": "u-1"}
 
 
+@pytest.mark.parametrize(
+    ("sent", "time"),
+    [
+        ({"offset": 90_000}, "11:58:30"),  # as pages send it: milliseconds ago
+        ({"offset": 90_000, "timestamp": AT}, "11:00:00"),
+        ({"offset": -5}, "12:00:00"),
+        ({"offset": True}, "12:00:00"),
+        ({"offset": 1e300}, "12:00:00"),
+    ],
+)
+def test_an_event_of_a_page_says_how_long_ago_it_was(door: HttpDoor, sent: dict[str, Any], time: str) -> None:
+    one = {"event": "seen", "distinct_id": "u", "uuid": "1", **sent}
+    assert door.ask("POST", "/e/", {"api_key": door.writer, "batch": [one]}).status == 200
+    door.compact()
+    assert [str(at)[11:19] for (at,) in door.stored("seen", "time AT TIME ZONE 'UTC'")] == [time]
+
+
 def test_posthog_names_the_events_that_are_dropped(door: HttpDoor) -> None:
     batch = [{"event": "a", "uuid": "1", "distinct_id": "u"}, {"event": "", "uuid": "2", "distinct_id": "u"}]
     answer = door.ask("POST", "/i/v1/analytics/events", {"batch": batch}, door.writer)

@@ -22,7 +22,10 @@ def entity_of(raw_path: str) -> tuple[str, str] | None:
     slash."""
     for kind in ENTITY_KINDS:
         if raw_path.startswith(start := f"/v1/{kind}/"):
-            entity_id = unquote(raw_path.removeprefix(start))
+            try:
+                entity_id = unquote(raw_path.removeprefix(start), errors="strict")
+            except UnicodeDecodeError:  # else two ids were one
+                return None
             return (kind, entity_id) if entity_id else None
     return None
 

@@ -19,7 +19,11 @@ _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 def event_and_day(raw_path: str) -> tuple[str, date]:
     """The event and the day in a path as it was sent. The name of an event may contain a slash."""
     raw, _, text = raw_path.removeprefix("/v1/days/").rpartition("/")
-    event = unquote(raw)
+    try:
+        event = unquote(raw, errors="strict")
+    except UnicodeDecodeError:
+        message = "the name of the event in the path is not UTF-8"
+        raise Refusal(RequestError(status=400, code="bad_encoding", message=message, seen=raw[:40])) from None
     try:
         day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  # a day has no zone
     except ValueError:

@@ -5,6 +5,7 @@ docs/posthog.md describes how each field is stored."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from tallybook.core import (
@@ -23,6 +24,8 @@ from tallybook.ingest.wire import WireProtocol
 
 V1_PATH = "/i/v1/analytics/events"
 BATCH_PATH = "/batch"
+MAX_OFFSET = 30 * 86_400_000
+"""Milliseconds that an event of a page may wait."""
 CLOCK_HEADER = "posthog-request-timestamp"
 NOT_STORED = ("$identify", "$create_alias", "$merge_dangerously", "$groupidentify", "$set", "$unset")
 """Events that only describe users and accounts."""
@@ -146,7 +149,7 @@ def _message(message: Mapping[str, Any], sent_at: Any, request: EventRequest) ->
     user = first_of(message, "distinct_id", "$distinct_id") or first_of(properties, "distinct_id", "$distinct_id")
     if properties.get("$ignore_sent_at") is True or as_object(message.get("options")).get("disable_skew_correction"):
         sent_at = None
-    time, id_ = first_of(message, "timestamp"), first_of(message, "uuid")
+    time, id_ = _time(message, request), first_of(message, "uuid")
     account = account_in(properties.get("$groups"), request)
     if name == "$groupidentify":
         yield _group(properties, time, id_, sent_at, request)
@@ -174,6 +177,14 @@ def _message(message: Mapping[str, Any], sent_at: Any, request: EventRequest) ->
         }
         session = {f"${key}": message.get(key) for key in ("session_id", "window_id")}
         yield SentEvent(fields=fields, sent_at=sent_at, context=session)
+
+
+def _time(message: Mapping[str, Any], request: EventRequest) -> Any:
+    """The time of an event. Pages send how long ago it was instead, in milliseconds."""
+    time, offset = first_of(message, "timestamp"), message.get("offset")
+    if time is not None or isinstance(offset, bool) or not isinstance(offset, int | float):
+        return time
+    return (request.received - timedelta(milliseconds=offset)).isoformat() if 0 <= offset <= MAX_OFFSET else time
 
 
 def _attributes_in(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:

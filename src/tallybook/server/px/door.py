@@ -119,7 +119,10 @@ class PxDoor:
                 "POST": lambda key, _, body: self._create(model, key, body),
             }
             return self._of_method(method, listed)
-        entity_id = unquote("/".join(words[2:]))
+        try:
+            entity_id = unquote("/".join(words[2:]), errors="strict")
+        except UnicodeDecodeError:
+            raise _refusal(400, "bad_encoding", "the id in the path is not UTF-8") from None
         by_body = (method, entity_id) in BY_BODY and not (model is not USER_MODEL and method == "DELETE")
         named = None if by_body else entity_id
         one = {
