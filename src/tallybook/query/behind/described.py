@@ -81,7 +81,7 @@ def days_without_value(reader: BookReader, due: date) -> dict[str, list[date]]:
     found = {}
     for name, days in known_event_days(catalog, names, reader.store.ledger).items():
         metric = catalog.metrics[name]
-        # Days before the first value are not late, unless the metric says when it begins; nor are days that no run reads.
+        # Days before the first value are not late, unless the metric has a start; nor are days that no run reads.
         begun = catalog.book.start or due - TWO_YEARS + ONE_DAY
         start = metric.start or min((day for day in days.sent if day >= begun), default=catalog.book.start)
         every = _expected(metric, start, due) if start and start <= due else ()
