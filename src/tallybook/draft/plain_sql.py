@@ -77,7 +77,7 @@ def _conditions(source: Source, idea: Idea, facts: BoundMetric, zone: str, first
 
 
 def _column(source: Source, idea: Idea, name: str) -> str:
-    """A column of the metric's own table, with its table where others are joined."""
+    """A column of the metric's own table, qualified by the table if others are joined."""
     table, _, own = name.rpartition(".")
     table = table or (idea.keys.get("table", "") if _needs_join(idea) else "")
     return f"{source.table_name(table)}.{source.quote(own)}" if table else source.quote(own)

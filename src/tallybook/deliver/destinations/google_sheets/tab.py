@@ -1,15 +1,15 @@
 """The current state of a tab of a Google Sheet: what was entered where, and which places are ours.
 
-Places are known by developer metadata, which stays with its row or column wherever people move it; never by the
-title of the tab, a letter or a heading. Plain values in, a `Tab` out: no request is made here.
+Our places are recognized by developer metadata, which stays with its row or column wherever people move it, and never
+by the title of the tab, a letter or a heading. Pure: takes plain values, returns a `Tab`, and makes no request.
 
-    tallybook.delivery   on the tab       whose it is, and how it was declared to be called: "<book>/<delivery>#<tab>"
+    tallybook.delivery   on the tab       its delivery and its declared title: "<book>/<delivery>#<tab>"
     tallybook            on each column   its field
     tallybook.header     on the row of the headings
-    tallybook.stamp      on the tab       the latest batches, each with an id of its own: "<number>#<token>"
-    tallybook.next       on the document  the document in which it goes on, when it is full
+    tallybook.stamp      on the tab       the latest batches, each with its own id: "<number>#<token>"
+    tallybook.next       on the document  the document that continues it, once it is full
 
-They are short, because a document has room for 30,000 characters of metadata.
+The values are short, because a document has room for only 30,000 characters of metadata.
 """
 
 from __future__ import annotations
