@@ -111,6 +111,13 @@ class KeptBook:
         with self.reader.reading() as reading:
             return storage.examine(self.store, reading.engine, now=self.clock(), zone=zone)
 
+    def rebuild_ids(self) -> ingest.RebuiltIds:
+        """Write files of event ids that are missing or damaged again, from the events themselves."""
+        if not self.reader.there:
+            return ingest.RebuiltIds()
+        events = storage.EventLedger(self.store.ledger, self.store.files)
+        return ingest.rebuild_ids(events, self.clock, self.project.catalog.events)
+
     def remarks(self) -> list[str]:
         """Remarks about the book that are not defects: file modes, files of an older ledger."""
         return storage.remarks(self.store, self.project.catalog.book.access) if self.reader.there else []

@@ -211,3 +211,81 @@ def test_files_that_were_replaced_are_deleted_after_a_while(project: Project) ->
     assert len(files(project)) < before
     current = EntityHistory(project.book.store.ledger, project.book.store.files).current()
     assert len(files(project)) == len(current)
+
+
+# --- a clock that was ahead -----------------------------------------------------------------------------
+
+READ = """
+    [accounts]
+    table = "accounts"
+    attributes = ["plan"]
+
+    [metrics.orders]
+    table = "orders"
+    time = "at"
+    measure = "count(*)"
+"""
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Iterator[Project]:
+    """A table of accounts that is read on the 4th, on the 6th by a clock that is 30 days ahead, and on the 8th."""
+    found = Project(tmp_path / "acme", f"sqlite:///{tmp_path}/app.sqlite", now="2024-01-04T12:00")
+    found.table("orders (at text)", [("2024-01-02 10:00:00",)])
+    found.table("accounts (id text, plan text)", [("a", "free"), ("b", "free"), ("c", "free")])
+    found.declare(READ)
+    found.run()
+    found.execute("update accounts set plan = 'team' where id in ('a', 'b')")
+    found.execute("insert into accounts values ('d', 'free')")
+    found.at("2024-02-05T12:00").run()
+    found.execute("update accounts set plan = 'pro' where id = 'b'")
+    found.execute("delete from accounts where id = 'c'")
+    found.at("2024-01-08T12:00")
+    yield found
+    found.close()
+
+
+def test_attributes_that_were_read_by_a_clock_that_was_ahead_count_from_the_next_run(read: Project) -> None:
+    said = "changes of attributes of accounts were kept until 2024-02-05 12:00 UTC, which lies after now"
+    assert any(said in line for line in read.book.doctor())
+    assert any(said in line for line in read.book.status().problems)
+    report = read.run()
+    assert any(said in note and "count from now on" in note for note in report.notes)
+    assert not any(said in line for line in read.book.doctor())
+    right = {
+        "2024-01-05": {"a": "free", "b": "free", "c": "free"},
+        "2024-01-08": {"a": "team", "b": "pro", "d": "free"},
+    }
+    assert {day: plans(read, day) for day in right} == right
+    read.execute("update accounts set plan = 'top' where id = 'a'")
+    read.at("2024-01-10T12:00").run()
+    later = right | {"2024-01-09": right["2024-01-08"], "2024-01-10": {"a": "top", "b": "pro", "d": "free"}}
+    assert {day: plans(read, day) for day in later} == later
+    # Also when the false instant has come and gone, and months are files.
+    read.at("2024-03-08T12:00").run()
+    assert {day: plans(read, day) for day in later} == later
+    assert plans(read, "2024-03-07") == plans(read, "2024-02-05") == later["2024-01-10"]
+
+
+def test_a_history_in_files_is_corrected_too(read: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallybook.storage.entity_months.MAX_FRESH", 1)
+    months(read).keep_house("accounts", days=None, zone="UTC", now=datetime(2024, 2, 5, 13, tzinfo=UTC))
+    assert files(read) == ["2024-01", "2024-02"]
+    assert any("of accounts were kept until 2024-02-05" in line for line in read.book.doctor())
+    read.run()
+    assert plans(read, "2024-01-05") == {"a": "free", "b": "free", "c": "free"}
+    assert plans(read, "2024-01-08") == {"a": "team", "b": "pro", "d": "free"}
+    assert not read.book.doctor()
+    assert months(read).correct_ahead("accounts", now=read.now) == 0
+
+
+def test_what_was_pushed_under_a_clock_that_was_ahead_loses_to_what_is_pushed_later(read: Project) -> None:
+    for day, seats in (("2024-02-05T13:00", 1), ("2024-02-05T14:00", 2)):
+        read.at(day).book.push_attributes("accounts", "a", attributes={"seats": seats})
+    read.at("2024-01-08T12:00").run()
+    assert read.book.entities("accounts").show("a").attributes["seats"].value == 2
+    read.at("2024-01-09T12:00").book.push_attributes("accounts", "a", attributes={"seats": 3})
+    assert read.book.entities("accounts").show("a").attributes["seats"].value == 3
+    for day, seats in (("2024-01-05", None), ("2024-01-08", 2), ("2024-01-09", 3)):
+        shown = read.book.entities("accounts").show("a", as_of=day).attributes.get("seats")
+        assert (shown.value if shown else None) == seats

@@ -126,3 +126,37 @@ def test_files_that_were_there_before_the_ledger_are_never_strays(sent: EventBoo
         os.utime(path, (at, at))
     Upkeep(events, lambda: sent.now).step()
     assert (old.exists(), mine.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_ids_are_written_again_from_the_events_without_a_backup(sent: EventBook, damage: str) -> None:
+    run = next(run for run in sent.ingest.events.snapshot().runs if run.rows == 3)
+    DAMAGES[damage](sent.ingest.events.local_path(run))
+    again = [{"event": "signup", "time": "2026-03-01T12:00:00Z", "id": f"e{i}"} for i in (1, 2, 3)]
+    with pytest.raises(BookError):
+        sent.send(*again)
+    (line,) = [line for line in sent.book.doctor() if run.path in line]
+    assert "without a backup: tallybook doctor --rebuild-ids" in line
+    done = sent.book.rebuild_ids()
+    assert (done.files, done.ids, done.unread) == ((run.path,), 4, ())  # and the id that the value of seats was given
+    assert sent.book.doctor() == []
+    sent.send({"event": "signup", "time": "2026-03-01T12:00:00Z", "id": "e4"})
+    # e1 and e2 were known; e3 waited in the log and was sent once more.
+    assert sorted(id_ for (id_,) in sent.ingest.stored("signup", "id")) == ["e0", "e1", "e2", "e3", "e4"]
+    sent.send(*again)
+    assert len(sent.ingest.stored("signup", "id")) == 5
+    assert sent.book.rebuild_ids().files == ()
+
+
+def test_of_several_lost_files_of_ids_each_is_written_again_and_a_lost_file_of_events_is_named(sent: EventBook) -> None:
+    sent.send({"event": "login", "time": "2026-03-02T12:00:00Z", "id": "e8"})
+    sent.send({"event": "signup", "time": "2026-03-02T12:00:00Z", "id": "e9"})
+    for run in sent.ingest.events.snapshot().runs:
+        sent.ingest.events.local_path(run).unlink()
+    (logins,) = [one for one in sent.ingest.events.snapshot().files if one.event == "login"]
+    sent.ingest.events.local_path(logins).unlink()
+    done = sent.book.rebuild_ids()
+    assert done.unread == (logins.path,)
+    sent.send(*({"event": "signup", "time": "2026-03-02T12:00:00Z", "id": f"e{i}"} for i in (0, 8, 9)))
+    stored = sorted(id_ for (id_,) in sent.ingest.stored("signup", "id"))
+    assert stored == ["e0", "e1", "e2", "e8", "e9"]  # e8 was that of the login, whose file is lost

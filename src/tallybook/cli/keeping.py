@@ -155,16 +155,28 @@ def compact(terminal: Terminal, form: str) -> int:
         is_flag=True,
         help="If the ledger is lost: rename the folder of the book, and start a new book.",
     ),
+    click.option(
+        "--rebuild-ids",
+        "ids",
+        is_flag=True,
+        help="If files of event ids are lost: write them again from the events.",
+    ),
     TABLE_OR_JSON,
 )
-def doctor(terminal: Terminal, aside: bool, form: str) -> int:
+def doctor(terminal: Terminal, aside: bool, ids: bool, form: str) -> int:
     """Check that the ledger, the files and the covered days of the book agree. Exit code 1 if they do not.
 
     \b
       tallybook doctor
-      tallybook doctor --set-aside      the ledger is lost and there is no backup; deletes nothing"""
+      tallybook doctor --set-aside      the ledger is lost and there is no backup; deletes nothing
+      tallybook doctor --rebuild-ids    a file of event ids is lost and there is no backup
+
+    The ids of events tell which were sent before. From a lost file, --rebuild-ids cannot bring back those of events that
+    came without an id or were deleted since: sent again, these are stored again."""
     if aside:
         return _set_aside(terminal, form)
+    if ids:
+        return _rebuild_ids(terminal, form)
     problems, remarks = terminal.book().doctor(), terminal.book().remarks()
     if form == "json":
         terminal.json({"well": not problems, "problems": problems, "remarks": remarks})
@@ -186,6 +198,23 @@ def _set_aside(terminal: Terminal, form: str) -> int:
     else:
         terminal.out(f"Renamed the old folder to {renamed}. The book is new and empty. Next: tallybook run")
     return DONE
+
+
+def _rebuild_ids(terminal: Terminal, form: str) -> int:
+    done = terminal.book().rebuild_ids()
+    if form == "json":
+        terminal.json({"files": done.files, "ids": done.ids, "unread": done.unread})
+        return SOME_FAILED if done.unread else DONE
+    if not done.files:
+        terminal.out("No file of ids is missing or damaged.")
+        return DONE
+    terminal.out(
+        f"{count(done.ids, 'id')} of events received from {done.first[:19]} to {done.last[:19]} UTC are known again; "
+        f"replaced {count(len(done.files), 'file')}. Events wait in the log no longer."
+    )
+    for path in done.unread:
+        terminal.err(f"{path} cannot be read: its events, sent again, are stored again. Next: tallybook doctor")
+    return SOME_FAILED if done.unread else DONE
 
 
 SHELLS = ("bash", "zsh", "fish")

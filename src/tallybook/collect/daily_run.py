@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tallybook.collect.entities import collect_entities
 from tallybook.collect.group_runs import GroupRuns
@@ -20,8 +21,18 @@ from tallybook.collect.work import (
     RunRequest,
     horizon,
 )
-from tallybook.core import Catalog, SourceError, calendar, isolated
-from tallybook.storage import Commit, Lease, Losses, connect, kept_under, taken_back
+from tallybook.core import ENTITY_KINDS, Catalog, SourceError, calendar, isolated
+from tallybook.storage import (
+    Commit,
+    Conflict,
+    EntityMonths,
+    Lease,
+    Losses,
+    attributes_ahead,
+    connect,
+    kept_under,
+    taken_back,
+)
 
 
 def run(context: RunContext, asked: RunRequest) -> RunReport:
@@ -36,7 +47,7 @@ def run(context: RunContext, asked: RunRequest) -> RunReport:
         try:
             record_owner(context, number)
             _keep_renames(context)
-            report.notes += _take_back(context, lease, number)
+            report.notes += [*_take_back(context, lease, number), *_correct_attributes(context)]
             if not asked.metrics and asked.first is None:
                 # Before the metrics, because some of them may read users and accounts.
                 report.entities = collect_entities(context, number)
@@ -81,6 +92,17 @@ def _take_back(context: RunContext, lease: Lease, number: int) -> list[str]:
         context.store.publish(engine, change, lease=lease, run=number, now=context.clock())
         engine.close()
     return [f"{said}; they are taken back, and collected again where they have ended" for said in gone.in_words()]
+
+
+def _correct_attributes(context: RunContext) -> list[str]:
+    """Let changes of attributes that were kept under a clock that was ahead count from now on."""
+    store, said = context.store, attributes_ahead(context.store.ledger, now=context.now)
+    if said:
+        months = EntityMonths(store.ledger, store.files)
+        for kind in ENTITY_KINDS:
+            with suppress(Conflict):  # Somebody else wrote their files meanwhile; the next run corrects them.
+                months.correct_ahead(kind, now=context.now)
+    return [f"{one}; they count from now on" for one in said]
 
 
 def make_plan(context: RunContext, asked: RunRequest) -> RunPlan:

@@ -18,6 +18,7 @@ __getattr__, __dir__ = opened(
         "exporting": ("EventExport", "export_events"),
         "last_seen": ("LastSeen",),
         "group_commit": ("GroupCommit",),
+        "id_rebuilding": ("RebuiltIds", "rebuild_ids"),
         "importing": ("EventImport", "IMPORT_KEY", "ImportedEvents", "StoredIds", "import_events"),
         "keys": (
             "KeyRing",

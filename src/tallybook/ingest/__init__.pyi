@@ -29,6 +29,10 @@ from tallybook.ingest.exporting import (
     export_events as export_events,
 )
 from tallybook.ingest.group_commit import GroupCommit as GroupCommit
+from tallybook.ingest.id_rebuilding import (
+    RebuiltIds as RebuiltIds,
+    rebuild_ids as rebuild_ids,
+)
 from tallybook.ingest.importing import (
     IMPORT_KEY as IMPORT_KEY,
     EventImport as EventImport,

@@ -11,7 +11,7 @@ from tallybook.config import Project
 from tallybook.monitor.event_health import EventProblem, event_problems
 from tallybook.monitor.health import COLLECT, MAX_RUNS, Status, status
 from tallybook.query import BookReader, QuestionAnswers, days_without_value, describe_metrics, older_histories
-from tallybook.storage import EventLedger
+from tallybook.storage import EventLedger, attributes_ahead
 
 if TYPE_CHECKING:
     from tallybook.deliver import DeliveryContext
@@ -43,7 +43,7 @@ class MonitorContext:
             answered=up_to_date_deliveries(self.delivery()) if ledger else [],
             boxed=outbox_progress(self.delivery()) if ledger else {},
             older=[one.decision for one in older_histories(self.reader)],
-            ahead=self.reader.taken_back.in_words(),
+            ahead=[*self.reader.taken_back.in_words(), *(attributes_ahead(ledger, now=now) if ledger else [])],
             unpushed=lambda due: days_without_value(self.reader, due),
             events=self._events(now),
         )

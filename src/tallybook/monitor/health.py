@@ -106,7 +106,7 @@ class Status:
     metrics: tuple[MetricStatus, ...]
     deliveries: tuple[DeliveryStatus, ...]
     ahead: tuple[str, ...] = ()
-    """Sentences about days that were collected while a clock was ahead."""
+    """Sentences about days and attributes that were collected while a clock was ahead."""
     events: tuple[EventProblem, ...] = ()
     """One result per check of each key and event. Its text is empty if nothing is wrong."""
     older: tuple[str, ...] = ()

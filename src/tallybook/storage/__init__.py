@@ -32,6 +32,7 @@ __getattr__, __dir__ = opened(
         ),
         "transaction": ("Transaction",),
         "entity_changes": ("EntityHistory",),
+        "entity_clocks": ("attributes_ahead",),
         "entity_months": ("EntityMonths",),
         "entity_history": ("entities_at", "entity_states"),
         "entity_ledger": ("EntityLedger",),

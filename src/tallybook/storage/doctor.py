@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tallybook.core import SCHEMAS, count_phrase, schema_of
 from tallybook.storage.clocks import taken_back
+from tallybook.storage.entity_clocks import attributes_ahead
 from tallybook.storage.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
 from tallybook.storage.folder import Store
 from tallybook.storage.ledger import LOST, PointsFile, VersionSnapshot
@@ -33,7 +34,8 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, z
         found += _uncovered_points(store, engine, snapshot)
     found += _missing_older(store, snapshot)
     found += sole_copy_problems(store)
-    found += [f"{said}: tallybook run" for said in taken_back(store.ledger, now=now, zone=zone).in_words()]
+    ahead = [*taken_back(store.ledger, now=now, zone=zone).in_words(), *attributes_ahead(store.ledger, now=now)]
+    found += [f"{said}: tallybook run" for said in ahead]
     strays = store.strays(older_than_hours=STRAY_HOURS)
     if strays:
         found.append(

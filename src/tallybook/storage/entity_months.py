@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tallybook.core import calendar
+from tallybook.storage.ahead import MAX_CLOCK_SKEW
 from tallybook.storage.engines.duckdb import connect, literal
 from tallybook.storage.entity_changes import (
     CHANGE_ORDER,
@@ -29,6 +30,7 @@ from tallybook.storage.entity_changes import (
     files_of,
     history_row,
 )
+from tallybook.storage.entity_clocks import BelievedStamps, correct_rows
 from tallybook.storage.entity_history import entities_at, state_row
 from tallybook.storage.entity_records import STATE
 from tallybook.storage.files import Files, FolderFiles, engine_path, hash_of, on_disk
@@ -66,6 +68,35 @@ class EntityMonths:
                 first = calendar.day_of(now - timedelta(days=days), zone).replace(day=1)
                 done += self._begin_at(kind, stamp_of(calendar.start_of(first, zone)), now)
         return done + self._clean(now)
+
+    def correct_ahead(self, kind: str, *, now: datetime) -> int:
+        """Let changes that were kept by a clock that was ahead count from now on. How many. Safe to call again."""
+        latest = stamp_of(now + MAX_CLOCK_SKEW)
+        with self.ledger._reading() as db:
+            files = [file for file in files_of(db, kind) if file.last > latest]
+            asked = "SELECT DISTINCT received FROM attribute_changes WHERE kind = ? AND received > ?"
+            fresh = [at for (at,) in db.execute(asked, [kind, latest]).fetchall()]
+        if not files and not fresh:
+            return 0
+        with connect() as engine, self._drafts() as drafts:
+            in_files = f"SELECT DISTINCT received FROM {self.history.relation(files)}" if files else "SELECT ''"
+            stamps = BelievedStamps.of([*fresh, *(at for (at,) in engine.execute(in_files).fetchall())], now)
+            with self.ledger._writing() as db:
+                done = correct_rows(db, kind, stamps)
+            made = []
+            for file in files:
+                rows = engine.execute(
+                    f"SELECT {', '.join(CHANGE_TYPES)} FROM {self.history.relation([file])}"
+                ).fetchall()
+                corrected = [stamps.row(row) for row in rows]
+                done += sum(old != new for old, new in zip(rows, corrected, strict=True))
+                named = (dict(zip(CHANGE_TYPES, row, strict=True)) for row in corrected)
+                load_rows(engine, "corrected", CHANGE_TYPES, named)
+                label = STATE if file.label == STATE else stamps.stamp[:7]
+                made.append(self._write(engine, "SELECT * FROM corrected", kind, label, drafts))
+            if made:
+                self._commit(kind, made, files, [], drafts, now)
+        return done
 
     def forget(self, kind: str, entity_id: str, *, now: datetime) -> int:
         """Rewrite every file without an entity, and delete the old files at once. Returns the number of deleted

@@ -20,6 +20,10 @@ TABLES = {
     "rule_states": "without it rules do not know for whom they have fired",
 }
 """The consequence of losing a file, by table of the ledger."""
+WITHOUT_BACKUP = {
+    "id_runs": ", so events wait in the log; without a backup: tallybook doctor --rebuild-ids",
+}
+"""What to do if no backup has the file, by table of the ledger."""
 
 
 def sole_copy_problems(store: Store) -> list[str]:
@@ -31,7 +35,8 @@ def sole_copy_problems(store: Store) -> list[str]:
         bad = [(one, why) for one in files if (why := _why(store, one, is_missing=one.path in missing)) is not None]
         # Files may have been replaced meanwhile. Replaced files are not reported.
         named = {one.path for one in _files(store, table)} if bad else set()
-        found += [f"{why}: {next_step(store, one)}; {meaning}" for one, why in bad if one.path in named]
+        again = WITHOUT_BACKUP.get(table, "")
+        found += [f"{why}: {next_step(store, one)}; {meaning}{again}" for one, why in bad if one.path in named]
     return found
 
 
