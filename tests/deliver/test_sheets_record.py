@@ -92,6 +92,21 @@ def test_days_that_were_collected_while_google_refused_come_too(sales: Sheet) ->
     assert delivered(sales) == in_plain_sql(sales, "2026-01-02", "2026-01-12")
 
 
+@pytest.mark.parametrize("layout", ["columns", "across"])
+def test_a_window_that_is_longer_than_the_book_adds_no_empty_rows_on_the_second_day(sales: Sheet, layout: str) -> None:
+    """The first delivery begins with the first collected day, and so do the next ones."""
+    declare(sales, more=f'last = "30 days"\nlayout = "{layout}"')
+    sales.run("2026-01-05T06:00")
+    sales.run("2026-01-06T06:00")
+    sales.run("2026-01-09T06:00")
+    if layout == "across":
+        names = [str(name) for name in sales.rows()[0]]
+        assert not [name for name in names if "2025" in name]
+        assert len([name for name in names if "2026" in name]) == 8
+    else:
+        assert delivered(sales) == in_plain_sql(sales, "2026-01-01", "2026-01-08")
+
+
 def test_a_correction_of_the_time_of_a_pause_arrives(sales: Sheet) -> None:
     """A late row of the 4th is collected on the 6th, while the token is broken until the 12th."""
     declare(sales)

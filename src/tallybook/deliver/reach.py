@@ -23,8 +23,8 @@ EVERYTHING = date.min
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRange:
-    """The range of a record. `since`: the first period of the window. `first`: the first period to query, no later than
-    `since`, or `EVERYTHING`. Without them the query is as declared."""
+    """The range of a record. `since`: the first period of the window. `first`: the first period to query, or `EVERYTHING`;
+    it is later than `since` if the book begins later. Without them the query is as declared."""
 
     since: date | None = None
     first: date | None = None
@@ -65,7 +65,9 @@ def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, 
         return DeliveryRange(since=since, first=EVERYTHING)  # the target itself knows what it lacks
     changed = context.answers.first_change(delivery.metrics, last.version)
     if changed is None or changed >= since:
-        return DeliveryRange(since=since, first=since)
+        # As at the first delivery: no rows of periods before the first collected day.
+        begun = context.answers.first_day(delivery.metrics) or since
+        return DeliveryRange(since=since, first=max(since, periods.period_start(begun, delivery.scope)))
     if changed == EVERYTHING:
         return DeliveryRange(since=since, first=EVERYTHING)
     month = periods.period_start(changed, delivery.scope)
