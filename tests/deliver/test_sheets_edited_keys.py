@@ -348,6 +348,7 @@ def test_headings_that_a_script_cleared_are_written_again_and_those_of_people_st
     assert sheet.rows()[0] == ["day", "complete", "n"]
     assert len(sheet.rows()) == 5
     person.clear("board!A1:B1")
+    person.type("board!B1", "  ")
     person.rename_header("board!C1", "Anmeldungen")
     assert sheet.deliver(force=True).status == "delivered"
     assert sheet.rows()[0] == ["day", "complete", "Anmeldungen"]

@@ -225,7 +225,8 @@ def _same(one: Cell, other: Cell) -> bool:
 def _blank_heads(grid: Grid, tab: Tab) -> tuple[Field, ...]:
     if tab.header is None:
         return ()
-    return tuple(f for f in grid.fields if f.id in tab.places and tab.cell(tab.header, tab.places[f.id]) is None)
+    heads = {f.id: tab.cell(tab.header, tab.places[f.id]) for f in grid.fields if f.id in tab.places}
+    return tuple(f for f in grid.fields if f.id in heads and not str(heads[f.id] or "").strip())
 
 
 def _cells(
