@@ -4,8 +4,10 @@ the disk, and doing it again ends in the same book."""
 from __future__ import annotations
 
 import errno
+import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +132,20 @@ def test_killed_or_failing_at_any_step_nothing_is_half_done(
 )  # fmt: skip
 def test_the_hint_fits_the_error(number: int, words: str) -> None:
     assert words in hint_for(OSError(number, "said"))
+
+
+def test_a_disk_that_is_mounted_for_reading_is_not_a_missing_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says "unable to open database file" or "readonly database" of both."""
+    from types import SimpleNamespace
+
+    from tallybook.storage.sqlite_ledger import _translated
+
+    path = tmp_path / "gone" / "ledger.sqlite"
+    with pytest.raises(sqlite3.OperationalError) as refused:
+        sqlite3.connect(path)
+    assert "belongs to another user" in _translated(refused.value, tmp_path / "ledger.sqlite").hint
+    monkeypatch.setattr("os.statvfs", lambda folder: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert "mount it for writing" in _translated(refused.value, path).hint
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

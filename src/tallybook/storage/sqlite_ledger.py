@@ -277,7 +277,8 @@ def _translated(error: sqlite3.Error, path: Path) -> BookError | Busy:
         hint = hint_for(OSError(errno.ENOSPC if full else errno.EIO, said))
         return BookError(f"{where}, cannot be written: {said}", hint=hint)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return BookError(f"{where}, cannot be written: {said}", hint=hint_for(PermissionError(errno.EACCES, said)))
+        number = errno.EROFS if _is_read_only(path) else errno.EACCES
+        return BookError(f"{where}, cannot be written: {said}", hint=hint_for(OSError(number, said)))
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return LedgerLost(
             f"{where}, is damaged: {said}",
@@ -287,6 +288,14 @@ def _translated(error: sqlite3.Error, path: Path) -> BookError | Busy:
     if "no such table" in said or "no such column" in said:
         return BookError(f"{where}: {said}", hint="tallybook doctor compares its tables with its number")
     return BookError(f"{where}: {said}")
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether the disk is mounted for reading only. SQLite's own words are those of a missing right."""
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _is_full(path: Path) -> bool:
