@@ -134,7 +134,9 @@ def test_the_hint_fits_the_error(number: int, words: str) -> None:
     assert words in hint_for(OSError(number, "said"))
 
 
-def test_a_disk_that_is_mounted_for_reading_is_not_a_missing_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_mounted_for_reading_is_not_a_missing_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite says "unable to open database file" or "readonly database" of both."""
     from types import SimpleNamespace
 

@@ -20,9 +20,9 @@ from tallybook.storage.engines.duckdb import (
     without_bar as without_bar,
 )
 from tallybook.storage.entity_changes import EntityHistory as EntityHistory
+from tallybook.storage.entity_clocks import attributes_ahead as attributes_ahead
 from tallybook.storage.entity_history import entities_at as entities_at, entity_states as entity_states
 from tallybook.storage.entity_ledger import EntityLedger as EntityLedger
-from tallybook.storage.entity_clocks import attributes_ahead as attributes_ahead
 from tallybook.storage.entity_months import EntityMonths as EntityMonths
 from tallybook.storage.entity_records import (
     AttributeType as AttributeType,

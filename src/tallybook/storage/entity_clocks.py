@@ -24,7 +24,7 @@ from tallybook.storage.transaction import Transaction
 
 
 def attributes_ahead(ledger: SqlLedger, *, now: datetime) -> list[str]:
-    """A sentence for each kind of entities with changes from after now; empty when there are none."""
+    """A sentence for each kind of entities with changes that are dated after now. Empty if no kind has any."""
     latest, found = stamp_of(now + MAX_CLOCK_SKEW), []
     with ledger._reading() as db:
         for kind in ENTITY_KINDS:
