@@ -23,8 +23,8 @@ EVERYTHING = date.min
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRange:
-    """The range of a record. `since`: the first period of the window. `first`: the first period to query, or `EVERYTHING`;
-    it is later than `since` if the book begins later. Without them the query is as declared."""
+    """The range of a record. `since`: the first period of the window. `first`: the first period to query, or
+    `EVERYTHING`. It is later than `since` if the book begins later. Without them the query is as declared."""
 
     since: date | None = None
     first: date | None = None
