@@ -171,8 +171,8 @@ def doctor(terminal: Terminal, aside: bool, ids: bool, form: str) -> int:
       tallybook doctor --set-aside      the ledger is lost and there is no backup; deletes nothing
       tallybook doctor --rebuild-ids    a file of event ids is lost and there is no backup
 
-    The ids of events tell which were sent before. From a lost file, --rebuild-ids cannot bring back those of events
-    that came without an id or were deleted since: sent again, these are stored again."""
+    Events that are sent again are recognized by their ids. --rebuild-ids does not know the ids of events that came
+    without one or were deleted since. If these are sent again, they are stored again."""
     if aside:
         return _set_aside(terminal, form)
     if ids:

@@ -30,8 +30,8 @@ MAX_IDS = 500_000
 
 @dataclass(frozen=True, kw_only=True)
 class RebuiltIds:
-    """What was written again. `files`: the lost files of ids. `unread`: files of events that cannot be read either. Their
-    ids stay unknown. `first`, `last`: the receipts whose ids were lost."""
+    """What was written again. `files`: the lost files of ids. `unread`: files of events that cannot be read either.
+    Their ids stay unknown. `first`, `last`: the receipts whose ids were lost."""
 
     files: tuple[str, ...] = ()
     ids: int = 0

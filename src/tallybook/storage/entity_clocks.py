@@ -1,8 +1,8 @@
 """Changes of attributes that were kept by a clock that was ahead, once the clock says that it cannot have been so late.
 
 They would count from an instant after now. Until then `--as-of` would show what was before them, and later changes
-would lose to them. When they were really made is not known, but it was before now. So a run lets them count from now on,
-in their own order, as if nothing had been read before."""
+would lose to them. When they were really made is not known, but it was before now. So a run lets them count from now
+on, in their own order, as if nothing had been read before."""
 
 from __future__ import annotations
 
