@@ -12,7 +12,7 @@ import pytest
 from tallybook.core.errors import QueryError
 from tallybook.storage import EntityHistory, EntityLedger, EntityMonths, open_store
 from tallybook.storage.sole_copies import sole_copy_problems
-from tests.ledgers import place_of
+from tests.ledgers import database, place_of, schema_of
 from tests.projects import Project
 
 DECLARED = """
@@ -227,13 +227,14 @@ READ = """
 """
 
 
-@pytest.fixture
-def read(tmp_path: Path) -> Iterator[Project]:
+@pytest.fixture(params=["folder", "ledger"])
+def read(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
     """A table of accounts that is read on the 4th, on the 6th by a clock that is 30 days ahead, and on the 8th."""
     found = Project(tmp_path / "acme", f"sqlite:///{tmp_path}/app.sqlite", now="2024-01-04T12:00")
+    book = {"store": "ledger", "ledger": database(), "schema": schema_of(tmp_path)} if request.param == "ledger" else {}
     found.table("orders (at text)", [("2024-01-02 10:00:00",)])
     found.table("accounts (id text, plan text)", [("a", "free"), ("b", "free"), ("c", "free")])
-    found.declare(READ)
+    found.declare(READ, **book)
     found.run()
     found.execute("update accounts set plan = 'team' where id in ('a', 'b')")
     found.execute("insert into accounts values ('d', 'free')")
@@ -270,7 +271,7 @@ def test_attributes_that_were_read_by_a_clock_that_was_ahead_count_from_the_next
 def test_a_history_in_files_is_corrected_too(read: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tallybook.storage.entity_months.MAX_FRESH", 1)
     months(read).keep_house("accounts", days=None, zone="UTC", now=datetime(2024, 2, 5, 13, tzinfo=UTC))
-    assert files(read) == ["2024-01", "2024-02"]
+    assert [one.label for one in months(read).history.current("accounts")] == ["2024-01", "2024-02"]
     assert any("of accounts were kept until 2024-02-05" in line for line in read.book.doctor())
     read.run()
     assert plans(read, "2024-01-05") == {"a": "free", "b": "free", "c": "free"}

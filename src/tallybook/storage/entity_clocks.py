@@ -31,7 +31,7 @@ def attributes_ahead(ledger: SqlLedger, *, now: datetime) -> list[str]:
             rows = db.execute(
                 "SELECT count(*), max(received) FROM attribute_changes WHERE kind = ? AND received > ?", [kind, latest]
             ).fetchone()
-            in_files = db.execute(f"SELECT sum(rows), max(last) FROM ({FILES_AHEAD})", [kind, latest]).fetchone()
+            in_files = db.execute(FILES_AHEAD, [kind, latest]).fetchone()
             count = int(rows[0] or 0) + int(in_files[0] or 0)
             if count:
                 last = datetime.fromisoformat(max(at for at in (rows[1], in_files[1]) if at))
@@ -43,7 +43,7 @@ def attributes_ahead(ledger: SqlLedger, *, now: datetime) -> list[str]:
     return found
 
 
-FILES_AHEAD = "SELECT rows, last FROM attribute_files WHERE kind = ? AND removed IS NULL AND last > ?"
+FILES_AHEAD = "SELECT sum(rows), max(last) FROM attribute_files WHERE kind = ? AND removed IS NULL AND last > ?"
 
 
 @dataclass(frozen=True)
