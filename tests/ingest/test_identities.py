@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tallybook.ingest import LogRow
+from tallybook.ingest import GroupCommit, LogRow
+from tallybook.storage import IdentityLinks
 from tests.ingest.test_event_metrics import EventBook
 
 METRICS = """
@@ -77,6 +78,21 @@ def test_a_link_restates_the_lookback_and_the_answer_names_the_days_before_it(bo
     assert book.ask("visitors")["2026-03-01"] == 2
     again = book.book.query("visitors", from_="2026-03-01", to="2026-03-04").to_dict()
     assert "were linked" not in json.dumps(again)
+
+
+def test_the_first_link_of_an_id_counts_also_among_several_workers(book: EventBook) -> None:
+    first, second = book.ingest.commit, GroupCommit(book.ingest.logs)
+    at = book.now
+    for commit, seconds, user in ((second, 1, "u-1"), (first, 2, "u-2")):
+        said = {"type": "identify", "userId": user, "anonymousId": "cookie", "messageId": user}
+        row = LogRow(
+            received=at + timedelta(seconds=seconds), key="web", protocol="segment", path="/v1/batch", headers="{}",
+            body=json.dumps({"batch": [said]}).encode(),
+        )  # fmt: skip
+        commit.append(row).result(10)
+    book.ingest.compact()
+    second.close()
+    assert {one.alias: one.canonical for one in IdentityLinks(book.ingest.events.ledger).every()} == {"cookie": "u-1"}
 
 
 def test_links_of_links_end_at_one_id(book: EventBook) -> None:

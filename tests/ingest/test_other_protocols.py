@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tallybook.core import EventRules, EventSettings
+from tallybook.ingest import GroupCommit, LogRow
 from tallybook.storage import EntityLedger, IdentityLinks
 from tests.ingest.doors import HttpDoor
 
@@ -199,6 +202,20 @@ def test_events_without_an_id_are_one_only_where_a_request_is_sent_again(
         door.compact()
         door.later(minutes=minutes)
     assert [n for _, n in sorted(door.stored("v", "received, n"))] == expected
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_value_that_came_back_is_kept_also_where_workers_took_turns(door: HttpDoor, workers: int) -> None:
+    commits = [door.commit, GroupCommit(door.logs)]
+    for second, value in enumerate((100, 110, 100)):
+        properties = {"time": AT_MS, "distinct_id": "u", "n": value}
+        body = json.dumps([{"event": "v", "properties": properties}]).encode()
+        at = door.now + timedelta(seconds=second)
+        row = LogRow(received=at, key="web", protocol="mixpanel", path="/track", headers="{}", body=body)
+        commits[second % workers].append(row).result(10)
+    door.compact()
+    commits[1].close()
+    assert [n for _, n in sorted(door.stored("v", "received, n"))] == [100, 110, 100]
 
 
 def test_equal_events_of_one_request_and_those_without_a_time_are_facts_of_their_own(door: HttpDoor) -> None:

@@ -202,7 +202,7 @@ class Compactor:
         found: list[FoundEvent] = []
         said = SaidOfUsers()
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
-        for log, row in batch.rows:
+        for log, row in self._in_order(batch.rows):
             decoded = self.within_names(self.decoded(row), names)
             if decoded.error is not None:
                 why = Rejection(index=WHOLE_REQUEST, code=decoded.error.code, reason=decoded.error.message)
@@ -215,6 +215,13 @@ class Compactor:
         change.logs = batch.logs
         self.publish(known, change)
         self.last_receipts = order.latest
+
+    def _in_order(self, rows: Sequence[tuple[str, LogRow]]) -> list[tuple[str, LogRow]]:
+        """The rows of several logs in the order in which they were received: the first link of an id counts, and an equal
+        event is a repetition only if nothing else came in between."""
+        order = ReceiptOrder(self.last_receipts, 0)
+        received = [order.receipt(log, row.received) for log, row in rows]
+        return [rows[place] for place in sorted(range(len(rows)), key=received.__getitem__)]
 
     def decoded(self, row: LogRow) -> DecodedEvents:
         """The events in a row of the log."""
