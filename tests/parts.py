@@ -95,6 +95,7 @@ FILES = {
     "test_edges_of_days.py": "right",
     "test_engine_sql.py": "right",
     "test_conditions.py": "right",
+    "test_entity_ids.py": "right",
     "test_entities.py": "right",
     "test_entity_exports.py": "right",
     "test_entity_history.py": "kills",

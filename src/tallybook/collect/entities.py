@@ -13,7 +13,7 @@ from tallybook.collect.report import EntityReport
 from tallybook.collect.run_context import RunContext
 from tallybook.collect.sources.base import Reader, Source
 from tallybook.collect.sources.entities import EntitiesSource
-from tallybook.collect.sources.values import TIMESTAMP, as_instant
+from tallybook.collect.sources.values import TEXT, TIMESTAMP, ColumnType, as_instant, as_text
 from tallybook.core import (
     MAX_ID,
     EntitySettings,
@@ -67,7 +67,7 @@ class _Reading:
         """Read the table and store what has changed. Raises SourceError; then the stored attributes stay as they
         were."""
         settings, source = self.settings, self.source
-        self.kinds = self._kinds()
+        self.types = self._types()
         with source.snapshot() as reader:
             self._check_unique(reader)
             for batch in reader.batches(self._select(), BATCH):
@@ -88,28 +88,39 @@ class _Reading:
 
     @property
     def columns(self) -> list[str]:
-        """The columns to read besides the key, without duplicates."""
-        own = self.settings
-        linked = [own.account] if own.account else []
-        changed = [own.changed] if own.changed else []
-        return list(dict.fromkeys([*own.attributes, *linked, *changed]))
+        """The columns to read besides those with ids, without duplicates."""
+        changed = [self.settings.changed] if self.settings.changed else []
+        return list(dict.fromkeys([*self.settings.attributes, *changed]))
+
+    @property
+    def ids(self) -> list[str]:
+        """The columns with ids: the key, and of users the account."""
+        return [self.settings.key, *([self.settings.account] if self.settings.account else [])]
 
     @property
     def relation(self) -> str:
         return self.source.table_name(self.settings.table or "")
 
     def _select(self) -> str:
-        named = ", ".join(self.source.quote(name) for name in [self.settings.key, *self.columns])
-        return f"SELECT {named} FROM {self.relation}"
+        """The ids, then the other columns. Ids and texts have the form that dimensions of metrics have: CHAR is not
+        padded, and the id 1.50 is 1.5."""
+        ids = [self._text(name) for name in self.ids]
+        others = [self._text(name) if self._kind(name) == TEXT else self.source.quote(name) for name in self.columns]
+        named = [f"{sql} AS tallybook_{place}" for place, sql in enumerate([*ids, *others])]
+        return f"SELECT {', '.join(named)} FROM {self.relation}"
 
-    def _kinds(self) -> dict[str, str]:
-        """The type of each column. Columns in which the database stores times as text count as times."""
-        kinds = self.source.probe(self.relation, [self.source.quote(name) for name in self.columns])
-        found = {name: kind.kind for name, kind in zip(self.columns, kinds, strict=True)}
-        for name, kind in zip(self.columns, kinds, strict=True):
-            if kind.declared.lower().startswith(("date", "timestamp")):
-                found[name] = TIMESTAMP
-        return found
+    def _text(self, name: str) -> str:
+        return self.source.text(self.source.quote(name), self.types[name])
+
+    def _types(self) -> dict[str, ColumnType]:
+        """The type of each column, by name."""
+        names = list(dict.fromkeys([*self.ids, *self.columns]))
+        return dict(zip(names, self.source.probe(self.relation, [self.source.quote(n) for n in names]), strict=True))
+
+    def _kind(self, name: str) -> str:
+        """The kind of a column. Columns in which the database stores times as text count as times."""
+        type_ = self.types[name]
+        return TIMESTAMP if type_.declared.lower().startswith(("date", "timestamp")) else type_.kind
 
     def _check_unique(self, reader: Reader) -> None:
         """Raise SourceError if two rows have the same key. Then nothing is stored."""
@@ -120,8 +131,9 @@ class _Reading:
             return
         value = twice[0][0]
         shown = self.source.limited(f"{self._select()} WHERE {key} = {_literal(value)}", 2)
-        names = [self.settings.key, *self.columns]
-        rows = [shorten_list([f"{n}={v}" for n, v in zip(names, row, strict=True)], 6) for row in reader.rows(shown)]
+        names = [*self.ids, *self.columns]
+        texts = [[as_text(v) if isinstance(v, bytes) else v for v in row] for row in reader.rows(shown)]
+        rows = [shorten_list([f"{n}={v}" for n, v in zip(names, row, strict=True)], 6) for row in texts]
         raise SourceError(
             f"[{self.settings.kind}] key = {self.settings.key!r} is not unique: {self.settings.table} has "
             f"{' and '.join(f'({row})' for row in rows)}; nothing was read",
@@ -131,11 +143,12 @@ class _Reading:
     def _keep(self, batch: Sequence[tuple[Any, ...]]) -> None:
         rows: dict[str, Mapping[str, Any]] = {}
         times: dict[str, str] = {}
-        for key, *values in batch:
+        for row in batch:
+            key, account, values = row[0], row[len(self.ids) - 1], row[len(self.ids) :]
             if key is None:
                 self.report.skipped += 1
                 continue
-            entity = str(key)
+            entity = as_text(key) or ""
             if len(entity) > MAX_ID:
                 raise SourceError(
                     f"[{self.settings.kind}] an id of {self.settings.table} has {len(entity)} characters: "
@@ -146,7 +159,7 @@ class _Reading:
             found = dict(zip(self.columns, values, strict=True))
             if (changed := self._changed_at(found)) is not None:
                 times[entity] = changed
-            rows[entity] = dict(self._attributes(found))
+            rows[entity] = dict(self._attributes(found, account))
         done = self.entities.collect(
             self.settings.kind, self.report.source, rows, times=times, run=self.run, now=self.context.clock()
         )
@@ -154,23 +167,24 @@ class _Reading:
         for name, count in done.conflicts.items():
             self.report.conflicts[name] = self.report.conflicts.get(name, 0) + count
 
-    def _attributes(self, found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _attributes(self, found: Mapping[str, Any], account: Any) -> Iterator[tuple[str, Any]]:
         for name in self.settings.attributes:
             yield name, self._value(name, found[name])
         if self.settings.account:
-            account = found[self.settings.account]
-            yield ACCOUNT_ATTRIBUTE, None if account is None else str(account)
+            yield ACCOUNT_ATTRIBUTE, as_text(account)
 
     def _value(self, name: str, value: Any) -> Any:
         if value is None:
             return None
-        match self.kinds[name]:
+        match self._kind(name):
             case "timestamp" | "timestamptz" | "date":
                 return as_instant(value, f"[{self.settings.kind}] {name} of {self.settings.table} is").astimezone(UTC)
             case "bool" if value in (0, 1):
                 return bool(value)
             case "decimal" | "float":
                 return float(value)
+            case "text" if isinstance(value, bytes):
+                return as_text(value)
         return plain_attribute(value)
 
     def _changed_at(self, found: Mapping[str, Any]) -> str | None:
