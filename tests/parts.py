@@ -66,6 +66,7 @@ FILES = {
     "test_entity_pages.py": "deliver",
     "test_foreign_schedulers.py": "scale",
     "test_kept_points.py": "right",
+    "test_kept_rows.py": "right",
     "test_last_seen.py": "events",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",

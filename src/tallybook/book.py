@@ -179,6 +179,11 @@ class Book(KeptBook):
             return collect.EventAnswers(self.project, self.clock).answer(question)
         return self._live_answers().answer(question) if question.live else self.answers.answer(question)
 
+    def formula(self, formula: str, *answers: Result) -> Result:
+        """Answers side by side and a formula of them, which calls them A, B, C and D: `formula("B / A", signups, revenue)`.
+        It is computed for each period; where the answers do not have the same days it is unknown. Raises QueryError."""
+        return querying.answer_of_formula(formula, answers, self.today)
+
     def check(self, question: Question) -> None:
         """Raise the errors of `ask` that can be found without an answer. Questions about an event are not checked."""
         if question.event is None:

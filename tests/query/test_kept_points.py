@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tallybook.query import points_cache
-from tallybook.query.points_cache import PointsCache, changed_files
+from tallybook.query.points_cache import PointsCache, changed_files, fresh_tables
 from tallybook.storage import PointsFile
 from tests.projects import Project
 
@@ -87,6 +87,39 @@ def test_kept_points_are_those_of_the_files_after_every_kind_of_run(
     project.declare(METRICS + METRICS.replace("orders]", "all]").replace("spread]", "more]"))
     project.run()
     check()
+
+
+def test_a_version_that_differs_little_reads_the_tables_of_one_before(tmp_path: Path) -> None:
+    """Nothing is copied; what no version reads is dropped with the last question that reads it."""
+    project = Project(tmp_path / "book", f"sqlite:///{tmp_path}/app.db", now="2024-05-08T12:00")
+    project.table("orders (day date, plan text, amount int)", [(day, "ab"[n % 2], n) for n, day in enumerate(DAYS)])
+    project.declare(METRICS)
+    project.run()
+    table, whole_table, totals, whole_totals = kept_and_read(project)
+    assert (table, totals) == (whole_table, whole_totals)
+    cache: PointsCache = project.book.reader._engine._shelf
+    first = cache._kept
+    assert first is not None
+    for amount in (100, 200, 300):
+        project.execute(f"UPDATE orders SET amount = {amount} WHERE day = '2024-05-07'")
+        project.run(from_="2024-05-07")
+        assert project.ask("spread", scope="week")
+        assert cache._kept is not None
+        assert cache._kept.base is first
+        table, whole_table, totals, whole_totals = kept_and_read(project)
+        assert (table, totals) == (whole_table, whole_totals)
+    names = {*first.tables.values(), *cache._kept.tables.values(), *fresh_tables(cache._kept.tables).values()}
+    with closing(cache.connect()) as engine:
+        there = "SELECT table_name FROM information_schema.tables WHERE table_name SIMILAR TO '(kept|fresh)_.*'"
+        number = {int(name.rpartition("_")[2]) for name in names}
+        found = {name for (name,) in engine.execute(there).fetchall()}
+        # Tables that this test made of all files are no version's.
+        assert names <= found
+        assert not {name for name in found if name.startswith("fresh") and int(name.rpartition("_")[2]) not in number}
+    cache.forget()
+    with closing(cache.connect()) as engine:
+        assert not names & {name for (name,) in engine.execute(there).fetchall()}
+    project.close()
 
 
 def file(path: str, first: str, last: str, rows: int = 10) -> PointsFile:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+import shlex
 from collections.abc import Iterator
 from html import unescape
 from typing import Any
@@ -11,6 +13,8 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import tallybook
+from tallybook.core import QueryError
 from tests.server.paged import company
 from tests.server.served import Answer, Served
 from tests.server.test_pages import text_of
@@ -207,9 +211,9 @@ def test_a_formula_over_different_days_is_unknown(served: Served) -> None:
 
 def test_files_are_the_answers_of_the_api(served: Served) -> None:
     fields = "metrics=signups&scope=week&by=plan&top=all&last=5+weeks"
-    csv = served.ask("GET", f"/q.csv?{fields}")
-    assert csv.body == served.ask("GET", f"/v1/query?format=csv&{fields.replace('&top=all', '')}").body
-    assert 'filename="signups-week.csv"' in csv.headers["content-disposition"]
+    file = served.ask("GET", f"/q.csv?{fields}")
+    assert file.body == served.ask("GET", f"/v1/query?format=csv&{fields.replace('&top=all', '')}").body
+    assert 'filename="signups-week.csv"' in file.headers["content-disposition"]
     assert served.ask("GET", f"/q.xlsx?{fields}").body[:2] == b"PK"
     svg = served.ask("GET", f"/q.svg?{fields}").body.decode()
     assert svg.startswith("<svg xmlns=")
@@ -248,6 +252,84 @@ def test_the_question_is_copied_in_other_words(served: Served) -> None:
     assert "book.query(\"signups\", scope='week'" in said
     assert "[boards.mine]" in said
     assert ".parquet" not in said.replace("points.parquet", "")
+
+
+SERIES = "metrics=signups&w=plan&o=%3D&v=pro&metrics_b=mrr&metrics_c=visitors&formula=B+%2F+A&scope=week&last=4+weeks"
+
+
+def copies(page: Answer) -> dict[str, str]:
+    """The texts that a page offers to copy, by what they are."""
+    html = page.body.decode().partition("Copy or export")[2]
+    found = re.findall(r"<summary[^>]*>([^<]*)</summary>.*?<code[^>]*>(.*?)</code>", html, flags=re.DOTALL)
+    return {kind: unescape(re.sub(r"<[^>]+>", "", text)) for kind, text in found}
+
+
+def test_several_series_are_copied_as_a_request_that_returns_the_table(served: Served) -> None:
+    page = served.ask("GET", f"/q?{SERIES}")
+    words = shlex.split(copies(page)["curl"])
+    assert words[:3] == ["curl", "--header", "Authorization: Bearer KEY"]
+    lines = list(
+        csv.reader(served.ask("GET", words[3].partition(":8321")[2], key=served.key("curl")).body.decode().splitlines())
+    )
+    table = table_of(page)
+    assert lines[0][:5] == ["period", *table[0][1:5]]
+    assert lines[0][4] == "B / A"
+    shown = {line[0].removesuffix(" *"): [as_number(text) for text in line[1:5]] for line in table[1:]}
+    for line in lines[1:]:
+        assert [as_number(text) for text in line[1:5]] == pytest.approx(shown[line[0]], abs=0.005)
+
+
+def test_several_series_are_copied_as_python_that_has_the_values_of_the_file(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tallybook, "open", lambda: served.project.book)
+    *lines, last = copies(served.ask("GET", f"/q?{SERIES}"))["Python"].splitlines()
+    known: dict[str, Any] = {}
+    exec("\n".join([*lines, f"answer = {last}"]), known)
+    written = csv.reader(served.ask("GET", f"/q.csv?{SERIES}").body.decode().splitlines())
+    ours = csv.reader(known["answer"].to_csv().splitlines())
+    assert [line[:1] + line[4:] for line in ours][1:] == [line[:1] + line[4:] for line in written][1:]
+    days = {row["period"]: row["B / A"] for row in known["answer"].rows()}
+    signups, mrr = known["a"].rows(), known["b"].rows()
+    for a, b in zip(signups, mrr, strict=True):
+        assert days[a["period"]] == pytest.approx(b["mrr"] / a["signups"]) or not a["complete"]
+
+
+def test_several_series_are_copied_as_a_command_for_each(served: Served) -> None:
+    lines = copies(served.ask("GET", f"/q?{SERIES}"))["Commands, one for each series"].splitlines()
+    assert lines == [
+        "tallybook query signups --scope week --where plan=pro --last '4 weeks'",
+        "tallybook query mrr --scope week --last '4 weeks'",
+        "tallybook query visitors --scope week --last '4 weeks'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (lambda book: book.formula("A / B", book.query("signups")), "no series B"),
+        (lambda book: book.formula("A"), "one to 4 answers, not of 0"),
+        (
+            lambda book: book.formula("A", book.query("signups", by="plan")),
+            "answer A has 1 number in each period by plan",
+        ),
+        (lambda book: book.formula("A", book.query("signups", "mrr")), "answer A has 2 numbers"),
+        (
+            lambda book: book.formula("A", *(book.query("mrr", scope=one) for one in ("day", "week"))),
+            "answer B is by week",
+        ),
+    ],
+)
+def test_a_formula_of_answers_says_which_it_cannot_take(served: Served, asked: Any, said: str) -> None:
+    with pytest.raises(QueryError) as error:
+        asked(served.project.book)
+    assert said in error.value.message
+
+
+def test_a_formula_leaves_out_the_rows_of_totals(served: Served) -> None:
+    book = served.project.book
+    with_totals = book.formula("A", book.query("signups", scope="week", totals=True))
+    assert with_totals.rows() == book.formula("A", book.query("signups", scope="week")).rows()
 
 
 def test_no_path_of_the_book_is_on_a_page(served: Served) -> None:

@@ -229,7 +229,7 @@ class Alerting:
             if own.stretches:
                 covered[metric.name] = own.stretches
                 ranges.setdefault(self._range(own.stretches), []).append(metric)
-        rows: dict[str, list[Row]] = {}
+        rows: dict[str, Sequence[Row]] = {}
         for (first, last), several in ranges.items():
             rows |= self._rows(several, first, last)
         return {m.name: self._series(m, covered[m.name], rows[m.name]) for m in metrics if m.name in rows}
@@ -240,13 +240,13 @@ class Alerting:
         first = last - (PERIODS_ABOVE * self.settings.unusual_history + LEVEL_DAYS + SPARE_DAYS) * ONE_DAY
         return max(first, covered[0][0]), last
 
-    def _rows(self, metrics: Sequence[Metric], first: date, last: date) -> dict[str, list[Row]]:
+    def _rows(self, metrics: Sequence[Metric], first: date, last: date) -> dict[str, Sequence[Row]]:
         """The rows of metrics by name: one query for all of them. A metric that has no correct daily values, or whose
         points are unreadable, is skipped. The others are judged."""
         question = Question(metrics=[metric.name for metric in metrics], from_=first, to=last, fill=True)
         with suppress(TallybookError), isolated():
-            rows = self.context.answers.answer(question).rows()
-            return {metric.name: rows for metric in metrics}
+            rows = self.context.answers.period_rows(question).rows
+            return dict.fromkeys((metric.name for metric in metrics), rows)
         half = len(metrics) // 2
         return {} if not half else self._rows(metrics[:half], first, last) | self._rows(metrics[half:], first, last)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tallybook.config import Project
 from tallybook.monitor.event_health import EventProblem, event_problems
 from tallybook.monitor.health import COLLECT, MAX_RUNS, Status, status
-from tallybook.query import BookReader, QuestionAnswers, days_without_value, describe_metrics, older_histories
+from tallybook.query import BookReader, QueryService, days_without_value, describe_metrics, older_histories
 from tallybook.storage import EventLedger, attributes_ahead
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class MonitorContext:
 
     project: Project
     reader: BookReader
-    answers: QuestionAnswers
+    answers: QueryService
     clock: Callable[[], datetime]
     delivery: Callable[[], DeliveryContext]
 

@@ -60,6 +60,7 @@ from tallybook.query.entity_table import (
 from tallybook.query.event_days import known_event_days as known_event_days, next_push as next_push
 from tallybook.query.filter_texts import parse_filter as parse_filter
 from tallybook.query.goals import Standing as Standing, standings as standings
+from tallybook.query.kept_rows import PeriodRows as PeriodRows
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.metric_attributes import (
     MetricValues as MetricValues,
@@ -102,8 +103,10 @@ from tallybook.query.segments import (
 )
 from tallybook.query.series_formula import (
     FormulaValue as FormulaValue,
+    answer_of_formula as answer_of_formula,
     formula_values as formula_values,
     keeps_its_size as keeps_its_size,
+    series_table as series_table,
 )
 from tallybook.query.service import QueryService as QueryService
 from tallybook.query.spelling import (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tallybook.query.event_days import EventDays
     from tallybook.query.merge import Parts
     from tallybook.query.point_relations import Points
+    from tallybook.storage import PointsFile
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class QueryContext:
     """Dimensions of the question that are computed instead of stored."""
     events: Mapping[str, EventDays] = field(default_factory=dict)
     """For metrics that read an event: the days with events, and the interruptions of the servers."""
+    files: Sequence[PointsFile] = ()
+    """The files that may have points of the metrics."""
     older: Sequence[str] = ()
     """Sentences about days of the metrics that are stored under an older definition or another name."""
     statements: list[str] = field(default_factory=list)

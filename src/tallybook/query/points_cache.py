@@ -27,17 +27,35 @@ _NUMBERS = itertools.count(1)
 """Numbers for table names. Tables of a dropped cache exist until the last question that reads them ends."""
 MAX_CACHED_ROWS = 5_000_000
 """Maximum number of additive points that are cached, at about 100 bytes each."""
+MAX_VIEW_SHARE = 0.25
+"""Maximum share of the rows of a version that a view reads from other tables than those of an earlier version."""
 
 
 @dataclass(kw_only=True)
 class CachedPoints:
-    """The additive points of one version in two tables of the engine, {ADDITIVE or TOTALS: table name}."""
+    """The additive points of one version in two tables or views of the engine, {ADDITIVE or TOTALS: table name}."""
 
     key: CacheKey
     files: Sequence[PointsFile]
     tables: dict[str, str]
+    base: CachedPoints | None = None
+    """The tables that the views read, beside tables of the days that changed since."""
     questions: int = 0
-    """Number of running questions that may read the tables."""
+    """Number of running questions, and of views of later versions, that may read the tables."""
+    is_dropped: bool = False
+
+    @property
+    def drops(self) -> list[str]:
+        """The statements after which nothing of it is left."""
+        if self.base is None:
+            return [f"DROP TABLE IF EXISTS {name}" for name in self.tables.values()]
+        views = [f"DROP VIEW IF EXISTS {name}" for name in self.tables.values()]
+        return [*views, *(f"DROP TABLE IF EXISTS {name}" for name in fresh_tables(self.tables).values())]
+
+
+def fresh_tables(tables: Mapping[str, str]) -> dict[str, str]:
+    """The tables of the points that views add to older tables."""
+    return {kind: f"fresh_{name}" for kind, name in tables.items()}
 
 
 class PointsCache:
@@ -101,17 +119,19 @@ class PointsCache:
 
     def _tables_of(self, version: int, files: Sequence[PointsFile]) -> CachedPoints | None:
         """The cached tables of a version, counted as in use. They are created when a version is queried for the second
-        time."""
+        time, or at once if they differ little from those of an earlier version."""
         key = (version, tuple(f.path for f in files))
         with self._lock:
             if self._kept is not None and self._kept.key == key:
                 self._kept.questions += 1
                 return self._kept
             again, self._asked = key == self._asked, key
-            if self._making or not again or not files or sum(f.rows for f in files) > MAX_CACHED_ROWS:
+            if self._making or not files or sum(f.rows for f in files) > MAX_CACHED_ROWS:
+                return None
+            before = self._kept
+            if not again and (before is None or _small_change(before, files) is None):
                 return None
             self._making = True
-            before = self._kept
             if before is not None:
                 before.questions += 1
         try:
@@ -135,30 +155,41 @@ class PointsCache:
     def _drop_unused(self, kept: CachedPoints | None) -> None:
         """Drop tables that no running question reads and no new question will read."""
         with self._lock:
-            if kept is None or kept is self._kept or kept.questions or self.closed:
+            if kept is None or kept is self._kept or kept.questions or kept.is_dropped or self.closed:
                 return
+            kept.is_dropped = True
         with closing(self.connect()) as engine:
-            for name in kept.tables.values():
-                engine.execute(f"DROP TABLE IF EXISTS {name}")
+            for statement in kept.drops:
+                engine.execute(statement)
+        if kept.base is not None:
+            self._release(kept.base)
 
     def _made(self, key: CacheKey, files: Sequence[PointsFile], before: CachedPoints | None = None) -> CachedPoints:
-        """Create the tables of some files. Points that `before` has of the same files are copied; only other files are
-        read."""
-        number, names = next(_NUMBERS), ", ".join(column_names(ADDITIVE))
+        """Create the tables of some files. Points that `before` has of the same files are used or copied; only other files
+        are read."""
+        names, number = ", ".join(column_names(ADDITIVE)), next(_NUMBERS)
         tables = {kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}
-        kept = CachedPoints(key=key, files=files, tables=tables, questions=1)
+        fresh = fresh_tables(tables)
+        little = _small_change(before, files) if before is not None else None
         change = changed_files(before.files, files) if before is not None else None
         with closing(self.connect()) as engine:
+            if before is not None and little is not None:
+                base = before.base or before
+                self._load(engine, fresh, names, little.read)
+                for kind, view in tables.items():
+                    engine.execute(f"CREATE VIEW {view} AS {_changed(base.tables[kind], fresh[kind], little)}")
+                with self._lock:
+                    base.questions += 1
+                return CachedPoints(key=key, files=files, tables=tables, base=base, questions=1)
             if before is None or change is None:
                 self._load(engine, tables, names, files)
-                return kept
-            fresh = {kind: f"fresh_{kind}_{number}" for kind in tables}
+                return CachedPoints(key=key, files=files, tables=tables, questions=1)
             self._load(engine, fresh, names, change.read)
             for kind, table in tables.items():
-                old = f"SELECT * FROM {before.tables[kind]} WHERE {change.stays}"
-                engine.execute(f"CREATE TABLE {table} AS {old} UNION ALL BY NAME FROM {fresh[kind]}").fetchall()
+                rows = _changed(before.tables[kind], fresh[kind], change)
+                engine.execute(f"CREATE TABLE {table} AS {rows}").fetchall()
                 engine.execute(f"DROP TABLE {fresh[kind]}").fetchall()
-        return kept
+        return CachedPoints(key=key, files=files, tables=tables, questions=1)
 
     def _load(
         self, engine: duckdb.DuckDBPyConnection, tables: Mapping[str, str], names: str, files: Sequence[PointsFile]
@@ -196,6 +227,19 @@ def changed_files(before: Sequence[PointsFile], now: Sequence[PointsFile]) -> Fi
         return None
     days = [f"day NOT BETWEEN DATE '{one.first}' AND DATE '{one.last}'" for one in gone]
     return FilesChange(stays=" AND ".join(days) or "TRUE", read=fresh)
+
+
+def _changed(table: str, fresh: str, change: FilesChange) -> str:
+    """The rows of a table that stay, and those of another one."""
+    return f"SELECT * FROM {table} WHERE {change.stays} UNION ALL BY NAME SELECT * FROM {fresh}"
+
+
+def _small_change(before: CachedPoints, files: Sequence[PointsFile]) -> FilesChange | None:
+    """What to read beside the tables of an earlier version; None where that is much."""
+    change = changed_files((before.base or before).files, files)
+    if change is None or sum(one.rows for one in change.read) > MAX_VIEW_SHARE * sum(one.rows for one in files):
+        return None
+    return change
 
 
 def _make_totals(engine: duckdb.DuckDBPyConnection, tables: Mapping[str, str], wide: bool) -> None:

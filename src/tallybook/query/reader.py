@@ -262,6 +262,7 @@ class BookReader:
             catalog=catalog,
             engine=reading.engine,
             relation=reading.relation(known.version, known.files),
+            files=known.files,
             bounds=bounds,
             coverage=coverage,
             last_closed=min(self.today, as_of or self.today) - ONE_DAY,

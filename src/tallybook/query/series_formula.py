@@ -8,7 +8,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import SERIES_LETTERS, Result, evaluate, is_close
+import msgspec
+
+from tallybook.core import (
+    SERIES_LETTERS,
+    Column,
+    QueryError,
+    Result,
+    count_of,
+    evaluate,
+    is_close,
+    metric_words,
+    parsed_formula,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +49,65 @@ def formula_values(parsed: Any, results: Mapping[str, Result], today: date) -> d
         gone = (today - day).days if end >= today else None
         found[day] = _value(parsed, parts, gone)
     return found
+
+
+def answer_of_formula(formula: str, answers: Sequence[Result], today: date) -> Result:
+    """Answers side by side, A, B and so on, and a formula of them for each period. Each answer is one series.
+
+    Raises QueryError for a formula that is none, and for answers that it cannot take."""
+    if not 1 <= len(answers) <= len(SERIES_LETTERS):
+        raise QueryError(f"a formula is of one to {len(SERIES_LETTERS)} answers, not of {len(answers)}")
+    results = {letter: _without_totals(one) for letter, one in zip(SERIES_LETTERS, answers, strict=False)}
+    names = {}
+    for letter, one in results.items():
+        if len(one.metric_columns) != 1 or one.dimension_columns:
+            numbers = count_of(len(one.metric_columns), "number")
+            split = f" by {', '.join(column.name for column in one.dimension_columns)}" if one.dimension_columns else ""
+            raise QueryError(f"answer {letter} has {numbers} in each period{split}", hint="ask for each series alone")
+        if one.scope != answers[0].scope:
+            raise QueryError(f"answer {letter} is by {one.scope}, the first one by {answers[0].scope}")
+        column = one.metric_columns[0]
+        names[letter] = f"{letter} {metric_words({'name': column.name, 'title': column.title, 'unit': None})}"
+    values = formula_values(parsed_formula(formula, list(results)), results, today)
+    return series_table(results, names, formula, values)
+
+
+def _without_totals(result: Result) -> Result:
+    return msgspec.structs.replace(result, data=[row for row in result.data if row["period"] is not None])
+
+
+def series_table(
+    results: Mapping[str, Result],
+    names: Mapping[str, str],
+    formula: str,
+    values: Mapping[date, FormulaValue],
+) -> Result:
+    """Several answers side by side: a column for each series, and one for the formula where it has values."""
+    first = next(iter(results.values()))
+    columns = [msgspec.structs.replace(results[one].metric_columns[0], name=names[one], title=None) for one in results]
+    if values:
+        columns.append(Column(name=formula, role="metric", type="float"))
+    by_letter = {letter: {row["period"]: row for row in result.data} for letter, result in results.items()}
+    rows = []
+    for day in sorted({day for own in by_letter.values() for day in own if day is not None}):
+        own = {letter: known[day] for letter, known in by_letter.items() if day in known}
+        row: dict[str, Any] = {"period": day}
+        row |= {names[one]: own[one][results[one].metric_columns[0].name] if one in own else None for one in results}
+        row |= {formula: values[day].value if day in values else None} if values else {}
+        least = min(own.values(), key=lambda one: one["days"])
+        row |= {key: least[key] for key in ("days", "days_expected")}
+        row |= {"complete": all(one["complete"] for one in own.values())}
+        rows.append(row | {"approximate": any(one["approximate"] for one in own.values())})
+    explain = " ".join(dict.fromkeys(result.explain for result in results.values()))
+    period = next(one for one in first.columns if one.role == "period")
+    return msgspec.structs.replace(
+        first,
+        metrics=[one.name for one in columns],
+        columns=[period, *columns],
+        data=rows,
+        explain=explain,
+        warnings=[],
+    )
 
 
 def _days(row: Mapping[str, Any], name: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tallybook.core import ONE_DAY, BookError, Catalog, QueryError, Refused, Result, calendar
 from tallybook.query.answers import answer
 from tallybook.query.cached import AnswerCache
+from tallybook.query.kept_rows import KeptRows, PeriodRows, is_kept, without_reasons
 from tallybook.query.older_history import older_histories
 from tallybook.query.question import Question, as_day
 from tallybook.query.questions import Query, check_question
@@ -27,6 +28,7 @@ class QueryService:
     def __init__(self, catalog: Catalog, reader: BookReader) -> None:
         self.catalog, self.reader = catalog, reader
         self._cache = AnswerCache()
+        self._kept_rows = KeptRows()
 
     def check(self, question: Question) -> Query:
         """Check a question. Raises QueryError for undeclared names, Refused for a question that has no correct
@@ -54,6 +56,15 @@ class QueryService:
                 ask=f"--as-of {(end := calendar.next_period(day.replace(day=1), 'month') - ONE_DAY)}",
                 changes=[{"as_of": str(end)}],
             ) from None
+
+    def period_rows(self, question: Question) -> PeriodRows:
+        """The rows of `answer`, without the reasons why values are missing. Where the same question was asked before,
+        only periods with changed days are computed. Raises as `check`."""
+        query = self.check(question)
+        if question.live or question.as_of is not None or not is_kept(self.catalog, query):
+            result = self.answer(question)
+            return PeriodRows(columns=result.columns, rows=[without_reasons(row) for row in result.data])
+        return self._read(query, None, None, self._kept_rows.rows)
 
     def _as_of(self, day: date | None) -> date | None:
         """The day, if the book had content at its end. Raises QueryError otherwise."""
@@ -134,6 +145,7 @@ class QueryService:
     def read_again(self) -> None:
         """Clear the cached answers and points, because points of old versions changed."""
         self._cache.clear()
+        self._kept_rows.clear()
         self.reader.forget_points()
 
     def _read(

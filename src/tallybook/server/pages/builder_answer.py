@@ -30,7 +30,14 @@ from tallybook.server.pages.figures import (
     summary_of,
 )
 from tallybook.server.pages.metric import chart_goals, compared_words, odd_days
-from tallybook.server.pages.other_words import as_command, as_curl, as_python, as_toml
+from tallybook.server.pages.other_words import (
+    as_command,
+    as_curl,
+    as_python,
+    as_toml,
+    series_as_curl,
+    series_in_python,
+)
 from tallybook.server.pages.page import PageWork
 from tallybook.server.pages.page_words import page_words
 from tallybook.server.pages.words import Shown, marks_of, number
@@ -262,12 +269,21 @@ def formula_chart(form: BuilderForm, base: ChartData, values: Mapping[date, Form
 def copies_of(
     work: PageWork, form: BuilderForm, question: Question, result: Result | None, *, has_answer: bool
 ) -> list[Copy]:
-    """The query as a link, command, request, Python, toml and SQL. Several series are one query only on pages. A query
-    without an answer cannot be put on a board."""
+    """The query as a link, command, request, Python, toml and SQL. Several series are one command each. A query without
+    an answer cannot be put on a board."""
     link = Copy(kind="Link", text=work.ask.origin + form.link())
     board = Copy(kind="View of a board (tallybook.toml)", text=as_toml(form))
     if form.is_several or form.formula:
-        return [link, board] if has_answer else [link]
+        if not has_answer:
+            return [link]
+        questions = [form.question(one) for one in form.series]
+        return [
+            link,
+            Copy(kind="curl", text=series_as_curl(work.ask.origin, form)),
+            Copy(kind="Python", text=series_in_python(questions, form.formula)),
+            Copy(kind="Commands, one for each series", text="\n".join(map(as_command, questions))),
+            board,
+        ]
     found = [
         Copy(kind="Command", text=as_command(question)),
         link,

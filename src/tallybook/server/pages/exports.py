@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import date
-from typing import Any
 
-import msgspec
-
-from tallybook.core import Column, QueryError, Refused, Result
-from tallybook.query import FormulaValue
+from tallybook.core import QueryError, Refused, Result
+from tallybook.query import series_table
 from tallybook.server.charts.standalone import BoardPicture, as_document, as_png, board_document
 from tallybook.server.formats import FORMATS, written
 from tallybook.server.pages.board_card import series_title
@@ -49,38 +44,10 @@ def _several_file(work: PageWork, form: BuilderForm, kind: str) -> File:
         document = board_document(name, f"{found.range}, {work.catalog.book.name}", pictures)
         return _picture(document, kind, f"series-{form.scope}.{kind}")
     columns = FORMATS[kind]
-    content = written(several_result(form, results, found.values), columns, exact=False, created=work.now)
-    return File(content=content, media=columns.content_type, name=f"series-{form.scope}.{kind}")
-
-
-def several_result(form: BuilderForm, results: Mapping[str, Result], values: Mapping[date, FormulaValue]) -> Result:
-    """Several answers side by side, with a column for each series, named as in the table, and one for the formula."""
     names = dict(zip(results, series_heads(form, results), strict=True))
-    first = next(iter(results.values()))
-    columns = [msgspec.structs.replace(results[one].metric_columns[0], name=names[one], title=None) for one in results]
-    if values:
-        columns.append(Column(name=form.formula, role="metric", type="float"))
-    by_letter = {letter: {row["period"]: row for row in result.data} for letter, result in results.items()}
-    rows = []
-    for day in sorted({day for own in by_letter.values() for day in own if day is not None}):
-        own = {letter: known[day] for letter, known in by_letter.items() if day in known}
-        row: dict[str, Any] = {"period": day}
-        row |= {names[one]: own[one][results[one].metric_columns[0].name] if one in own else None for one in results}
-        row |= {form.formula: values[day].value if day in values else None} if values else {}
-        least = min(own.values(), key=lambda one: one["days"])
-        row |= {key: least[key] for key in ("days", "days_expected")}
-        row |= {"complete": all(one["complete"] for one in own.values())}
-        rows.append(row | {"approximate": any(one["approximate"] for one in own.values())})
-    explain = " ".join(dict.fromkeys(result.explain for result in results.values()))
-    period = next(one for one in first.columns if one.role == "period")
-    return msgspec.structs.replace(
-        first,
-        metrics=[one.name for one in columns],
-        columns=[period, *columns],
-        data=rows,
-        explain=explain,
-        warnings=[],
-    )
+    table = series_table(results, names, form.formula, found.values)
+    content = written(table, columns, exact=False, created=work.now)
+    return File(content=content, media=columns.content_type, name=f"series-{form.scope}.{kind}")
 
 
 def _picture(document: str, kind: str, name: str) -> File:

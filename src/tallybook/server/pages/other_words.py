@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from tallybook.query import Question, question_options
-from tallybook.server.pages.builder_form import LINE, WEEKDAY, AskedSeries, BuilderForm
+from tallybook.server.pages.builder_form import LETTERS, LINE, WEEKDAY, AskedSeries, BuilderForm
 from tallybook.server.problems import query_link
 
 BOARD_OPTIONS = ("metrics", "where", "show", "by", "segments", "scope", "last", "from", "to", "compare", "top")
@@ -30,11 +31,27 @@ def as_command(question: Question) -> str:
 
 def as_python(question: Question) -> str:
     """The query in Python."""
+    return "\n".join(["import tallybook", "", "book = tallybook.open()", _asked(question)])
+
+
+def _asked(question: Question) -> str:
     options = question_options(question)
     names = [json.dumps(name) for name in options.pop("metrics", [])]
     words = [f"{'from_' if name == 'from' else name}={value!r}" for name, value in options.items()]
-    lines = ["import tallybook", "", f"book = tallybook.open()\nbook.query({', '.join([*names, *words])})"]
-    return "\n".join(lines)
+    return f"book.query({', '.join([*names, *words])})"
+
+
+def series_in_python(questions: Sequence[Question], formula: str) -> str:
+    """Several series and their formula in Python."""
+    names = [letter.lower() for letter in LETTERS[: len(questions)]]
+    lines = [f"{name} = {_asked(question)}" for name, question in zip(names, questions, strict=True)]
+    of = [f"book.formula({', '.join([json.dumps(formula), *names])})"] if formula else []
+    return "\n".join(["import tallybook", "", "book = tallybook.open()", *lines, *of])
+
+
+def series_as_curl(origin: str, form: BuilderForm) -> str:
+    """Several series and their formula as a request: the table of the page as CSV."""
+    return f"curl --header 'Authorization: Bearer KEY' '{origin}{form.link('/q.csv')}'"
 
 
 def as_curl(origin: str, question: Question) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import ONE_DAY, Column, Metric, Result, TallybookError, isolated, plus_days
+from tallybook.core import ONE_DAY, Column, Metric, TallybookError, isolated, plus_days
 from tallybook.query import Question
 from tallybook.server.charts.sparks import spark
 from tallybook.server.pages.attention import attention_items, gaps_of, unusual_metrics
@@ -133,31 +133,32 @@ def periods_of(work: PageWork, scope: str) -> Periods:
 # -- numbers of all metrics ----------------------------------------------------------------------
 
 
-def answers_of(work: PageWork, names: Sequence[str], **options: Any) -> Iterator[Result]:
-    """One answer for all metrics. If one of the metrics has no answer, a separate answer for each metric that has
-    one."""
-    question = Question(metrics=names, **options)
+MetricRows = tuple[Sequence[Column], Sequence[Any]]
+"""The columns and the rows of an answer."""
+
+
+def rows_by_metric(work: PageWork, names: Sequence[str], **options: Any) -> dict[str, MetricRows]:
+    """The answer for all metrics at once, by metric; where one of them has none, an answer for each that has."""
     try:
         with isolated():
-            yield work.answer(question)
-        return
+            found = work.period_rows(Question(metrics=names, **options))
+        return dict.fromkeys(names, (found.columns, found.rows))
     except TallybookError:
         if len(names) == 1:
-            return
+            return {}
     half = len(names) // 2
-    yield from answers_of(work, names[:half], **options)
-    yield from answers_of(work, names[half:], **options)
+    return rows_by_metric(work, names[:half], **options) | rows_by_metric(work, names[half:], **options)
 
 
 def metric_lines(work: PageWork, periods: Periods) -> dict[str, MetricLine]:
     """A line for each metric, by name."""
     names = list(work.metrics)
     end = plus_days(periods.running, -1)
-    whole = _by_metric(answers_of(work, names, scope=periods.scope, from_=periods.first, to=end))
-    running: dict[str, tuple[Result, list[Any]]] = {}
+    whole = rows_by_metric(work, names, scope=periods.scope, from_=periods.first, to=end)
+    running: dict[str, MetricRows] = {}
     if periods.is_running:
         options = {"scope": periods.scope, "from_": periods.running, "compare": "previous"}
-        running = _by_metric(answers_of(work, names, **options))
+        running = rows_by_metric(work, names, **options)
     goals = goal_lines(work)
     return {
         name: _line(metric, periods, whole.get(name), running.get(name), goals.get(name))
@@ -177,10 +178,6 @@ def with_states(work: PageWork, lines: Mapping[str, MetricLine]) -> dict[str, Me
     return found
 
 
-def _by_metric(results: Iterator[Result]) -> dict[str, tuple[Result, list[Any]]]:
-    return {name: (result, result.data) for result in results for name in result.metrics}
-
-
 def is_whole(row: Mapping[str, Any], metric: str) -> bool:
     """Whether a value covers all days of its period."""
     note = (row.get("notes") or {}).get(metric) or {}
@@ -190,8 +187,8 @@ def is_whole(row: Mapping[str, Any], metric: str) -> bool:
 def _line(
     metric: Metric,
     periods: Periods,
-    whole: tuple[Result, list[Any]] | None,
-    running: tuple[Result, list[Any]] | None,
+    whole: MetricRows | None,
+    running: MetricRows | None,
     goal: GoalLine | None,
 ) -> MetricLine:
     name, link = metric.name, address(f"/m/{metric.name}", scope="" if periods.scope == "week" else periods.scope)
@@ -223,17 +220,15 @@ def _line(
     )
 
 
-def _column(result: Result, name: str) -> Column:
-    return next(column for column in result.columns if column.name == name)
+def _column(columns: Sequence[Column], name: str) -> Column:
+    return next(column for column in columns if column.name == name)
 
 
-def _series(
-    name: str, whole: tuple[Result, list[Any]] | None, periods: Periods
-) -> tuple[list[float | None], Column | None, Any]:
-    """The values of complete periods with gaps as None, the column, and the row of the last complete period."""
+def _series(name: str, whole: MetricRows | None, periods: Periods) -> tuple[list[float | None], Column | None, Any]:
+    """(values of complete periods with gaps as None, the column, the row of the last complete period)."""
     if whole is None:
         return [], None, None
-    result, rows = whole
+    columns, rows = whole
     values: list[float | None] = []
     last = None
     for row in rows:
@@ -245,7 +240,7 @@ def _series(
         values.pop(0)
     if last is None:
         values.append(None)
-    return values, _column(result, name), last
+    return values, _column(columns, name), last
 
 
 def grouped(metrics: Sequence[Metric], lines: Mapping[str, MetricLine]) -> list[tuple[str, str, list[MetricLine]]]:

@@ -16,7 +16,7 @@ from tallybook.server.readers import LOCAL, AnswerReader
 if TYPE_CHECKING:
     from tallybook.book import Book
     from tallybook.core import Catalog, Metric, Result
-    from tallybook.query import Question
+    from tallybook.query import PeriodRows, Question
 
 T = TypeVar("T")
 MAX_FIELDS = 200
@@ -116,6 +116,10 @@ class PageWork:
     def answer(self, question: Question) -> Result:
         """The answer to a query, limited to what the reader may see. Raises like `Book.ask`, and Refusal."""
         return self.book.ask(self.reader.bounded(self.catalog, question))
+
+    def period_rows(self, question: Question) -> PeriodRows:
+        """The rows of the answer, without the reasons why values are missing. Raises as `answer`."""
+        return self.book.answers.period_rows(self.reader.bounded(self.catalog, question))
 
 
 @dataclass(frozen=True, kw_only=True)
