@@ -67,6 +67,7 @@ FILES = {
     "test_foreign_schedulers.py": "scale",
     "test_kept_points.py": "right",
     "test_kept_rows.py": "right",
+    "test_odd_books.py": "deliver",
     "test_last_seen.py": "events",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",

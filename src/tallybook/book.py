@@ -180,8 +180,8 @@ class Book(KeptBook):
         return self._live_answers().answer(question) if question.live else self.answers.answer(question)
 
     def formula(self, formula: str, *answers: Result) -> Result:
-        """Answers side by side and a formula of them, which calls them A, B, C and D: `formula("B / A", signups, revenue)`.
-        It is computed for each period; where the answers do not have the same days it is unknown. Raises QueryError."""
+        """Answers side by side and a formula of them, which calls them A, B, C and D. It is computed for each period;
+        where the answers do not have the same days it is unknown. Raises QueryError for a formula that is none."""
         return querying.answer_of_formula(formula, answers, self.today)
 
     def check(self, question: Question) -> None:

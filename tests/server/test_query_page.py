@@ -268,9 +268,8 @@ def test_several_series_are_copied_as_a_request_that_returns_the_table(served: S
     page = served.ask("GET", f"/q?{SERIES}")
     words = shlex.split(copies(page)["curl"])
     assert words[:3] == ["curl", "--header", "Authorization: Bearer KEY"]
-    lines = list(
-        csv.reader(served.ask("GET", words[3].partition(":8321")[2], key=served.key("curl")).body.decode().splitlines())
-    )
+    file = served.ask("GET", words[3].partition(":8321")[2], key=served.key("curl"))
+    lines = list(csv.reader(file.body.decode().splitlines()))
     table = table_of(page)
     assert lines[0][:5] == ["period", *table[0][1:5]]
     assert lines[0][4] == "B / A"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 STEPS = (1, 2, 2.5, 5, 10)
+MAX_PLAIN, MIN_PLAIN = 1e17, 1e-9
+"""Ticks beyond these have an exponent: 2e21, 5e-14."""
 MAX_EACH_LABEL = 9
 """Maximum number of periods that each get a label."""
 
@@ -22,7 +24,8 @@ class ValueAxis:
 
     def share(self, value: float) -> float:
         """The position of a value: 0 at the low end, 1 at the high end."""
-        return (value - self.low) / (self.high - self.low)
+        # Halves, because the distance of two huge numbers may not be finite.
+        return (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
 
 
 def value_axis(values: Sequence[float], *, begins_at_zero: bool, wanted: int = 5) -> ValueAxis:
@@ -34,9 +37,10 @@ def value_axis(values: Sequence[float], *, begins_at_zero: bool, wanted: int = 5
         return ValueAxis(low=0.0, high=1.0, ticks=(0.0, 1.0))
     if low == high:
         high = low + (abs(low) or 1.0)
-    step = _step((high - low) / (wanted - 1))
+    step = _step(high / (wanted - 1) - low / (wanted - 1))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    ticks = tuple(round(number * step, 12) for number in range(first, last + 1))
+    digits = 12 - min(0, math.floor(math.log10(step)))
+    ticks = tuple(dict.fromkeys(round(number * step, digits) for number in range(first, last + 1)))
     return ValueAxis(low=ticks[0], high=ticks[-1], ticks=ticks)
 
 
@@ -50,6 +54,8 @@ def tick_texts(axis: ValueAxis, *, percent: bool = False) -> list[str]:
     factor = 100.0 if percent else 1.0
     ticks = [tick * factor for tick in axis.ticks]
     most = max(map(abs, ticks))
+    if not MIN_PLAIN <= most < MAX_PLAIN:
+        return [_with_exponent(tick) + ("%" if percent else "") for tick in ticks]
     power, letter = next(((p, s) for p, s in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k")) if most >= p), (1.0, ""))
     size = 1e3 if letter == "k" else power
     scaled = [tick / size for tick in ticks]
@@ -57,6 +63,11 @@ def tick_texts(axis: ValueAxis, *, percent: bool = False) -> list[str]:
         d for d in range(13) if all(abs(round(v, d) - v) < 1e-9 * max(1.0, abs(v)) for v in scaled) or d == 12
     )
     return [_text(value, digits, letter if value else "") + ("%" if percent else "") for value in scaled]
+
+
+def _with_exponent(value: float) -> str:
+    digits, _, power = f"{value:.3e}".partition("e")
+    return f"{float(digits):g}e{int(power)}".replace("-", "−") if value else "0"
 
 
 def _text(value: float, digits: int, letter: str) -> str:

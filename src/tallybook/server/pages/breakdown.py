@@ -88,7 +88,10 @@ def breakdown(work: PageWork, view: MetricView) -> Breakdown | None:
     column = whole.metric_columns[0]
     name = view.metric.name
     total = next((row[name] for row in whole.data if row.get("total")), None)
-    has_shares = total is not None and total > 0 and view.metric.adds_up and column.show in ("total", "last", "average")
+    is_sum = view.metric.adds_up and column.show in ("total", "last", "average")
+    # Of a total that some parts make smaller, no part is a share.
+    is_less = any(row[name] is not None and row[name] < 0 for row in whole.data)
+    has_shares = total is not None and total > 0 and is_sum and not is_less
     ordered = sorted(whole.data, key=lambda row: (bool(row.get("total")), bool(row.get("others")), -_size(row, name)))
     rows = [
         _breakdown_row(work, view, row, column, lines, float(total) if has_shares and total else None)

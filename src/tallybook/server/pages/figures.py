@@ -296,6 +296,8 @@ def _whole_places(chart: ChartData, one: DrawnSeries) -> list[int]:
 def _one_sentence(chart: ChartData, title: str) -> str:
     one = chart.series[0]
     places = _whole_places(chart, one) or [i for i, point in enumerate(one.points) if point.value is not None]
+    if not chart.is_joined and not _whole_places(chart, one):
+        places = places[-1:]  # parts of periods cannot be compared
     first, last = places[0], places[-1]
     inside = "in the " if chart.scope == "week" else "on " if chart.scope == "day" else "in "
     if first == last:
@@ -306,7 +308,8 @@ def _one_sentence(chart: ChartData, title: str) -> str:
     start = f"from {one.points[first].text} {inside}{_at(chart, first)} "
     start += f"to {one.points[last].text} {inside}{_at(chart, last)}"
     if verb == "stayed":
-        start = f"at {one.points[first].text} from {_at(chart, first)} to {_at(chart, last)}"
+        the = "the " if chart.scope == "week" else ""
+        start = f"at {one.points[first].text} from {the}{_at(chart, first)} to {the}{_at(chart, last)}"
     peak = f"; the most was {one.points[most].text} {inside}{_at(chart, most)}" if most not in (first, last) else ""
     return f"{title} {verb} {start}{peak}."
 

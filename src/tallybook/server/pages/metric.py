@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import LEVEL, UNIQUES, Metric, QueryError, Result, Row
+from tallybook.core import LEVEL, UNIQUES, Metric, QueryError, Refused, Result, Row
 from tallybook.server.charts.data import ChartGoal
 from tallybook.server.charts.drawing import FULL
 from tallybook.server.pages.attention import known_causes
@@ -85,12 +85,11 @@ def metric_page(work: PageWork, name: str) -> Page:
     view = chosen_view(work, metric)
     choices = show_choices(work, metric, shown_period(work, view.scope), view.where)
     if view.show and all(one.show != view.show or one.is_refused for one in choices):
-        from tallybook.server.pages.builder import builder
-
-        refused = [(key, value) for key, value in work.ask.fields if key not in ("by", "day")]
-        ask = replace(work.ask, path="/q", fields=[("metrics", name), *refused])
-        return builder(replace(work, ask=ask))
-    result = work.answer(view.question())
+        return _in_builder(work, name)
+    try:
+        result = work.answer(view.question())
+    except Refused:
+        return _in_builder(work, name)
     rows = [row for row in result.data if row["period"] is not None]
     return page(
         work,
@@ -117,6 +116,15 @@ def metric_page(work: PageWork, name: str) -> Page:
         exports=_exports(view),
         computed=computed(work, view, result),
     )
+
+
+def _in_builder(work: PageWork, name: str) -> Page:
+    """The same question in the query builder, which says why it has no answer and which one has."""
+    from tallybook.server.pages.builder import builder
+
+    refused = [(key, value) for key, value in work.ask.fields if key not in ("by", "day")]
+    ask = replace(work.ask, path="/q", fields=[("metrics", name), *refused])
+    return builder(replace(work, ask=ask))
 
 
 def kind_words(metric: Metric) -> str:

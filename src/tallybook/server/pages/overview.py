@@ -67,6 +67,11 @@ class Periods:
     running_length: int
 
     @property
+    def short_label(self) -> str:
+        """The last complete period without the year of a date. Labels of fiscal years stay whole."""
+        return self.complete_label[5:] if self.complete_label == str(self.complete) else self.complete_label
+
+    @property
     def is_running(self) -> bool:
         """Whether any day of the current period is closed."""
         return self.running_days > 0

@@ -107,16 +107,23 @@ def _asked(
 def _choice(metric: Metric, show: str, period: ShownPeriod, result: Result) -> ShowChoice:
     value = result.data[-1][metric.name] if result.data else None
     is_level = metric.kind == LEVEL
-    days = (period.end - period.start).days + 1
+    days = _days(period, result)
     name = show_name(show, period.scope, is_level=is_level, adds_up=metric.adds_up)
     why = ""
     if show == "average":
-        why = f"mean of the {days} days" if is_level else f"each day by itself, then the mean of {days} days"
+        why = f"mean of {days}" if is_level else f"each day by itself, then the mean of {days}"
     elif show == "last" and is_level:
         why = f"the last day of the {period.scope}"
     elif show == "total":
-        why = "different ones of the whole period" if _is_distinct(metric) else f"over all {days} days"
+        why = "different ones of the whole period" if _is_distinct(metric) else f"over {days}"
     return ShowChoice(show=show, name=name, value=number(value, result.metric_columns[0], brief=True), why=why)
+
+
+def _days(period: ShownPeriod, result: Result) -> str:
+    """The days that a number is of, in words: `all 7 days`, `98 of 364 days`."""
+    row = result.data[-1] if result.data else {}
+    known, expected = row.get("days", 0), (period.end - period.start).days + 1
+    return f"all {expected} days" if known == expected else f"{known} of {expected} days"
 
 
 def _is_distinct(metric: Metric) -> bool:

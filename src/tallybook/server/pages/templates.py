@@ -19,6 +19,8 @@ STATIC = {
     "icon.svg": "image/svg+xml",
 }
 
+LONG_HEAD, LONG_NUMBER = 28, 15
+
 
 def check_templates() -> None:
     """Raise DeclarationError, with the command that installs it, if Jinja2 is missing."""
@@ -63,8 +65,18 @@ def _environment() -> Environment:
         cache_size=100,
     )
     made.globals |= {"static": static_address}
-    made.filters |= {"day": _day, "dated": _dated}
+    made.filters |= {"day": _day, "dated": _dated, "long": _long, "long_number": _long_number}
     return made
+
+
+def _long(head: str) -> str:
+    """The class of a column head that may break across lines, so that its numbers stay in sight."""
+    return " long" if len(head) > LONG_HEAD else ""
+
+
+def _long_number(shown: Any) -> str:
+    """The class of a large number with so many digits that it is written smaller."""
+    return " long" if len(str(shown)) > LONG_NUMBER else ""
 
 
 def _day(value: date | str | None) -> Any:

@@ -1,0 +1,162 @@
+"""Pages of an odd book: long names, markup in texts, huge, tiny and negative numbers, currencies, fiscal weeks, parts of years."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tallybook.server.charts.scales import tick_texts, value_axis
+from tests.browser import watched
+from tests.projects import Project
+from tests.server.served import Served
+from tests.server.test_pages import text_of
+from tests.server.test_pages_in_a_browser import Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+LONG = "An amount with a <b>title</b> that is much longer than anybody wants to read on a telephone"
+NOW, DAYS = "2024-03-20T12:00", 80
+METRICS = f"""
+[metrics.net]
+title = "{LONG}"
+table = "facts"
+time = "day"
+measure = "sum(amount)"
+by = ["k"]
+pinned = true
+
+[metrics.money]
+table = "facts"
+time = "day"
+measure = "sum(cents)"
+unit_from = "currency"
+
+[metrics.huge]
+table = "facts"
+time = "day"
+measure = "sum(big)"
+pinned = true
+
+[metrics.nothing]
+table = "facts"
+time = "day"
+measure = "sum(zero)"
+"""
+PAGES = (
+    "/",
+    "/m/net",
+    "/m/huge",
+    "/q?metrics=net&by=k&scope=week&chart=stacked",
+    "/q?metrics=net&metrics_b=huge&formula=A%2FB&scope=week",
+    "/q?metrics=huge&chart=number&scope=week",
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("odd")
+    project = Project(folder / "book", f"sqlite:///{folder}/app.db", now=NOW)
+    values = ("<i>", "x" * 120, "new\nline", "Other")
+    rows = [
+        (date(2024, 3, 19) - timedelta(days=n), values[place], sign * 10, "EUR" if place else "JPY", 100, 10**15 + n, 0)
+        for n in range(DAYS)
+        for place, sign in enumerate((5, 4, 3, -2))
+    ]
+    project.table("facts (day date, k text, amount int, currency text, cents int, big bigint, zero int)", rows)
+    project.declare(METRICS, calendar="4-4-5", fiscal_year_starts="february")
+    project.run()
+    made = Site(Served(project))
+    yield made
+    made.close()
+
+
+def said(site: Site, path: str, status: int = 200) -> str:
+    answer = site.served.ask("GET", path)
+    assert answer.status == status, answer.body
+    return text_of(answer)
+
+
+def test_the_week_of_a_fiscal_year_is_written_whole(site: Site) -> None:
+    heads = re.findall(r"Week of<br>(.*?)</th>", site.served.ask("GET", "/").body.decode())
+    assert heads == ["FY2025 W07"]
+
+
+def test_a_formula_of_tiny_values_is_drawn(site: Site) -> None:
+    page = site.served.ask("GET", "/q?metrics=net&metrics_b=huge&formula=A%2FB&scope=week")
+    assert page.status == 200
+    assert re.search(r">[\d.]+e−1\d</text>", page.body.decode())
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1.3e-14, 2.2e-13),
+        (-4e-200, 3e-200),
+        (5e-300, 5e-300),
+        (1e17, 1e17 + 16),
+        (3e21, 9e22),
+        (-8e307, 8e307),
+        (-1e-9, 1e12),
+        (0.1, 0.3),
+        (99.5, 100.5),
+    ],
+)
+@pytest.mark.parametrize("begins_at_zero", [True, False])
+def test_an_axis_holds_its_values_between_ticks_that_differ(values: tuple[float, float], begins_at_zero: bool) -> None:
+    axis = value_axis(values, begins_at_zero=begins_at_zero)
+    assert list(axis.ticks) == sorted(set(axis.ticks))
+    assert all(-1e-6 <= axis.share(value) <= 1 + 1e-6 for value in values)
+    texts = tick_texts(axis)
+    assert all(len(text) < 12 for text in texts)
+    assert len(set(texts)) == len(texts) or values == (1e17, 1e17 + 16)
+
+
+def test_a_metric_in_several_currencies_leads_to_the_question_that_has_an_answer(site: Site) -> None:
+    page = site.served.ask("GET", "/m/money")
+    assert page.status == 422
+    assert "values of different units do not add up" in text_of(page)
+    assert re.search(r'href="/q\?metrics=money&amp;[^"]*by=currency', page.body.decode())
+    assert "Split by currency" in text_of(page)
+
+
+def test_a_period_without_all_its_days_says_of_how_many_days_its_number_is(site: Site) -> None:
+    words = said(site, "/q?metrics=huge&scope=year&last=2+years")
+    assert "over 28 of 364 days" in words
+    assert "the mean of 28 of 364 days" in words
+    assert "over all 7 days" in said(site, "/q?metrics=huge&scope=week")
+
+
+def test_parts_of_periods_are_not_compared(site: Site) -> None:
+    words = said(site, "/q?metrics=huge&scope=year&last=2+years")
+    assert not re.search(r"Huge (rose|fell)", words)
+    assert re.search(r"Huge was [\d,]+ in FY2025\. FY2025 is not complete", words)
+
+
+def test_what_stays_the_same_is_a_sentence(site: Site) -> None:
+    assert "Nothing stayed at 0 from the week of FY20" in said(site, "/m/nothing")
+
+
+def test_parts_of_a_total_that_some_make_smaller_have_no_share(site: Site) -> None:
+    page = site.served.ask("GET", "/m/net").body.decode()
+    breakdown = page[page.index('id="by"') :].partition("</table>")[0]
+    assert "Share" not in breakdown
+    assert "−" in breakdown
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_long_names_and_numbers_stay_within_the_page(chromium: Browser, site: Site, width: int) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 800})
+    page = watched(context.new_page())
+    for path in PAGES:
+        page.goto(site.address + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        for shown in page.query_selector_all("td.value, .big, .two .tall tbody tr:first-child td:nth-child(2)"):
+            box = shown.bounding_box()
+            assert box is None or box["x"] + box["width"] <= width, (path, shown.inner_text())
+    assert page.problems == []  # type: ignore[attr-defined]
+    context.close()
