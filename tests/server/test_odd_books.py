@@ -1,4 +1,4 @@
-"""Pages of an odd book: long names, markup in texts, huge, tiny and negative numbers, currencies, fiscal weeks, parts of years."""
+"""Pages of an odd book: long names, markup, huge, tiny and negative numbers, currencies, fiscal weeks, parts of years."""
 
 from __future__ import annotations
 
