@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from tests.projects import Project
 from tests.server.served import Served
 from tests.server.test_pages import text_of
 from tests.server.test_pages_in_a_browser import Site
+from tests.server.test_query_page import as_number, table_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -35,6 +37,9 @@ table = "facts"
 time = "day"
 measure = "sum(cents)"
 unit_from = "currency"
+
+[boards.money]
+views = [{{ metrics = ["money"], by = ["currency"], scope = "week" }}]
 
 [metrics.huge]
 table = "facts"
@@ -73,6 +78,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(Served(project))
     yield made
     made.close()
+
+
+def said_html(site: Site, path: str, status: int = 200) -> str:
+    answer = site.served.ask("GET", path)
+    assert answer.status == status, answer.body
+    return answer.body.decode()
 
 
 def said(site: Site, path: str, status: int = 200) -> str:
@@ -122,6 +133,34 @@ def test_a_metric_in_several_currencies_leads_to_the_question_that_has_an_answer
     assert "values of different units do not add up" in text_of(page)
     assert re.search(r'href="/q\?metrics=money&amp;[^"]*by=currency', page.body.decode())
     assert "Split by currency" in text_of(page)
+
+
+def test_series_of_different_units_are_not_ranked_added_up_or_stacked(site: Site) -> None:
+    link = re.findall(r'href="(/q\?metrics=money&amp;[^"]*by=currency[^"]*)"', said_html(site, "/m/money", 422))[0]
+    page = said_html(site, unescape(link))
+    assert "Other" not in page
+    api = site.served.ask("GET", "/v1/query?metrics=money&scope=week&by=currency&last=3+weeks").json["rows"]
+    lines = table_of(site.served.ask("GET", "/q?metrics=money&scope=week&by=currency&last=3+weeks"))
+    assert lines[0][1:3] == ["EUR", "JPY"]
+    shown = [as_number(text) for line in reversed(lines[1:]) for text in line[1:3]]
+    assert shown == [row["money"] for row in api]
+    assert "stacked bars" not in said_html(site, "/q?metrics=money&scope=week&by=currency&chart=stacked")
+    board = said_html(site, "/boards/money")
+    assert "do not add up" not in board
+    assert "EUR" in board
+    assert "--top 3" in said(site, "/q?metrics=money&scope=week&by=currency&top=3", 422)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/?scope=hour", "There is no scope 'hour'"),
+        ("/m/net?by=plans", "Metric 'net' has no dimension 'plans'"),
+        ("/m/net?compare=lately", "Compare with 'lately' is not understood"),
+    ],
+)
+def test_what_an_address_cannot_mean_is_said_and_not_replaced(site: Site, address: str, words: str) -> None:
+    assert words in said(site, address, 400)
 
 
 def test_a_period_without_all_its_days_says_of_how_many_days_its_number_is(site: Site) -> None:

@@ -95,7 +95,9 @@ def parse_compare(text: str, scope: str, calendar: BookCalendar = PLAIN) -> Shif
         number, unit = parse_span(text)
     except ValueError:
         raise QueryError(
-            f"--compare {text!r} is not understood", hint='write previous, year, or a span: --compare "1 month"'
+            f"--compare {text!r} is not understood",
+            hint='write previous, year, or a span: --compare "1 month"',
+            field="compare",
         ) from None
     shift = Shift(months=number * MONTHS[unit]) if unit in MONTHS else Shift(days=number * DAYS[unit])
     _check_meets(shift, scope, text)

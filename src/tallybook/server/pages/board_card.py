@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -77,9 +78,11 @@ def card_of(
     plain = BoardCard(title=title, link=form.link(), form=form.chart, metric=form.first.metric)
     try:
         result = cards.answer(question)
-        found = headline(work, form, result) if headline else last_complete(work, form, form.first.metric)
     except (Refused, QueryError, Refusal) as error:
         return replace(plain, problem=problem_of(error))
+    found: tuple[Shown | None, Change | None] = None, None
+    with suppress(Refused):  # series of different units have no number in common
+        found = headline(work, form, result) if headline else last_complete(work, form, form.first.metric)
     drawn = form.chart not in ("number", "table") and form.scope != "all"
     value, moved = found
     return replace(

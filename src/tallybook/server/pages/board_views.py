@@ -133,7 +133,7 @@ def _card(cards: CardWork, board: Board, view: BoardView, metric: str, controls:
     several = len(view.metrics) > 1
     title = (view.title if not several else None) or title_of(cards.work.metrics[metric])
     try:
-        form = form_of_view(board, view, metric, controls)
+        form = form_of_view(board, view, metric, controls).with_units(cards.work.catalog)
         question = form.with_totals(form.first)
     except QueryError as error:
         return BoardCard(title=title, link=f"/m/{metric}", form=view.chart, metric=metric, problem=problem_of(error))
@@ -144,7 +144,7 @@ def _card(cards: CardWork, board: Board, view: BoardView, metric: str, controls:
 
 def _series_card(cards: CardWork, board: Board, view: BoardView, controls: BoardControls) -> BoardCard:
     try:
-        form = form_of_view(board, view, "", controls)
+        form = form_of_view(board, view, "", controls).with_units(cards.work.catalog)
         questions = {one.letter: form.with_totals(one) for one in form.series}
     except QueryError as error:
         return BoardCard(title=view.title or view.name, link="/q", form=view.chart, problem=problem_of(error))

@@ -73,7 +73,8 @@ class SeriesView:
 
 def builder(work: PageWork) -> Page:
     """The page `/q`."""
-    form = replace(form_of_request(work.ask, default_metric(work)), closed=plus_days(work.book.today, -1))
+    form = form_of_request(work.ask, default_metric(work)).with_units(work.catalog)
+    form = replace(form, closed=plus_days(work.book.today, -1))
     period = shown_period(work, form.scope if form.scope in SCOPES else "week")
     events = known_events(work)
     series = [_series_view(work, form, one, period, events) for one in form.series]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import CHART_FORMS, EVENT_MEASURES, FILTER, QueryError
+from tallybook.core import CHART_FORMS, EVENT_MEASURES, FILTER, Catalog, QueryError
 from tallybook.query import DEFAULT_LAST, Question
 from tallybook.server.pages.page import PageRequest, address
 
@@ -73,6 +73,8 @@ class BuilderForm:
     to: str = ""
     compare: str = ""
     chart: str = LINE
+    units: frozenset[str] = frozenset()
+    """The dimensions with the units of its numbers. Series of different units are not ranked and not added up."""
     closed: date | None = None
     """The last closed day."""
 
@@ -102,7 +104,8 @@ class BuilderForm:
             "segments": self.segments,
         }
         # Segments show all series of each, without top values. Weekdays are always seven, and not ranked.
-        if options["by"] and not self.segments and WEEKDAY not in self.by and (top := self.top_number()):
+        is_ranked = not self.segments and WEEKDAY not in self.by and not (self._is_split_by_unit and self.top == "")
+        if options["by"] and is_ranked and (top := self.top_number()):
             options["top"] = top
         if not self.is_several and self.compare:
             options["compare"] = self.compare
@@ -114,8 +117,17 @@ class BuilderForm:
     def with_totals(self, one: AskedSeries) -> Question:
         """The query of one series for pages. If there are several series, it has a row with all of them."""
         question = self.question(one)
-        can_total = bool(question.by) and not question.compare and not question.segments
+        can_total = bool(question.by) and not (question.compare or question.segments or self._is_split_by_unit)
         return replace(question, totals=True) if can_total else question
+
+    @property
+    def _is_split_by_unit(self) -> bool:
+        return not self.units.isdisjoint(self.by)
+
+    def with_units(self, catalog: Catalog) -> BuilderForm:
+        """The form with the units of its metrics."""
+        names = [one.metric for one in self.series if one.metric in catalog.metrics]
+        return replace(self, units=frozenset(unit for name in names for unit in catalog.unit_dims(name)))
 
     def top_number(self) -> int | None:
         """The number of series, or None for all. Raises QueryError."""

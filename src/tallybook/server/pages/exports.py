@@ -21,7 +21,7 @@ PICTURES = ("svg", "png")
 
 def export(work: PageWork, kind: str) -> File | Page:
     """A file of the given kind, or the page with the reason if there is no answer."""
-    form = form_of_request(work.ask, default_metric(work))
+    form = form_of_request(work.ask, default_metric(work)).with_units(work.catalog)
     try:
         if form.is_several or form.formula:
             return _several_file(work, form, kind)

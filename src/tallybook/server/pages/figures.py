@@ -89,7 +89,8 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
     options = replace(options, values=[row[metric_name] for row in result.data])
     series = _series(work, result, column, keys, periods, options)
     # A fact may be in several segments, so segments do not add up to a total.
-    stacks = can_stack(metric, column) and not options.has_segments
+    units = work.catalog.unit_dims(metric_name) if metric else ()
+    stacks = can_stack(metric, column) and not options.has_segments and set(dims).isdisjoint(units)
     form = options.form if options.form != "stacked" or stacks else "line"
     title = title_of(metric) if metric else metric_words({"name": column.name, "title": column.title, "unit": None})
     made = ChartData(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import LEVEL, UNIQUES, Metric, QueryError, Refused, Result, Row
+from tallybook.core import LEVEL, UNIQUES, Metric, QueryError, Refused, Result, Row, did_you_mean
 from tallybook.server.charts.data import ChartGoal
 from tallybook.server.charts.drawing import FULL
 from tallybook.server.pages.attention import known_causes
@@ -141,6 +141,9 @@ def chosen_view(work: PageWork, metric: Metric) -> MetricView:
         raise QueryError(f"there is no scope {scope[:40]!r}", hint=f"one of {', '.join(SCOPES)}", field="scope")
     dims = work.catalog.queryable_dims(metric.name)
     by = work.ask.one("by", dims[0] if dims else "")
+    if by and by not in dims:
+        hint = did_you_mean(by, dims) or f"its dimensions: {', '.join(dims) or 'none'}"
+        raise QueryError(f"metric {metric.name!r} has no dimension {by[:40]!r}", hint=hint, field="by")
     return MetricView(
         metric=metric,
         scope=scope,
@@ -148,7 +151,7 @@ def chosen_view(work: PageWork, metric: Metric) -> MetricView:
         last=work.ask.one("last") or RANGES[scope][0],
         compare=work.ask.one("compare"),
         where=tuple(work.ask.every("where")),
-        by=by if by in dims else "",
+        by=by,
     )
 
 

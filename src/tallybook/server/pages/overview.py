@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import ONE_DAY, Column, Metric, TallybookError, isolated, plus_days
+from tallybook.core import ONE_DAY, Column, Metric, QueryError, TallybookError, isolated, plus_days
 from tallybook.query import Question
 from tallybook.server.charts.sparks import spark
 from tallybook.server.pages.attention import attention_items, gaps_of, unusual_metrics
@@ -81,8 +81,9 @@ def overview(work: PageWork) -> Page:
     """The page `/`."""
     if status_of(work).last_run is None and not work.book.reader.version:
         return first_run(work)
-    scope = work.ask.one("scope", "week")
-    scope = scope if scope in SCOPES else "week"
+    scope = work.ask.one("scope") or "week"
+    if scope not in SCOPES:
+        raise QueryError(f"there is no scope {scope[:40]!r}", hint=f"one of {', '.join(SCOPES)}", field="scope")
     periods = periods_of(work, scope)
     lines = with_states(work, work.once(f"lines by {scope}", lambda: metric_lines(work, periods)))
     words = work.ask.one("find").casefold().split()
