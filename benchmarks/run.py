@@ -36,6 +36,7 @@ BENCHMARKS = (
     "csv_rows",
     "servers_without_index",
     "ingest",
+    "readers",
     "ad_hoc",
     "entities",
     "rules",
