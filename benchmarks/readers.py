@@ -1,4 +1,4 @@
-"""People who read pages beside senders of usage events: whether an acknowledged event is lost, and how long senders wait.
+"""People who read pages beside senders of usage events: are acknowledged events lost, and how long do senders wait?
 
     python -m benchmarks.run --only readers [--quick]
 

@@ -180,8 +180,7 @@ class Book(KeptBook):
         return self._live_answers().answer(question) if question.live else self.answers.answer(question)
 
     def formula(self, formula: str, *answers: Result) -> Result:
-        """Answers side by side and a formula of them, which calls them A, B, C and D. It is computed for each period;
-        where the answers do not have the same days it is unknown. Raises QueryError for a formula that is none."""
+        """Answers side by side, called A to D, and a formula of them for each period. Raises QueryError."""
         return querying.answer_of_formula(formula, answers, self.today)
 
     def check(self, question: Question) -> None:
@@ -261,8 +260,7 @@ class Book(KeptBook):
         return self.reader.runs(limit)
 
     def entities(self, kind: str) -> querying.EntityAnswers:
-        """The `accounts` or the `users`: `list` selects them by a condition, `show` returns one of them. Raises
-        QueryError when the kind is not declared."""
+        """The `accounts` or `users`, to `list` by a condition or to `show` one. Raises QueryError if not declared."""
         return querying.entities_of(self.answers, kind)
 
     @property
@@ -287,8 +285,7 @@ class Book(KeptBook):
     # -- watch ---------------------------------------------------------------------------------------
 
     def status(self) -> monitor.Status:
-        """The status of the book: the last run, the last day of each metric, pending deliveries, and the next scheduled
-        run."""
+        """The status: the last run, the last day of each metric, pending deliveries, and the next scheduled run."""
         return self._monitoring().status()
 
     def audit(

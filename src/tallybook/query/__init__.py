@@ -43,7 +43,6 @@ __getattr__, __dir__ = opened(
             "BoundedQuestion",
             "Day",
             "Question",
-            "QuestionAnswers",
             "QuestionOptions",
             "as_day",
             "asked_in_python",

@@ -73,7 +73,6 @@ from tallybook.query.question import (
     BoundedQuestion as BoundedQuestion,
     Day as Day,
     Question as Question,
-    QuestionAnswers as QuestionAnswers,
     QuestionOptions as QuestionOptions,
     as_day as as_day,
     asked_in_python as asked_in_python,

@@ -165,8 +165,8 @@ class PointsCache:
             self._release(kept.base)
 
     def _made(self, key: CacheKey, files: Sequence[PointsFile], before: CachedPoints | None = None) -> CachedPoints:
-        """Create the tables of some files. Points that `before` has of the same files are used or copied; only other files
-        are read."""
+        """Create the tables of some files. Points that `before` has of the same files are used or copied; only other
+        files are read."""
         names, number = ", ".join(column_names(ADDITIVE)), next(_NUMBERS)
         tables = {kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}
         fresh = fresh_tables(tables)
