@@ -24,7 +24,7 @@ Row = dict[str, Any]
 MAX_QUESTIONS = 16
 """The values of so many questions are kept; then all are forgotten."""
 OPTIONS = frozenset({"metrics", "scope", "first", "last", "show", "fill", "week_starts", "fiscal"})
-"""What a question may have whose values are kept: each value is then one of the days of its period alone."""
+"""The options of a question whose values are kept: each value then depends only on the days of its period."""
 NEIGHBORS = "change"
 """The show that reads the day before a period."""
 
@@ -121,7 +121,7 @@ class KeptRows:
 
 
 def is_kept(catalog: Catalog, query: Query) -> bool:
-    """Whether each value of a question depends on the days of its period alone."""
+    """Whether each value of a question depends only on the days of its period."""
     nothing = Query(metrics=())
     if query.scope == ALL or any(getattr(query, name) != getattr(nothing, name) for name in _OTHER_OPTIONS):
         return False
