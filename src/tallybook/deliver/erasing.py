@@ -8,7 +8,7 @@ from datetime import datetime
 from tallybook.collect import ForgottenPerson, forget_entity_in
 from tallybook.core import USERS, EntitySettings
 from tallybook.deliver.erased_items import ErasedItems
-from tallybook.ingest import erase_events
+from tallybook.ingest import SeenSummaries, erase_events
 from tallybook.query import BookReader, BookRecord, EntitySnapshots
 from tallybook.storage import EntityLedger, EntityMonths, IdentityLinks, OutboxLedger, RuleLedger, forget_states
 
@@ -59,6 +59,7 @@ def forget_entity(
     if kind == USERS:
         rows += links.forget(entity_id)
     EntitySnapshots.of(reader.project.place, entities).drop()
+    SeenSummaries.of(reader.project.place).drop()
     return ForgottenEntity(
         kind=kind,
         id=entity_id,

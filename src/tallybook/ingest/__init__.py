@@ -17,6 +17,7 @@ __getattr__, __dir__ = opened(
         "expiry": ("Expiry",),
         "exporting": ("EventExport", "export_events"),
         "last_seen": ("LastSeen",),
+        "seen_summaries": ("SeenSummaries",),
         "group_commit": ("GroupCommit",),
         "id_rebuilding": ("RebuiltIds", "rebuild_ids"),
         "importing": ("EventImport", "IMPORT_KEY", "ImportedEvents", "StoredIds", "import_events"),

@@ -86,6 +86,7 @@ from tallybook.ingest.rejected import (
     read_rejected as read_rejected,
 )
 from tallybook.ingest.replaying import Replayed as Replayed, replay_rejected as replay_rejected
+from tallybook.ingest.seen_summaries import SeenSummaries as SeenSummaries
 from tallybook.ingest.sending import (
     LOCAL_KEY as LOCAL_KEY,
     EventSender as EventSender,

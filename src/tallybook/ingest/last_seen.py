@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from tallybook.core import ACCOUNTS
 from tallybook.ingest.reading import on_present_files, sql_path
+from tallybook.ingest.seen_summaries import SeenSummaries, settled_files
 from tallybook.query import seen_among
-from tallybook.storage import REJECTED, EventLedger, IdentityLinks, connect, stamp_of
+from tallybook.storage import REJECTED, EventFile, EventLedger, IdentityLinks, connect, stamp_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,16 +28,23 @@ class LastSeen:
     events: EventLedger
     kind: str
     now: datetime
+    summaries: SeenSummaries | None = None
+    """The last times in the files of earlier days, kept in the cache. None: all files are read."""
 
     def relation(self, engine: DuckDBPyConnection) -> str:
         """SQL with one row per seen id and its last time. The linked ids become a table of the engine.
 
         Raises OSError or BadFile if files were replaced meanwhile; see `on_present_files`."""
-        column = "account" if self.kind == ACCOUNTS else "user"
-        files = [sql_path(self.events, one) for one in self.events.snapshot().files if one.event != REJECTED]
+        files = [one for one in self.events.snapshot().files if one.event != REJECTED]
         if not files:
             return "SELECT CAST(NULL AS VARCHAR) AS id, CAST(NULL AS TIMESTAMPTZ) AS seen WHERE false"
-        rows = f'SELECT "{column}" AS id, "time" AS seen FROM read_parquet([{", ".join(files)}], union_by_name = true)'
+        settled = settled_files(files, self.now) if self.summaries is not None else []
+        summary = None
+        if self.summaries is not None and settled:
+            summary = self.summaries.summary(engine, self.kind, settled, self._rows(settled))
+        rest = [one for one in files if one not in settled] if summary else files
+        parts = [self._rows(rest)] if rest else []
+        rows = " UNION ALL ".join([*parts, *([f"SELECT id, seen FROM read_parquet({summary})"] if summary else [])])
         end = f"TIMESTAMPTZ '{stamp_of(self.now)[:26]}+00:00'"
         latest = f"SELECT id, max(seen) AS seen FROM ({rows}) WHERE id IS NOT NULL AND seen <= {end} GROUP BY id"
         links = [] if self.kind == ACCOUNTS else IdentityLinks(self.events.ledger).every()
@@ -48,6 +56,12 @@ class LastSeen:
         owner = "coalesce(l.canonical, r.id)"
         joined = f"({latest}) r LEFT JOIN {LINKS} l ON l.alias = r.id"
         return f"SELECT {owner} AS id, max(r.seen) AS seen FROM {joined} GROUP BY {owner}"
+
+    def _rows(self, files: Sequence[EventFile]) -> str:
+        """SQL of the ids and times in some files."""
+        column = "account" if self.kind == ACCOUNTS else "user"
+        paths = ", ".join(sql_path(self.events, one) for one in files)
+        return f'SELECT "{column}" AS id, "time" AS seen FROM read_parquet([{paths}], union_by_name = true)'
 
     def of(self, ids: Sequence[str]) -> dict[str, str]:
         """When the given ids were last seen, as UTC stamps. Ids that no event names are left out."""

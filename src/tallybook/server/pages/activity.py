@@ -24,7 +24,7 @@ from tallybook.core import (
     Refused,
     plus_days,
 )
-from tallybook.ingest import EventSearch, LastSeen, search_events
+from tallybook.ingest import EventSearch, LastSeen, SeenSummaries, search_events
 from tallybook.query import LAST_SEEN, MetricValues, Question, metric_values
 from tallybook.server.pages.breakdown import filter_text
 from tallybook.server.pages.event_names import known_events
@@ -189,7 +189,8 @@ def last_seen(work: PageWork, kind: str) -> LastSeen | None:
     if LAST_SEEN in attributes or not known_events(work):
         return None
     store = work.book.reader.store
-    return LastSeen(events=EventLedger(store.ledger, store.files), kind=kind, now=work.now)
+    summaries = SeenSummaries.of(work.book.project.place)
+    return LastSeen(events=EventLedger(store.ledger, store.files), kind=kind, now=work.now, summaries=summaries)
 
 
 def latest_events(work: PageWork, kind: str, id_: str) -> LatestEvents | None:
