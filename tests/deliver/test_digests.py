@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import threading
 from datetime import UTC, date, datetime
 
@@ -11,10 +12,13 @@ from tallybook.core import DeclarationError
 from tallybook.deliver.destinations import notification
 from tallybook.deliver.destinations.digest import last_due
 from tallybook.deliver.outgoing.failures import TRY_LATER
+from tests.ingest.test_event_metrics import EventBook
+from tests.ingest.test_identities import METRICS, visit
 from tests.projects import project
 from tests.receivers import Web
 
 __all__ = ["project"]
+VISITS = [("03", "u-1", 1), ("03", "u-1", 2), ("03", "u-2", 1), ("04", "u-1", 1)]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +77,38 @@ def test_a_board_is_sent_once_at_its_time_with_a_picture(project):
         made.at("2024-03-07T08:05").run()
         assert len(web.posts) == 2
         assert "s3cr3tpath" not in str(made.book.status().to_dict())
+
+
+def test_views_of_events_have_their_numbers_in_a_digest(tmp_path):
+    pytest.importorskip("apprise")
+    with Web() as web:
+        board = f"""
+            [boards.usage]
+            scope = "day"
+            last = "2 days"
+            views = [
+              {{ title = "Visits a user", formula = "A / B", series = [
+                  {{ event = "visit" }}, {{ event = "visit", measure = "distinct", property = "user" }} ] }},
+              {{ title = "Never", series = [{{ event = "never_sent" }}] }},
+            ]
+            [deliveries.morning]
+            to = "digest"
+            board = "usage"
+            recipients = ["json://127.0.0.1:{web.port}/"]
+            at = "08:00"
+            """
+        book = EventBook(tmp_path / "p", METRICS + textwrap.dedent(board))
+        book.send(*(visit(day, user) | {"id": f"{day}-{user}-{n}"} for day, user, n in VISITS))
+        book.run()
+        ((_, body),) = web.posts
+        lines = body["message"].splitlines()
+        place = lines.index("Visits a user, A visit")
+        assert [line.split() for line in lines[place + 2 : place + 4]] == [["2026-03-03", "3"], ["2026-03-04", "1"]]
+        place = lines.index("Visits a user, A / B")
+        assert lines[place + 1 : place + 3] == ["2026-03-04  1.00", "2026-03-03  1.50"]
+        assert "Never\nno event 'never_sent' was ever received" in body["message"]
+        book.book.close()
+        book.ingest.commit.close()
 
 
 def test_a_digest_of_an_unknown_board_is_reported_by_check(project):

@@ -24,6 +24,7 @@ from tallybook.core import (
     Option,
     OptionProblem,
     QueryError,
+    Refused,
     TallybookError,
 )
 from tallybook.deliver.destinations.notification import notified
@@ -203,12 +204,16 @@ def _sections_of_view(task: OutboxTask, board: Board, view: BoardView) -> Iterat
     name = view.title or view.name
     results = {}
     for letter, question in zip(SERIES_LETTERS, questions, strict=False):
-        title = name if len(questions) == 1 else f"{name}, {letter} {', '.join([*question.metrics, *question.where])}"
-        if question.event is not None:
-            # Event questions are answered by a book's sources, which a delivery does not open.
-            yield DigestSection(text=f"{title}: {question.event}\nUsage events are only on the page of the board.")
+        asked = [*question.metrics, *([question.event] if question.event else []), *question.where]
+        title = name if len(questions) == 1 else f"{name}, {letter} {', '.join(asked)}"
+        try:
+            results[letter] = _answer(task, question)
+        except (QueryError, Refused) as error:
+            if question.event is None:
+                raise
+            # An event that nobody sent yet is no reason to send nothing.
+            yield DigestSection(text=f"{title}\n{error.message}")
             continue
-        results[letter] = _answer(task, question)
         yield _section(title, results[letter])
     if view.formula and len(results) == len(questions):
         yield DigestSection(text=f"{name}, {view.formula}\n{_formula_text(view.formula, results, task.today)}")
@@ -229,9 +234,12 @@ def _formula_text(formula: str, results: Mapping[str, Result], today: date) -> s
 
 
 def _answer(task: OutboxTask, question: Question) -> Result:
+    from tallybook.collect import EventAnswers
     from tallybook.query import check_question
 
     assert task.service is not None
+    if question.event is not None:
+        return EventAnswers(task.service.reader.project, task.clock).answer(question)
     return task.service.stored(check_question(task.catalog, question, today=task.today))
 
 
