@@ -64,8 +64,7 @@ class Book(KeptBook):
         return self.clock()
 
     def day(self, text: Day | None) -> date | None:
-        """Convert a date, ISO text, "today" or "yesterday" to a date. Raises QueryError that lists the accepted
-        forms."""
+        """Convert a date, ISO text, "today" or "yesterday" to a date. Raises QueryError with the accepted forms."""
         return as_day(text, self.today)
 
     # -- collect -------------------------------------------------------------------------------------
@@ -190,11 +189,8 @@ class Book(KeptBook):
 
     @keywords_of(Question, "metrics")
     def csv(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> str | None:
-        """The text that `query(…).to_csv()` returns, many times faster; None for a question that only `query` can
-        answer.
-
-        It supports metrics by dimensions whose values are the total, last or first day of each period, and is meant
-        for millions of rows."""
+        """The text that `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.
+        It supports millions of rows of metrics by dimensions, with the total, last or first day of each period."""
         with querying.errors_in_python_words():
             return self.answers.csv(querying.asked_in_python(metrics, options))
 
@@ -354,8 +350,7 @@ class Book(KeptBook):
         return delivering.deliver(self._delivery_context(), names, mode)
 
     def delivery_trace(self, name: str) -> delivering.DeliveryTrace:
-        """The trace of a delivery that sends items one by one: how far it is, its unsent items, and its last
-        requests."""
+        """The trace of a delivery that sends items one by one: its progress, unsent items, and last requests."""
         return delivering.trace_delivery(self._delivery_context(), name)
 
     def replay_delivery(self, name: str, *items: str) -> int:
