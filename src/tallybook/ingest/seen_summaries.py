@@ -47,8 +47,8 @@ class SeenSummaries:
             file.unlink(missing_ok=True)
 
     def summary(self, engine: DuckDBPyConnection, kind: str, settled: Sequence[EventFile], rows: str) -> str | None:
-        """The path, as SQL, of the summary of some files. `rows`: SQL of their ids and times. None if there are few files
-        or if the folder cannot be written."""
+        """The path, as SQL, of the summary of some files. `rows`: SQL of their ids and times. None if there are few
+        files or if the folder cannot be written."""
         if len(settled) < MIN_FILES:
             return None
         names = "\n".join(sorted(f"{one.path} {one.sha256}" for one in settled))
