@@ -84,6 +84,32 @@ def test_daily_values_replace_those_of_the_same_day(door: HttpDoor) -> None:
     assert found == [100, 160]  # both were received; the latest counts
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2026-02-28", "2026-02-28"),
+        ("2026-02-28 00:00:00", "2026-02-28"),
+        ("2026-02-28T00:00:00+05:00", "2026-02-28"),
+        ("2026-02-28T23:30:00Z", None),  # the next day in Berlin
+        ("2026-02-28x", None),
+        ("28.02.2026", None),
+    ],
+)
+def test_a_daily_value_has_a_day_and_no_time_of_day(door: HttpDoor, text: str, day: str | None) -> None:
+    answer = load(door, f"day,value\n{text},5\n", type="values", event="seats")
+    assert (answer.status, [one["code"] for one in answer.json["rejected"]]) == (
+        (200, []) if day else (422, ["bad_time"])
+    )
+    door.compact()
+    assert [str(one) for (one,) in door.stored("seats", "day")] == ([day] if day else [])
+
+
+def test_declared_integers_may_have_64_bits(door: HttpDoor) -> None:
+    text = "n,time\n9007199254740993,2026-02-28T10:00:00Z\n9223372036854775807,2026-02-28T11:00:00Z\n"
+    assert load(door, text, event="e", types="n=integer").json["stored"] == 2
+    assert [one[3] for one in events(door, "e")] == [{"n": 9007199254740993}, {"n": 9223372036854775807}]
+
+
 def test_users_and_accounts_get_attributes_in_the_words_of_the_vendors_loader_too(door: HttpDoor) -> None:
     assert load(door, "id,email,seats\n7,ann@acme.com,5\n8,,\n", type="USER").json["kept"] == 1
     text = "Account;Plan\nacme;team\nacme;pro\n"  # the last row holds

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from tallybook.core import (
@@ -43,6 +43,8 @@ IMPORT_COMMAND = "tallybook events import FILE --server URL"
 CELL_TYPES = (INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE, FLAG_VALUE)
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
+_WHOLE = re.compile(r"-?(0|[1-9]\d{0,18})")
+"""An integer where integers are declared. Longer ones are not guessed, because identifiers look like them."""
 _FLAGS = {"true": True, "false": False}
 
 
@@ -224,7 +226,7 @@ class _Reader:
             return found | {"attributes": {**others, **properties}} | self._time(cells)
         body: dict[str, Any] = {"event": self.mapping.event or cells[self.event], **named, "properties": properties}
         if self.mapping.kind == VALUES:
-            body["day"] = cells[self.time].strip()[:10]
+            body["day"] = self._day(cells[self.time].strip())
             return body
         body |= self._time(cells)
         body.setdefault("id", self._own_id(body))
@@ -251,6 +253,18 @@ class _Reader:
                 self.warnings.append(
                     Rejection(index=number, code="bad_number", reason=f"{reason}; it is left out", field=column)
                 )
+
+    def _day(self, text: str) -> str:
+        """The day of a value. A midnight is its day as it is written; of another time the day is not known."""
+        if len(text) <= 10:
+            return text
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            at = None
+        if at is None or at.time() != time():
+            raise _Wrong("bad_time", f"{text[:60]!r} is not a day, as 2026-03-01", self.time)
+        return at.date().isoformat()
 
     def _time(self, cells: Mapping[str, str]) -> dict[str, str]:
         """The time of a row. Without an offset, the time is in the mapping's zone, and a day is its midnight there."""
@@ -281,7 +295,7 @@ def _cell(text: str, type_: str) -> Any:
             raise ValueError(plain)
         return _FLAGS[plain.lower()]
     if type_ == INTEGER_VALUE:
-        if not _INTEGER.fullmatch(plain):
+        if not _WHOLE.fullmatch(plain):
             raise ValueError(plain)
         return int(plain)
     if not re.fullmatch(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", plain):
