@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from html import unescape
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 LONG = "An amount with a <b>title</b> that is much longer than anybody wants to read on a telephone"
+IDS = ("50%25", "50%", "50", "a/b", "a?b=c", "a#b", "a b", "<i>", "%2F", "ü")
 NOW, DAYS = "2024-03-20T12:00", 80
 METRICS = f"""
 [metrics.net]
@@ -37,6 +39,11 @@ table = "facts"
 time = "day"
 measure = "sum(cents)"
 unit_from = "currency"
+
+[accounts]
+table = "customers"
+key = "id"
+attributes = ["name", "seats"]
 
 [boards.money]
 views = [{{ metrics = ["money"], by = ["currency"], scope = "week" }}]
@@ -73,6 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for place, sign in enumerate((5, 4, 3, -2))
     ]
     project.table("facts (day date, k text, amount int, currency text, cents int, big bigint, zero int)", rows)
+    project.table("customers (id text, name text, seats int)", [(id_, f"Name of {id_}", 5) for id_ in IDS])
     project.declare(METRICS, calendar="4-4-5", fiscal_year_starts="february")
     project.run()
     made = Site(Served(project))
@@ -185,6 +193,30 @@ def test_parts_of_a_total_that_some_make_smaller_have_no_share(site: Site) -> No
     breakdown = page[page.index('id="by"') :].partition("</table>")[0]
     assert "Share" not in breakdown
     assert "−" in breakdown
+
+
+def test_each_account_has_a_page_of_its_own_whatever_its_id_is(site: Site) -> None:
+    links = dict.fromkeys(re.findall(r'href="(/accounts/[^"]+)"', said_html(site, "/accounts")))
+    assert len(links) == len(IDS)
+    names = set()
+    for link in links:
+        page = said_html(site, unescape(link))
+        names |= {unescape(name) for name in re.findall(r"<h1[^>]*>(.*?)</h1>", page)}
+        back = re.findall(r'(?:href|action|value)="(/accounts/[^"#?]+)', page)
+        assert {unquote(path) for path in back} == {unquote(link)}, "its links and forms stay on it"
+    assert names == {f"Name of {id_}" for id_ in IDS}
+
+
+@pytest.mark.parametrize("condition", ["seats >", "seats = 5 or", "(", "name ~ %"])
+def test_a_condition_that_cannot_be_read_is_explained_without_names_of_programs(site: Site, condition: str) -> None:
+    words = said(site, f"/accounts?where={quote(condition)}", 400)
+    assert "cannot be read" in words
+    assert "class" not in words
+    assert "sqlglot" not in words
+
+
+def test_sentences_about_a_condition_begin_with_a_capital(site: Site) -> None:
+    assert "which is no attribute. There are: id, name, seats" in said(site, "/accounts?where=nope=1", 400)
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -53,6 +53,8 @@ def _tree(text: str) -> Any:
         return sqlglot.parse_one(_marked(text), read="duckdb").transform(_with_dots)
     except SqlglotError as error:
         why = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split("\n")[0].split(". Line")[0]
+        if why.startswith("Required keyword"):
+            why = "a part of it is missing"
         raise wrong_condition(text, f"cannot be read: {why}", f"{QUOTED}; conditions have {FORMS}") from None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from tallybook.core import RequestError
 from tallybook.server.access import check_site, page_headers, reader_of
@@ -214,7 +214,7 @@ def plain_request(request: Request) -> PageRequest:
     host = request.headers.get("host", "localhost")
     theme = cookie_of(request, THEME)
     return PageRequest(
-        path=request.path,
+        path=quote(request.path),
         theme=theme if theme in ("light", "dark") else "",
         origin=f"{request.client.scheme}://{host}",
     )

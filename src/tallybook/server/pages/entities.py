@@ -108,7 +108,7 @@ def _listed(
     try:
         return entity_page(answers, where, find=find, sort=sort, start=start, limit=PAGE, seen=seen), ""
     except QueryError as error:
-        wrong = page_words(f"{begins_sentence(error.message)}. {error.hint}".strip())
+        wrong = page_words(f"{begins_sentence(error.message)}. {begins_sentence(error.hint)}".strip())
         return entity_page(answers, find=find, start=start, limit=PAGE, seen=seen), wrong
 
 

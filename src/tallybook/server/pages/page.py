@@ -28,6 +28,7 @@ class PageRequest:
     """The request. `fields` are the fields of the query string, in order."""
 
     path: str
+    """As it is written in addresses: `/accounts/50%25`."""
     fields: Sequence[tuple[str, str]] = ()
     theme: str = ""
     """light or dark, if the reader chose a theme."""
