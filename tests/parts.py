@@ -29,6 +29,7 @@ FILES = {
     "test_assistants.py": "events",
     "test_attribute_changes.py": "deliver",
     "test_rows_decide.py": "scale",
+    "test_strange_tables.py": "scale",
     "test_drafts_of_newcomers.py": "scale",
     "test_imported_answers.py": "right",
     "test_attribute_dimensions.py": "right",

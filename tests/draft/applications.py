@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from tallybook.draft.reserved import RESERVED
 from tests.projects import Project
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -51,14 +52,16 @@ class Application:
                 f"{quoted(database, name)} {kind}{' primary key' if name == table.key else ''}"
                 for name, (kind, _) in table.columns.items()
             )
-            database.table(f"{quoted(database, table.name)} ({columns})", list(_rows(table, dice)))
+            database.table(f"{quoted(database, table.name)} ({columns})")
+            database.insert(quoted(database, table.name), list(_rows(table, dice)))
 
 
 def quoted(database: Project, name: str) -> str:
     """A name as the database has to see it: in quotes if it has capitals or may be reserved."""
     if database.kind == "mariadb":
         return f"`{name}`"
-    return name if name.islower() else f'"{name}"'
+    plain = name.isidentifier() and name.islower() and name.upper() not in RESERVED
+    return name if plain else f'"{name}"'
 
 
 def _rows(table: Table, dice: random.Random) -> list[tuple[Any, ...]]:

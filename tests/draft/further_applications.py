@@ -399,6 +399,7 @@ BANK = Application(
     headlines=("signups", "active_users"),
     harmless=frozenset(
         {
+            "transfers",
             "ledger_transactions",
             "card_transactions",
             "card_transaction_amount GBP",

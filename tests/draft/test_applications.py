@@ -16,10 +16,11 @@ from tests.draft.applications import NOW, TUNED, Application
 from tests.draft.further_applications import FURTHER
 from tests.draft.held_out_applications import HELD_OUT
 from tests.draft.newcomers import NEWCOMERS
+from tests.draft.strangers import STRANGERS
 from tests.projects import Project
 
 MIN_WANTED_SHARE = 0.8
-EVERYDAY = sampled([*TUNED, *HELD_OUT, *FURTHER, *NEWCOMERS], 4, "applications")
+EVERYDAY = sampled([*TUNED, *HELD_OUT, *FURTHER, *NEWCOMERS, *STRANGERS], 4, "applications")
 """A few of them by the seed; in the long run all, on all databases."""
 KINDS = ["sqlite", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("postgresql", "mariadb"))]
 

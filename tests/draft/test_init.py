@@ -368,7 +368,7 @@ def test_names_in_two_cases_and_with_a_blank(database: Project, tmp_path: Path) 
     database.insert(lines, [(i % 59 + 1, i, f"{i % 9}.25", i % 5 + 1, "0.00") for i in range(1, 120)])
     drafted = Drafted(tmp_path / "project", database.url).collected()
     price, quantity = quoted("UnitPrice"), quoted("Quantity")
-    assert drafted.value("order_detail_revenue") == answers(database, f"select sum({price} * {quantity}) from {lines}")
+    assert drafted.value("revenue") == answers(database, f"select sum({price} * {quantity}) from {lines}")
     assert drafted.value("orders") == 59
     assert drafted.value("orders", by="ShipCountry")["Peru"] == answers(
         database, f"select count(*) from {orders} where {columns[5]} = 'Peru'"

@@ -162,6 +162,8 @@ def _is_region(column: SeenColumn) -> bool:
 
 def _splits(table: SeenTable, column: SeenColumn) -> bool:
     kind, known = column.type.kind, bool({singular(w) for w in column.words} & set(DIMENSIONS))
+    if column.words[-1:] == ("by",):
+        return False  # who entered the row
     if column.an_id or column.time is not None or column.name.casefold() in RESERVED_NAMES:
         return False
     if is_private(column) or not re.fullmatch(r"[^\W\d]\w*", column.name):

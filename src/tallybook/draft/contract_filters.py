@@ -4,16 +4,8 @@ date."""
 from __future__ import annotations
 
 from tallybook.draft.evidence import null_share
-from tallybook.draft.row_filters import (
-    MISSED_VALUES,
-    AsSql,
-    RowFilter,
-    name_codes,
-    none_of,
-    states,
-    without_flags,
-    words_of_value,
-)
+from tallybook.draft.row_conditions import AsSql, RowFilter, none_of
+from tallybook.draft.row_filters import MISSED_VALUES, name_codes, states, without_flags, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.value_words import NOT_STARTED_VALUES, OVER_VALUES
 

@@ -12,7 +12,7 @@ from tallybook.collect import INT
 from tallybook.draft.column_words import COUNTS_OF_PEOPLE, STATES_OF_A_DAY
 from tallybook.draft.evidence import MIN_ROWS, Movement, distinct_share, instants, is_share, movement, numbers
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
-from tallybook.draft.table_words import DAILY, USAGE
+from tallybook.draft.table_words import ACCOUNTS, DAILY, USAGE
 from tallybook.draft.time_words import LATER
 from tallybook.draft.words import singular, words
 
@@ -321,6 +321,8 @@ def _by_movement(column: SeenColumn, moves: Movement, named: set[str], *, stock:
         )
     if moves.median_step < SLOW_STEP:
         return DailyNumber(UNKNOWN, f"{column.name} moves by {moves.median_step:.1%} a day: perhaps a state")
+    if set(map(singular, column.words)) & ACCOUNTS and not set(column.words) & _FIRST_TIME:
+        return DailyNumber(PEOPLE_COUNT, "daily counts of people overlap, so they do not add up over days")
     return DailyNumber(FLOW, f"{column.name} of each day, which adds up")
 
 

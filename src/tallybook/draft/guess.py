@@ -15,12 +15,14 @@ from tallybook.draft.active_people import rank_by_people
 from tallybook.draft.amounts import amount_of, currency_of
 from tallybook.draft.columns import dimensions
 from tallybook.draft.daily_columns import is_calendar
+from tallybook.draft.distant_people import distant_people
 from tallybook.draft.evidence import null_share, numbers
 from tallybook.draft.money_guesses import MoneyGuesses, with_unit
 from tallybook.draft.people import is_people
 from tallybook.draft.people_guesses import PeopleGuesses
 from tallybook.draft.references import actor_of, actors_of, reference, referring, rows_per_actor
 from tallybook.draft.row_filters import counted_rows, states, words_of_value
+from tallybook.draft.row_types import by_software
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_guesses import (
     Idea,
@@ -55,6 +57,10 @@ MIN_GROWING_ROWS, ROWS_OF_A_CATALOG = 20, 20
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
 _CALLED = frozenset(("name", "title", "phone"))
 _RIDES = ("trip", "ride")
+_BILLED = frozenset(("invoice", "bill", "receipt", "payment", "charge"))
+"""Being billed, or paying by a standing order, does not show that somebody was active."""
+_EFFORT = frozenset(("hours", "minutes", "km", "kilometers", "miles", "distance", "kwh"))
+_SPENT = frozenset(("spent", "worked", "total", "logged", "billed", "tracked"))
 _RATING_WORDS = frozenset(("rating", "stars", "nps", "csat", "satisfaction"))
 
 
@@ -86,6 +92,8 @@ class Guesser(MoneyGuesses, PeopleGuesses):
             for idea in suggested:
                 self._doubt(table, idea)
             ideas += suggested
+        known = {idea.entity for idea in ideas if idea.topic == Topic.ACTIVE and idea.score > 0}
+        ideas += [idea for idea in distant_people(self) if idea.entity not in known]
         rank_by_people(ideas, self.people_since, self.seen)
         return ideas
 
@@ -111,6 +119,8 @@ class Guesser(MoneyGuesses, PeopleGuesses):
             idea.doubt = idea.doubt or "by its name the table has what ended, failed or does not count"
         elif not is_activity(table) and idea.topic in (Topic.USE, Topic.OTHERS):
             idea.doubt = idea.doubt or "by its name the rows are made by software, or configure something"
+        elif table.total < 2 and idea.topic in (Topic.OTHERS, Topic.ORGANIZATIONS):
+            idea.doubt = idea.doubt or "the table has one row"
 
     def _of(self, table: SeenTable) -> Iterator[Idea]:
         role = role_of(self.seen, table)
@@ -158,18 +168,54 @@ class Guesser(MoneyGuesses, PeopleGuesses):
             for c in table.columns
             if c.number and set(c.words) & {"duration", "latency", "elapsed", "ms", "seconds"}
         ]
-        self._filtered(idea, counted_rows(table, self.as_sql, deleted_count=True))
+        rows = counted_rows(table, self.as_sql, deleted_count=True)
+        rows.unsure += by_software(table, self.as_sql)
+        self._filtered(idea, rows)
         yield idea
+        yield from self._effort(table, idea)
+        if head(table.bare) in _BILLED:
+            yield from self._billed(table, time, idea)
+            return
         yield from self._active(table, time, 0.8 * (head(table.bare) in USAGE))
         yield from self._rated(table, idea)
+
+    def _effort(self, table: SeenTable, rows: Idea) -> Iterator[Idea]:
+        """The hours, minutes or kilometers of the rows, if each row records some."""
+        for column in table.columns:
+            named = set(column.words) & _EFFORT
+            if not named or not column.number or column.an_id or column.time is not None or column.nulls:
+                continue
+            if set(column.words) - _EFFORT - _SPENT or len(set(column.values)) < 3 or min(numbers(column.values)) < 0:
+                continue
+            keys = {**deepcopy(rows.keys), "measure": f"sum({self.as_sql(column.name)})"}
+            name = joined_words(singular_name(table), *column.words)
+            idea = Idea(name, keys, dict(rows.why), f"sum of {column.name} of {table.name}", topic=Topic.USE)
+            idea.of, idea.score, idea.unsure = table.name, rows.score + 0.2, list(rows.unsure)
+            self._decimals(table.name, keys, column.name, column, idea.why)
+            yield idea
+            return
+
+    def _billed(self, table: SeenTable, time: SeenColumn, rows: Idea) -> Iterator[Idea]:
+        """The number of different customers of bills or payments whose amounts are in another table."""
+        found = self._customer_of(table)
+        if found is None or is_negative(table):
+            return
+        idea = self._people_in(table, time, *found)
+        idea.name, idea.topic, idea.score = f"paying_{plural(found[1])}", Topic.PAYMENTS, -0.5
+        idea.score += 0.3 * (head(table.bare) in ("payment", "charge"))
+        idea.entity, idea.unsure = found[1], list(rows.unsure)
+        idea.keys |= {"where": rows.keys["where"]} if "where" in rows.keys else {}
+        yield idea
 
     def _active(self, table: SeenTable, time: SeenColumn | None, points: float) -> Iterator[Idea]:
         """The number of different people in the rows of a table."""
         if time is None or is_negative(table):
             return
+        by_staff = ""
         for column, entity in actors_of(self.seen, table)[:2]:
             other = reference(self.seen, table, column)
             if other is not None and self._are_staff(other[0]):
+                by_staff = column.name
                 continue
             idea = self._people_in(table, time, column, entity)
             idea.entity, idea.doubt = entity, "another table shows better who was active"
@@ -183,6 +229,8 @@ class Guesser(MoneyGuesses, PeopleGuesses):
                 )
             elif not is_activity(table) or _is_document(table):
                 idea.score, idea.doubt = idea.score - 99.0, "its rows do not show that somebody was active"
+            elif by_staff:
+                idea.score, idea.doubt = idea.score - 99.0, f"{by_staff} is who did it: staff, and not the {entity}"
             yield idea
 
     def _buying(self, table: SeenTable) -> Iterator[Idea]:
@@ -298,6 +346,8 @@ class Guesser(MoneyGuesses, PeopleGuesses):
             keys["where"] = where
             why["time"] = f"won by {time.name}"
             self._by(table, keys, why)
+            rows = counted_rows(table, self.as_sql, deleted_count=False)
+            keys["where"] = " and ".join([where, *(part for part in rows.parts if part.partition(" ")[0] not in where)])
             idea = Idea(name, keys, why, f"{name.replace('_', ' ')} by {time.name}", topic=Topic.WORK, of=table.name)
             idea.score = 2.0
             if name == "won_amount" and amount:

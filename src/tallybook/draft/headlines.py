@@ -62,8 +62,13 @@ def _name_best(ideas: Sequence[Idea], topic: Topic, name: str) -> None:
 def _name_revenue(ideas: Sequence[Idea]) -> None:
     """Name the sums of the best table of money; those of other tables keep their names and come later."""
     best = next((i for i in ideas if i.topic == Topic.REVENUE and not i.doubt and i.score > 0), None)
+    if best is None:
+        best = next((i for i in ideas if i.topic == Topic.LINES and i.score > 0 and not i.doubt), None)
+        if best is not None:  # orders without an amount: what their lines sum up to
+            best.topic = Topic.REVENUE
+    of_people = best is not None and any(i.entity and i.of == best.of for i in ideas)
     for idea in ideas:
-        if best is not None and idea.topic == Topic.PAYMENTS and idea.entity and idea.of != best.of:
+        if best is not None and of_people and idea.topic == Topic.PAYMENTS and idea.entity and idea.of != best.of:
             idea.doubt = f"{best.of} shows better who pays"
         if idea.topic != Topic.REVENUE:
             continue

@@ -32,7 +32,8 @@ from tallybook.draft.evidence import null_share
 from tallybook.draft.money_guesses import with_unit
 from tallybook.draft.recurring import Price, currency_column, items_of, measure_of, price_of, quantity_sql
 from tallybook.draft.references import actor_of
-from tallybook.draft.row_filters import RowFilter, is_flag, states
+from tallybook.draft.row_conditions import RowFilter, literal
+from tallybook.draft.row_filters import is_flag, states, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
 from tallybook.draft.table_guesses import (
     Idea,
@@ -213,10 +214,11 @@ class LevelGuesses(TableGuesses):
             idea = self._interval(table, begun, ended, name, about)
             self._filtered(idea, rows)
         else:
-            status = next((c for c in states(table) if "active" in c.texts), None)
+            found = ((c, t) for c in states(table) for t in c.texts if words_of_value(t) == {"active"})
+            status, active = next(found, (None, ""))
             if status is None:
                 return None
-            where = f"{self.as_sql(status.name)} = 'active'"
+            where = f"{self.as_sql(status.name)} = {literal(active)}"
             idea = Idea(
                 name, {"kind": "level", "table": table.name, "where": where, "measure": "count(*)"}, about=about
             )

@@ -18,13 +18,16 @@ from tallybook.draft.amounts import (
 from tallybook.draft.column_words import AMOUNT_WORDS, REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
 from tallybook.draft.evidence import null_share, numbers
-from tallybook.draft.row_filters import MAX_STATES, RowFilter, money_rows
+from tallybook.draft.row_conditions import RowFilter
+from tallybook.draft.row_filters import MAX_STATES, money_rows
+from tallybook.draft.row_types import no_sales
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_guesses import (
     Idea,
     TableGuesses,
     Topic,
     example_values,
+    in_join,
     is_negative,
     join_text,
     joined_words,
@@ -79,8 +82,27 @@ class MoneyGuesses(TableGuesses):
         named = {singular(word) for word in words(table.bare)}
         if named & _SCRIP and "note" not in named:
             total.doubt = total.doubt or "by its name it counts credits or vouchers, and not money"
-        yield with_unit(total, amount, currency_of(table), self.as_sql)
-        yield self._count_of_money(table, total, rows)
+        count = self._count_of_money(table, total, rows)
+        yield self._in_currency(table, total, amount)
+        yield count
+
+    def _in_currency(self, table: SeenTable, total: Idea, amount: SeenColumn) -> Idea:
+        """The sum in its currency: that of the table, else that of what its rows refer to, as refunds to payments."""
+        own = currency_of(table)
+        for column in table.columns if own is None else ():
+            other, key = self.refers(table, column)
+            theirs = currency_of(other) if other is not None and head(other.bare) in MONEY else None
+            if other is None or theirs is None or table.column(theirs.name):
+                continue
+            if len(theirs.texts) > 1:
+                for name in ("by", "join"):
+                    total.keys.pop(name, None)
+                    total.why.pop(name, None)
+                total.keys["join"] = join_text(table, column, other, key)
+                total.why["join"] = "the currency is there"
+                return with_unit(total, amount, theirs, self.as_sql, f"{in_join(other.name)}.")
+            return with_unit(total, amount, theirs, self.as_sql)
+        return with_unit(total, amount, own, self.as_sql)
 
     def _count_of_money(self, table: SeenTable, total: Idea, rows: RowFilter) -> Idea:
         keys = {k: v for k, v in total.keys.items() if k not in ("decimals", "unit")} | {"measure": "count(*)"}
@@ -140,6 +162,15 @@ class MoneyGuesses(TableGuesses):
             parts.insert(0 if parent is not None and amount_of(parent) else 1, sold)
         for measure, columns, name, about in parts:
             idea = self._line(table, parent, column, time, measure, columns)
+            if name == "revenue":
+                whole = parent is not None and amount_of(parent) is None and self._sells(parent)
+                idea.score = 1.0 if whole else 0.0
+                if quantity is None and {"unit", "list"} & set(columns[0].words):
+                    idea.doubt = f"{columns[0].name} is the price of one unit, and no column has the number of units"
+                elif parent is None and (bill := self._bill_of(table)):
+                    idea.doubt = f"no column leads to {bill}, so lines of canceled ones would count, too"
+                elif types := no_sales(table):
+                    idea.doubt = f"{types}: no sale, and a part of the sum"
             idea.name, idea.about = joined_words(singular_name(table), name), about
             if name == "revenue":
                 with_unit(
@@ -148,6 +179,17 @@ class MoneyGuesses(TableGuesses):
             if name == "revenue" and any("discount" in c.words for c in table.columns) and " * " in measure:
                 idea.other.append("# discounts are not subtracted; if discount is a share: … * (1 - discount)")
             yield idea
+
+    def _bill_of(self, table: SeenTable) -> str:
+        """The table of money whose name begins that of a table of lines; empty without one."""
+        mine = words(table.bare)
+        found = (t.name for t in self.seen.tables if head(t.bare) in MONEY and words(t.bare) == mine[:-1])
+        return next(found, "")
+
+    def _sells(self, parent: SeenTable) -> bool:
+        """Whether what a table of money contains is sold by the company."""
+        named = {singular(word) for word in words(parent.bare)} - self._bought_by_customers(parent)
+        return head(parent.bare) in MONEY and not named & NOT_REVENUE and not is_negative(parent)
 
     def _line(
         self,

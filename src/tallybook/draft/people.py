@@ -54,6 +54,11 @@ def _shows_people(table: SeenTable, tables: Sequence[SeenTable]) -> bool:
     return any(_refers(other, column, table) for other in tables if other is not table for column in other.columns)
 
 
+def has_contacts(table: SeenTable) -> bool:
+    """Whether the rows of a table of work, such as leads, are people with an address each."""
+    return head(table.bare) in WORK and any(map(_has_addresses, table.columns))
+
+
 def _has_addresses(column: SeenColumn) -> bool:
     """Whether the values are e-mail addresses, a different one in nearly each row."""
     values = column.values if column.textual and len(column.values) >= MIN_ROWS else ()

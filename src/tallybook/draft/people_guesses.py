@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from math import log10
 
 from tallybook.draft.columns import is_private
 from tallybook.draft.level_guesses import LevelGuesses
-from tallybook.draft.people import has_accounts, people_rank
+from tallybook.draft.people import has_accounts, has_contacts, people_rank
 from tallybook.draft.references import reference
 from tallybook.draft.row_filters import counted_rows
+from tallybook.draft.row_types import without_nobody
 from tallybook.draft.seen import SeenTable
 from tallybook.draft.table_guesses import Idea, Topic, is_customer_table
-from tallybook.draft.table_words import MONEY
+from tallybook.draft.table_words import MONEY, PEOPLE
 from tallybook.draft.time_words import BORN
 from tallybook.draft.times import end_column, is_deletion, time_of, why_time
 from tallybook.draft.words import head, plainly, singular, stem, stems, words
@@ -23,6 +25,10 @@ _OF_OTHERS = stems(("expires", "expired", "until", "to"))
 """Words of times at which something of a person ends, such as a plan, and not the person."""
 _ANYBODY = frozenset(("person", "people", "contact", "client"))
 """People who need not have an account."""
+MAX_ROWS_OF_A_PART = 20
+"""With more rows for each row of another table, that one is a list, as of countries."""
+_UNNAMED = frozenset(("visitor", "distinct", "anonymous", "device"))
+"""Words of ids of people who need not have an account."""
 _CREDENTIALS = frozenset(("password", "passwd", "encrypted"))
 
 
@@ -43,7 +49,9 @@ class PeopleGuesses(LevelGuesses):
         new.score = self._people_score(table)
         if account and self._are_staff(table):
             new.doubt = f"only {table.total} rows: staff or tenants, beside a far larger table of people"
-        self._filtered(new, counted_rows(table, self.as_sql, deleted_count=True))
+        rows = counted_rows(table, self.as_sql, deleted_count=True)
+        without_nobody(table, self.as_sql, rows)
+        self._filtered(new, rows)
         yield new
         ended = end_column(table, born)
         if ended and ended.values and not is_deletion(ended) and not {stem(w) for w in ended.words} & _OF_OTHERS:
@@ -57,7 +65,16 @@ class PeopleGuesses(LevelGuesses):
         anybody = head(table.bare) in _ANYBODY and not self._has_account(table)
         if anybody or not has_accounts(table) or not is_customer_table(table):
             return False
-        return not self._belongs_to_people(table) and not self._links_people(table)
+        return not self._belongs_to_people(table) and not self._links_people(table) and not self._is_part(table)
+
+    def _is_part(self, table: SeenTable) -> bool:
+        """Whether a table that no name, but addresses show to be about people has a few rows for each row of another
+        table, as recipients of a document: the rows are parts of it, and nobody signed up."""
+        if head(table.bare) in PEOPLE or self._logs_in(table):
+            return False
+        linked = (reference(self.seen, table, c) for c in table.columns if c.an_id and not c.key)
+        others = [found[0] for found in linked if found is not None and not is_customer_table(found[0])]
+        return any(table.total < MAX_ROWS_OF_A_PART * other.total for other in others)
 
     def _people_score(self, table: SeenTable) -> float:
         """How likely new rows are the signups, by the noun, a short name, a password, the number of rows, and
@@ -91,9 +108,26 @@ class PeopleGuesses(LevelGuesses):
         return False
 
     def _are_staff(self, table: SeenTable) -> bool:
-        """Whether the rows are few beside those of another table of people."""
-        people = (t.total for t in self.seen.tables if is_customer_table(t) and not self._links_people(t))
+        """Whether the rows are few beside those of another table of people, of contacts, or of unnamed visitors."""
+        people = [
+            t.total
+            for t in self.seen.tables
+            if is_customer_table(t) and not self._links_people(t) and not self._is_part(t)
+        ]
+        people += [t.total for t in self.seen.tables if has_contacts(t) and self.references.get(t.name, 0) > 1]
+        people += [self._unnamed_visitors] if not self.references.get(table.name) else []
         return table.total * MAX_STAFF_RATIO < max(people, default=0)
+
+    @cached_property
+    def _unnamed_visitors(self) -> int:
+        """The largest number of people in the rows of a table whose ids no table of people explains."""
+        found = [0]
+        for table in self.seen.tables:
+            for column in table.columns:
+                unnamed = column.an_id and {singular(w) for w in column.words} & _UNNAMED
+                if unnamed and not column.key and reference(self.seen, table, column) is None:
+                    found.append(len(set(map(str, column.values))))
+        return max(found)
 
     def _logs_in(self, table: SeenTable) -> bool:
         """Whether the rows have a password."""

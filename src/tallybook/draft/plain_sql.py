@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tallybook.collect import BoundMetric, bind
 from tallybook.core import start_of
 from tallybook.draft.amounts import minor_per_unit
-from tallybook.draft.row_filters import literal
+from tallybook.draft.row_conditions import literal
 
 if TYPE_CHECKING:
     from tallybook.collect import Source, TimeForm
@@ -73,6 +73,11 @@ def _conditions(source: Source, idea: Idea, facts: BoundMetric, zone: str, first
         return []
     start = last if idea.keys.get("kind") == "level" else first
     at = time(idea.keys["time"], facts.time)
+    if carry := re.fullmatch(r"(\d+)d", str(idea.keys.get("carry", ""))):
+        start = last - timedelta(days=int(carry[1]))
+        before = f"{at} < {bound(facts.time, end)}"
+        latest = f"{at} = (select max({at}) from {_from(source, idea)} where {before})"
+        return [f"{at} >= {bound(facts.time, start)}", before, latest]
     return [f"{at} >= {bound(facts.time, start)}", f"{at} < {bound(facts.time, end)}"]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tallybook.collect import INT
 from tallybook.draft.amounts import amount_candidates, currency_of, quantity_of
 from tallybook.draft.references import reference
-from tallybook.draft.row_filters import literal
+from tallybook.draft.row_conditions import literal
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.table_words import LINES, PERIODS_PER_YEAR
 from tallybook.draft.words import head, singular, terms, words

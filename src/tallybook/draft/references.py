@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tallybook.draft.column_words import ACTORS, ALIASES, OBJECTS, SYSTEM_ACTORS
 from tallybook.draft.evidence import Scored, best_of, null_share, scored
-from tallybook.draft.people import is_people
+from tallybook.draft.people import has_contacts, is_people
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.table_words import ACCOUNTS, INTERNAL, PEOPLE
 from tallybook.draft.words import head, singular, words
@@ -16,6 +16,8 @@ from tallybook.draft.words import head, singular, words
 _PREFIXED = re.compile(r"([a-z]{2,12})_\w*\d")
 MIN_ACTORS = 5
 """If many rows have fewer different values than this, the values are tenants or staff."""
+MIN_IN_BOTH_HALVES = 10
+"""With fewer values in both halves of a sample, the number of all values is not estimated."""
 MIN_PARTNERS = 0.5
 """Below this share of sampled values with a partner, a reference by name is not one."""
 
@@ -132,7 +134,7 @@ def referring(seen: Seen) -> dict[str, int]:
     """How many columns of other tables refer to each table."""
     found: dict[str, int] = {}
     for table in seen.tables:
-        for other in {r[0].name for c in table.columns if c.an_id and (r := reference(seen, table, c))}:
+        for other in {r[0].name for c in table.columns if c.an_id and c.values and (r := reference(seen, table, c))}:
             found[other] = found.get(other, 0) + 1
     return found
 
@@ -185,6 +187,8 @@ def _entity(seen: Seen, table: SeenTable, column: SeenColumn) -> str | None:
     named = [singular(word) for word in column.words]
     last = named[-2] if len(named) > 1 and named[-1] in ("id", "uuid", "guid", "key") else named[-1]
     found = reference(seen, table, column)
+    if found and has_contacts(found[0]):
+        return head(found[0].bare)
     if found:
         noun = head(found[0].bare)
         if is_people(found[0]) and not set(map(singular, words(found[0].bare))) & INTERNAL:
@@ -210,9 +214,20 @@ def rows_per_actor(seen: Seen, table: SeenTable, column: SeenColumn) -> float:
     A sample of a large table has few rows of each actor, however many rows the table has."""
     found = reference(seen, table, column)
     sampled = rows_per_entity(column)
-    if found is None or table.total <= table.rows:
+    if table.total <= table.rows:
         return sampled
+    if found is None:
+        return max(sampled, table.total * (1 - null_share(column)) / people_by_halves(column))
     return max(sampled, table.total * (1 - null_share(column)) / max(1, found[0].total))
+
+
+def people_by_halves(column: SeenColumn) -> float:
+    """An estimate of the number of different values in all rows: the more values of the first half of the sample
+    are in its second half, the fewer there are. Infinite if hardly any is."""
+    half = len(column.values) // 2
+    first, second = set(map(str, column.values[:half])), set(map(str, column.values[half:]))
+    both = len(first & second)
+    return len(first) * len(second) / both if both >= MIN_IN_BOTH_HALVES else float("inf")
 
 
 def rows_per_entity(column: SeenColumn) -> float:

@@ -3,11 +3,9 @@ numbers of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from tallybook.collect import BOOL, INT
 from tallybook.draft.evidence import numbers
+from tallybook.draft.row_conditions import AsSql, RowFilter, is_unset, literal, none_of
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.table_words import WORK
 from tallybook.draft.times import is_deletion
@@ -17,6 +15,8 @@ from tallybook.draft.value_words import (
     JUNK_VALUES,
     LOST_FLAGS,
     LOST_VALUES,
+    MONEY_MOVED_VALUES,
+    NO_MONEY_VALUES,
     NOT_YET_VALUES,
     PAID_VALUES,
     REFUND_FLAGS,
@@ -24,7 +24,6 @@ from tallybook.draft.value_words import (
 )
 from tallybook.draft.words import head, singular, stem, stems, terms, words
 
-AsSql = Callable[[str], str]
 STATE_WORDS = frozenset(("status", "state", "stage"))
 CODE_WORDS = STATE_WORDS | {"type", "kind", "approved"}
 MAX_STATES = 40
@@ -34,46 +33,15 @@ _UNCLEAR = 0.05
 """A time explains a state if it is set in nearly all rows of some codes and in nearly none of the others."""
 _PAID_STEMS = stems(("paid", "completed", "captured", "placed", "confirmed"))
 _LOST_STEMS = stems(("canceled", "cancelled", "voided", "refunded", "failed", "rejected", "declined", "expired"))
+_GIVEN_UP = _LOST_STEMS - stems(("refunded", "expired"))
 _PAID_FLAGS = frozenset(("paid", "captured", "settled", "succeeded", "successful", "success"))
+_GIVEN_BACK = frozenset(("refunded", "refund", "returned"))
 _TYPE_WORDS = frozenset(("type", "kind", "category", "transaction"))
 _ABSENT = frozenset(("absent", "excused"))
+_NEVER_CAME = LOST_VALUES - NOT_YET_VALUES - _GIVEN_BACK - {"returned", "expired", "lost", "missing"}
+_DOCUMENTS = ("invoice", "bill", "receipt", "order", "sale", "purchase", "payment", "charge")
 MISSED_VALUES = frozenset(("no_show", "noshow", "no-show", "missed", "absent"))
 _PAYMENTS = ("payment", "charge", "donation")
-
-
-@dataclass
-class RowFilter:
-    """A condition for the rows that count, the reason, and what was not understood."""
-
-    parts: list[str] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
-    unsure: list[str] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-    """Doubts because a person was absent."""
-    flagged: list[str] = field(default_factory=list)
-    """The numbers of rows with each flag."""
-    settled: bool = False
-    """Whether a state decides which rows count."""
-
-    def add(self, part: str, reason: str) -> None:
-        """Add one condition."""
-        self.parts.append(part)
-        self.reasons.append(reason)
-
-    @property
-    def where(self) -> str:
-        """The conditions as SQL; empty if all rows count."""
-        return " and ".join(f"({p})" if " or " in p and len(self.parts) > 1 else p for p in self.parts)
-
-    @property
-    def why(self) -> str:
-        """The reasons as one text."""
-        return "; ".join(self.reasons)
-
-
-def literal(text: str) -> str:
-    """A text in SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def states(table: SeenTable) -> list[SeenColumn]:
@@ -111,7 +79,8 @@ def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql, amount: SeenColumn |
     if not found.settled:
         _with_flag_of_payment(table, as_sql, found)
     if not found.settled:
-        name_codes(table, as_sql, found)
+        _without_lost_times(table, as_sql, found)
+        name_codes(table, as_sql, found, ids=True)
     without_flags(table, as_sql, found, JUNK_FLAGS | LOST_FLAGS)
     back = RowFilter()
     without_flags(table, as_sql, back, REFUND_FLAGS)
@@ -127,9 +96,12 @@ def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter, *, of_paym
     payment, so that a confirmed or posted one is received money."""
     values = {value: words_of_value(value) for value in column.texts}
     lost = [v for v, named in values.items() if named & LOST_VALUES or "un" in named or _denied(v)]
+    partly = [v for v in lost if values[v] & {"partially", "partial", "partly"} and values[v] & _GIVEN_BACK]
+    lost = [v for v in lost if v not in partly]
     paid = [v for v, named in values.items() if named & PAID_VALUES and v not in lost]
     accepted = [v for v, named in values.items() if named & ACCEPTED_VALUES and v not in lost]
     paid = paid or (accepted if of_payments else [])
+    paid += [v for v in partly if v not in paid] if paid else []
     sql = as_sql(column.name)
     if len(values) < 2 or not (paid or accepted or lost) or len(lost) == len(values):
         return False
@@ -139,6 +111,7 @@ def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter, *, of_paym
         left = [f"{v} ({column.counts[v]})" for v in values if v not in kept]
         found.add(_one_of(sql, kept), f"rows left out: {', '.join(left[:6])}" if left else "all values seen")
         found.settled = True
+        found.unsure += [f"{v} ({column.counts[v]}) counts with the whole amount" for v in partly]
     elif lost and len(lost) <= len(values) - 1:
         left = [f"{v} ({column.counts[v]})" for v in lost]
         found.add(none_of(column, sql, lost), f"rows left out: {', '.join(left[:6])}")
@@ -156,10 +129,21 @@ def _without_refunds(table: SeenTable, amount: SeenColumn, as_sql: AsSql, found:
         ):
             continue
         back = [v for v in column.texts if words_of_value(v) & REFUND_VALUES or v.lower() in REFUND_VALUES]
+        if any(words_of_value(v) & MONEY_MOVED_VALUES for v in column.texts if v not in back):
+            back += [v for v in column.texts if words_of_value(v) & NO_MONEY_VALUES and v not in back]
         values = [a for a, v in zip(amount.cells, column.cells, strict=True) if str(v) in back and a is not None]
         if back and len(back) < len(column.texts) and sum(v > 0 for v in numbers(values)) * 2 > len(values):
             listed = ", ".join(f"{v} ({column.counts[v]})" for v in back)
             found.add(none_of(column, as_sql(column.name), back), f"left out: {listed}, with amounts above zero")
+
+
+def _without_lost_times(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+    """Leave out the rows with a time at which the money was given up: canceled_at, voided_at, failed_at."""
+    for column in table.times:
+        if {stem(w) for w in column.words} & _GIVEN_UP and column.nulls > 0 and 2 * len(column.values) < table.rows:
+            found.add(
+                is_unset(column, as_sql), f"rows left out: {len(column.values)} of {table.rows} with {column.name}"
+            )
 
 
 def _with_flag_of_payment(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
@@ -185,12 +169,6 @@ def _one_of(sql: str, values: list[str]) -> str:
     return f"{sql} = {listed}" if len(values) == 1 else f"{sql} in ({listed})"
 
 
-def none_of(column: SeenColumn, sql: str, values: list[str]) -> str:
-    """The condition for rows without these values. Rows without a value count."""
-    part = f"{sql} not in ({', '.join(map(literal, values))})" if len(values) > 1 else f"{sql} <> {literal(values[0])}"
-    return f"({sql} is null or {part})" if column.nulls else part
-
-
 def _codes_by_times(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
     """Add the condition of an integer state, with the codes of rows that have a time of payment or of an end."""
     for column in _coded_states(table):
@@ -214,10 +192,10 @@ def _codes_by_times(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
             return
 
 
-def _coded_states(table: SeenTable) -> list[SeenColumn]:
-    """Columns with the state of a row as an integer."""
+def _coded_states(table: SeenTable, *, ids: bool = False) -> list[SeenColumn]:
+    """Columns with the state of a row as an integer. `ids`: also status_id, whose table is not known."""
     found = (c for c in table.columns if c.type.kind == INT and set(terms(c.name, table.bare)) & STATE_WORDS)
-    return [c for c in found if not c.an_id and 1 < len(c.texts) <= MAX_CODES]
+    return [c for c in found if (not c.an_id or (ids and not c.key)) and 1 < len(c.texts) <= MAX_CODES]
 
 
 def codes_with_times(table: SeenTable, column: SeenColumn) -> dict[str, list[SeenColumn]]:
@@ -279,12 +257,13 @@ def _state_names(seen: Seen, column: SeenColumn) -> dict[str, str]:
 def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool, absent_count: bool = True) -> RowFilter:
     """The rows of a table that count, without junk. `deleted_count`: whether a deleted row still counts.
     `absent_count`: whether a row about an absent person counts."""
-    found = RowFilter()
+    found, of_money = RowFilter(), head(table.bare) in _DOCUMENTS
     if not absent_count:
         _without_absent(table, as_sql, found)
     for column in table.columns:
         if column.textual and set(terms(column.name, table.bare)) & CODE_WORDS and len(column.texts) <= MAX_STATES:
-            _without_junk(column, as_sql, found)
+            lost = of_money and not set(column.words) & _TYPE_WORDS
+            _without_junk(column, as_sql, found, _NEVER_CAME if lost else frozenset())
     if head(table.bare) not in WORK:
         _name_lost(table, as_sql, found)
     without_flags(table, as_sql, found)
@@ -294,7 +273,7 @@ def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool, absent
         number = len(deleted.values)
         found.unsure.append(
             f"{deleted.name} is set in {number} of {table.rows} sampled rows, which count; "
-            f'otherwise: where = "{as_sql(deleted.name)} is null"'
+            f'otherwise: where = "{is_unset(deleted, as_sql)}"'
         )
     name_codes(table, as_sql, found)
     return found
@@ -322,8 +301,8 @@ def _without_absent(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
             found.add(none_of(column, as_sql(column.name), absent), f"were not there: {listed}")
 
 
-def _without_junk(column: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
-    junk = [v for v in column.texts if words_of_value(v.replace("-", "_")) & JUNK_VALUES]
+def _without_junk(column: SeenColumn, as_sql: AsSql, found: RowFilter, also: frozenset[str] = frozenset()) -> None:
+    junk = [v for v in column.texts if words_of_value(v.replace("-", "_")) & (JUNK_VALUES | also)]
     public = [v for v in column.texts if words_of_value(v) & {"publish", "published", "public", "approved", "visible"}]
     sql = as_sql(column.name)
     if junk and public:
@@ -337,7 +316,9 @@ def _without_junk(column: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
 def without_flags(table: SeenTable, as_sql: AsSql, found: RowFilter, of: frozenset[str] = JUNK_FLAGS) -> None:
     """Leave out rows with a flag of one of these words: is_test, spam, deleted."""
     for column in table.columns:
+        nouns = {singular(w) for w in words(table.bare)}
         named = {singular(w) for w in column.words} - {"is", "has", "was"}
+        named = named - nouns or named
         if not is_flag(column) or not named <= of or not named or len(column.texts) < 2:
             continue
         no = "false" if column.type.kind == BOOL else "0"
@@ -364,12 +345,12 @@ def _without_deleted(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
     column = _deleted(table)
     if column:
         number = len(column.values)
-        found.add(f"{as_sql(column.name)} is null", f"{number} of {table.rows} sampled rows are deleted")
+        found.add(is_unset(column, as_sql), f"{number} of {table.rows} sampled rows are deleted")
 
 
-def name_codes(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+def name_codes(table: SeenTable, as_sql: AsSql, found: RowFilter, *, ids: bool = False) -> None:
     """Name the codes of a state that nothing explains, with their numbers of rows."""
-    for column in _coded_states(table):
+    for column in _coded_states(table, ids=ids):
         listed = ", ".join(f"{v} ({n})" for v, n in sorted(column.counts.items(), key=lambda i: i[0])[:8])
         explained = codes_with_times(table, column)
         times = "; ".join(f"{code} has {', '.join(t.name for t in with_)}" for code, with_ in explained.items())

@@ -37,6 +37,8 @@ ROWS = 400
 STATEMENT_SECONDS = 10.0
 """Time limit of each statement. Facts that are unknown by then are not used."""
 MAX_TABLES = 300
+MIN_MILLISECONDS = 8
+"""So many integers that all are milliseconds between 2001 and 2100 are times, whatever their name."""
 TABLES_PER_STATEMENT = 100
 _TIMELY = frozenset(["at", "on", "date", "time", "timestamp", "ts", "created", "updated", "when", "since", "day"])
 _UNFETCHED = frozenset(["body", "content", "html", "json", "payload", "data", "metadata", "meta", "blob", "image"])
@@ -56,6 +58,8 @@ class SeenColumn:
     stored: str | None = None
     cells: tuple[Any, ...] = ()
     """The values with nulls, row by row."""
+    zero: bool = False
+    """Whether 0 means that there is no time, and is counted as null here."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -273,6 +277,7 @@ def _count(source: Source, table: CatalogTable) -> int:
 
 def _timed(source: Source, table: str, column: SeenColumn) -> SeenColumn:
     """The column with the form in which it stores time, if it does; decided as in `check --source`."""
+    column = _without_zeros(column)
     if not _may_be_time(column, typeless=source.kind.typeless_columns):
         return column
     for stored in _forms(column, typeless=source.kind.typeless_columns):
@@ -289,6 +294,18 @@ def _timed(source: Source, table: str, column: SeenColumn) -> SeenColumn:
             continue
         return replace(column, time=form, stored=stored)
     return column
+
+
+def _without_zeros(column: SeenColumn) -> SeenColumn:
+    """A column of integer times in which 0 means null, as one without a value in these rows."""
+    if column.an_id or column.type.kind not in (INT, OTHER) or not column.values or 0 not in column.values:
+        return column
+    kept = tuple(value for value in column.values if value != 0 or isinstance(value, bool))
+    if not kept or not _are_epochs(column, kept):
+        return column
+    cells = tuple(None if cell == 0 else cell for cell in column.cells)
+    nulls = column.nulls + len(column.values) - len(kept)
+    return replace(column, values=kept, nulls=nulls, cells=cells, zero=True)
 
 
 def _timed_as(source: Source, table: str, column: SeenColumn, stored: str) -> SeenColumn:
@@ -311,8 +328,15 @@ def _may_be_time(column: SeenColumn, *, typeless: bool) -> bool:
         return False
     if kind in (TEXT, OTHER) and all(isinstance(v, str) for v in column.values):
         return all(text_form(v) for v in column.values)
-    timely = bool(set(column.words) & _TIMELY)
-    return kind in (INT, OTHER) and timely and all(isinstance(v, int) and _an_epoch(v) for v in column.values)
+    return kind in (INT, OTHER) and _are_epochs(column, column.values)
+
+
+def _are_epochs(column: SeenColumn, values: Sequence[Any]) -> bool:
+    """Whether all values are times as integers: by the name, or because there are many and all are milliseconds."""
+    if not all(isinstance(v, int) and _an_epoch(v) for v in values):
+        return False
+    milliseconds = len(values) >= MIN_MILLISECONDS and all(10**12 <= v < 4_102_444_800_000 for v in values)
+    return milliseconds or bool(set(column.words) & _TIMELY)
 
 
 def _an_epoch(value: int) -> bool:

@@ -14,7 +14,7 @@ from tallybook.draft.column_words import DIMENSIONS
 from tallybook.draft.columns import MAX_DRAFTED_DIMENSIONS, all_dimensions, dimensions, within_bounds
 from tallybook.draft.people import is_people
 from tallybook.draft.references import reference
-from tallybook.draft.row_filters import RowFilter
+from tallybook.draft.row_conditions import RowFilter
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable, by_day
 from tallybook.draft.table_words import INTERNAL, NEGATIVE
 from tallybook.draft.words import head, singular, words
@@ -106,6 +106,7 @@ class TableGuesses:
         if rows.where:
             idea.keys["where"] = rows.where
             idea.why["where"] = rows.why
+            _without_fixed(idea)
         idea.unsure += rows.unsure
 
     def _by(self, table: SeenTable, keys: Keys, why: dict[str, str]) -> None:
@@ -180,6 +181,17 @@ class TableGuesses:
             name = re.escape(self.as_sql(column.name))
             keys["measure"] = re.sub(rf"(?<![\w.])(?:\w+\.)?{name}(?!\w)", r"cast(\g<0> as real)", keys["measure"])
         why["measure"] = "floats without a fixed number of decimals, so their sum is not exact"
+
+
+def _without_fixed(idea: Idea) -> None:
+    """Remove dimensions of which the condition leaves one value."""
+    parts = idea.keys["where"].split(" and ")
+    fixed = {found[1] for part in parts if (found := re.fullmatch(r"(\w+) = (?:\w+|'[^']*')", part))}
+    kept = [name for name in idea.keys.get("by", []) if name not in fixed]
+    if kept:
+        idea.keys["by"] = kept
+    else:
+        idea.keys.pop("by", None)
 
 
 def is_negative(table: SeenTable) -> bool:

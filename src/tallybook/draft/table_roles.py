@@ -17,6 +17,8 @@ DAY, LINE, MONEY_ROLE, PEOPLE_ROLE, CONTRACT = "day", "line", "money", "people",
 USE_ROLE, CATALOG, OTHER_ROLE = "use", "catalog", "other"
 _SIDES_NAMED = frozenset(("direction", "side", "type", "kind"))
 _SIDES = ({"debit", "credit"}, {"d", "c"}, {"dr", "cr"})
+_OF_QUEUES = ({"class", "name"}, {"processing", "state"}, {"processing", "owner"}, {"log", "level"})
+"""Words of columns of rows that a queue, a bus or a log of a program writes."""
 MIN_ROWS_PER_ACTOR = 1.5
 """A table with fewer rows per person does not show use."""
 
@@ -64,7 +66,8 @@ def is_activity(table: SeenTable) -> bool:
     audited = audited and "activity" not in named
     by_software = head(table.bare) == "log" and named & {"task", "job", "cron", "error", "system"}
     of_objects = "log" in named and table.column("object_id") is not None
-    return not audited and not by_software and not of_objects and not named & NOT_ACTIVITY
+    queued = any(set(c.words) >= pair for c in table.columns for pair in _OF_QUEUES)
+    return not audited and not by_software and not queued and not of_objects and not named & NOT_ACTIVITY
 
 
 def is_double_entry(table: SeenTable) -> bool:

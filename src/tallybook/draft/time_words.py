@@ -36,6 +36,8 @@ PAID = (
     ("transaction",),
 )
 DONE = (
+    ("spent",),
+    ("worked",),
     ("called",),
     ("occurred",),
     ("happened",),

@@ -17,7 +17,7 @@ from tallybook.draft.evidence import (
 )
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.time_words import BORN, ENDED, LATER, NOT_AN_END
-from tallybook.draft.words import singular, stem, stems, terms
+from tallybook.draft.words import head, singular, stem, stems, terms
 
 MIN_SCORE = 0.25
 MAX_EXPLAINED_NULLS = 0.5
@@ -110,7 +110,8 @@ def _by_words(table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, 
     if place is not None:
         return 1.0 - 0.25 * place / len(wanted)
     if set(terms(column.name, table.bare)) <= _DAY_WORDS | {"at", "on"}:
-        return 0.65  # a bare date
+        own = len(column.words) > 1 and singular(column.words[0]) == head(table.bare)
+        return 0.95 if own else 0.65  # payment_date of payments; a bare date
     return 0.35 if len(table.times) == 1 else 0.2
 
 
@@ -124,7 +125,7 @@ def end_candidates(table: SeenTable, begun: SeenColumn) -> list[Scored[SeenColum
     for column in table.times:
         named = {stem(word) for word in terms(column.name, table.bare)}
         place = next((i for i, words in enumerate(ends) if words <= named), None)
-        if column is begun or column.stored != begun.stored or named & _NOT_AN_END or place is None:
+        if column is begun or column.zero or column.stored != begun.stored or named & _NOT_AN_END or place is None:
             continue
         pairs = list(zip(start, instants(column), strict=True))
         after = share_of(pairs, lambda a, b: a <= b) if len(column.values) >= MIN_ROWS else 1.0

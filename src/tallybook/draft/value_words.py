@@ -5,6 +5,7 @@ from __future__ import annotations
 PAID_VALUES = frozenset(
     [
         "paid",
+        "purchased",
         "succeeded",
         "success",
         "successful",
@@ -45,6 +46,7 @@ LOST_VALUES = frozenset(
         "void",
         "voided",
         "refunded",
+        "refund",
         "draft",
         "pending",
         "abandoned",
@@ -125,8 +127,15 @@ LOST_FLAGS = frozenset(["reversed", "void", "voided", "canceled", "cancelled", "
 """Words of flags that mark money that was not received."""
 REFUND_FLAGS = frozenset(["refunded", "disputed", "chargedback", "chargeback", "returned"])
 """Words of flags that mark money that was returned, fully or in part."""
-REFUND_VALUES = frozenset(["refund", "chargeback", "reversal", "payout", "withdrawal", "credit_note", "return"])
+REFUND_VALUES = frozenset(
+    ["refund", "refunded", "chargeback", "reversal", "payout", "withdrawal", "credit_note", "return", "charged_back"]
+)
 """Values of a type of money that was returned or paid out."""
+NO_MONEY_VALUES = frozenset(
+    ["authorize", "authorise", "authorization", "authorisation", "auth", "preauth", "verify", "verification", "void"]
+)
+"""Values of a type of transactions that move no money: a later row has what was captured."""
+MONEY_MOVED_VALUES = frozenset(["purchase", "capture", "captured", "sale", "charge", "payment", "settle", "settlement"])
 NOT_YET_VALUES = frozenset(["draft", "pending", "open", "cart", "checkout", "unpaid", "unconfirmed", "incomplete"])
 """Lost values of money that may still be received."""
 OVER_VALUES = frozenset(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from tallybook.draft.foreign_words import in_english, in_english_order
+from tallybook.draft.glued_words import unglued
 
 _TIME_BEFORE = re.compile(
     r"(?<![a-z])(time|date|last|first)(created|modified|updated|added|started|start|ended|end|finished|finish|"
@@ -15,16 +16,39 @@ _TIME_BEFORE = re.compile(
 """Names without a separator whose first part is about time: timecreated, lastaccess."""
 
 
+_NOT_STUCK = frozenset(
+    (
+        "update",
+        "paid",
+        "unpaid",
+        "prepaid",
+        "valid",
+        "invalid",
+        "void",
+        "avoid",
+        "lifetime",
+        "downtime",
+        "overtime",
+        "runtime",
+        "realtime",
+        "candidate",
+        "validate",
+        "mandate",
+        "hybrid",
+        "android",
+    )
+)
+"""Words that end like date, time or id, and are one word."""
+
+
 @lru_cache(maxsize=20_000)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name in English: `InvoiceDate`, `invoice_date` and `rechnungsdatum` are (invoice, date)."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     found: list[str] = []
     for word in re.split(r"[\W_]+", _TIME_BEFORE.sub(r"\1_\2", apart.lower())):
-        stuck = (
-            re.fullmatch(r"(\w{3,})(date|time|id)", word) if word not in ("update", "paid", "valid", "void") else None
-        )
-        found += [stuck[1], stuck[2]] if stuck else [word] if word else []
+        stuck = re.fullmatch(r"(\w{3,})(date|time|id)", word) if word not in _NOT_STUCK else None
+        found += [stuck[1], stuck[2]] if stuck else unglued(word) if word else []
     return tuple(in_english_order([english for word in found for english in in_english(word)], found))
 
 
