@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -38,11 +39,15 @@ def open_book(
     return Book(load(Path(folder), os.environ if env is None else env), now=now)
 
 
+@querying.python_errors
 class Book(KeptBook):
     """A project with its book. Usable as a context manager.
 
     Several threads may query one Book at the same time, also during a run and in forked children. Several processes
     may open the same book."""
+
+    shell = False
+    """Whether errors name commands of a shell, and not methods and arguments."""
 
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
@@ -270,19 +275,15 @@ class Book(KeptBook):
         the same `id` counts once. Raises QueryError for an invalid value and then stores nothing."""
         ingest.push_attributes(self.entities(kind).ledger, kind, entity_id, sent, now=self.clock())
 
-    def doubts(self) -> dict[str, list[str]]:
-        """Suspicious declarations by place in the file, such as `deliveries.board`: filter values that no row of the
-        book ever had, and days that are stored under an older definition or another name."""
-        found = querying.unseen_filter_values(self.answers)
-        for one in querying.older_histories(self.reader):
-            found.setdefault(f"metrics.{one.metric or one.old_name}", []).append(one.decision)
-        return found
-
     # -- watch ---------------------------------------------------------------------------------------
 
-    def status(self) -> monitor.Status:
-        """The status: the last run, the last day of each metric, pending deliveries, and the next scheduled run."""
-        return self._monitoring().status()
+    def status(self, *, values: bool = True) -> monitor.Status:
+        """The status: the last run, the last day of each metric, pending deliveries, and the next scheduled run; with
+        `values` also unusual values, and goals that are behind or missed."""
+        found = self._monitoring().status()
+        if not values or found.last_run is None:
+            return found
+        return replace(found, unusual=monitor.unusual_values(self.alerts()), goals_off=monitor.goals_off(self.goals()))
 
     def audit(
         self, *metrics: str, sample: int = 20, seed: int | None = None, seconds: float = 60.0, restate: bool = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Rooms import a name when it is first used.
-from tallybook import collect, deliver as delivering, ingest, storage
+from tallybook import collect, deliver as delivering, ingest, query as querying, storage
 from tallybook.query import BookReader, QueryService
 
 if TYPE_CHECKING:
@@ -121,6 +121,14 @@ class KeptBook:
     def remarks(self) -> list[str]:
         """Remarks about the book that are not defects: file modes, files of an older ledger."""
         return storage.remarks(self.store, self.project.catalog.book.access) if self.reader.there else []
+
+    def doubts(self) -> dict[str, list[str]]:
+        """Suspicious declarations by place in the file, such as `deliveries.board`: filter values that no row of the
+        book ever had, and days that are stored under an older definition or another name."""
+        found = querying.unseen_filter_values(self.answers)
+        for one in querying.older_histories(self.reader):
+            found.setdefault(f"metrics.{one.metric or one.old_name}", []).append(one.decision)
+        return found
 
     def set_aside(self) -> Path:
         """Rename the folder of a book whose ledger is lost, so that a new book can start. Returns the new name of the

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,30 @@ def test_all_is_well_after_a_run(book: Project) -> None:
 def test_days_that_are_missing_in_between_are_a_problem_until_they_are_collected(book: Project) -> None:
     book.book.run("signups", from_="2024-01-01", to="2024-01-31")
     book.book.run("signups", from_="2024-02-15", to="2024-03-05")
-    assert problems(book) == ["signups lacks 14 days between those that are collected: tallybook run signups"]
+    assert problems(book) == ["14 days of signups are missing between collected days: tallybook run signups"]
     book.run("signups")
     assert problems(book) == []
+
+
+def test_unusual_values_and_goals_that_are_off_have_a_line_each_and_are_no_problem(book: Project) -> None:
+    days = [date(2024, 1, 1) + timedelta(days=i) for i in range(65)]
+    book.execute("create table visits (at timestamp, plan varchar(9))")
+    book.insert(
+        "visits", [(f"{d} 12:00:00", "pro") for d in days for _ in range(90 if d == days[-1] else 20 + d.day % 3)]
+    )
+    goal = '[goals.many]\nmetric = "visits"\nscope = "month"\ntarget = 9000\n'
+    declare(book, '[metrics.visits]\ntable = "visits"\ntime = "at"\nmeasure = "count(*)"\n', goal)
+    book.run()
+    assert problems(book) == []
+    code, said = say(book)
+    assert code == 0
+    assert said.startswith("No problems, but 1 metric with unusual values, 1 goal behind or missed.\n")
+    assert "visits is unusual: 90 on Tuesday 2024-03-05; usual on a Tuesday is" in said
+    assert said.count("tallybook why visits 2024-03-05") == 1
+    assert "goal many is behind: 174 of 9,000 in 2024-03; tallybook goals many" in said
+    found = json.loads(say(book, "--format", "json")[1])
+    assert len(found["unusual"]) == len(found["goals_off"]) == 1
+    assert book.book.status().goals_off == tuple(found["goals_off"])
 
 
 def test_days_that_no_run_can_collect_are_named_and_no_problem(book: Project) -> None:

@@ -178,3 +178,29 @@ def test_a_time_of_python_or_pandas_is_the_day_that_it_has(book):
     days = book.query("orders", from_=datetime(2024, 1, 2, 15), to=datetime(2024, 1, 3))["period"]
     assert days == [date(2024, 1, 2), date(2024, 1, 3)]
     assert book.query("orders", by=None, where=None, scope="all")["orders"] == [3]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda book: book.why("revenu"),
+        lambda book: book.coverage("revenu"),
+        lambda book: book.metric("revenu"),
+        lambda book: book.diff("revenu"),
+        lambda book: book.run("revenu"),
+        lambda book: book.plan("revenu"),
+        lambda book: book.audit("revenu"),
+        lambda book: book.import_history("revenu", "x.csv", day="d", value="v"),
+    ],
+)
+def test_other_methods_of_a_book_name_methods_too(book, asked):
+    with pytest.raises(QueryError) as refused:
+        asked(book)
+    assert refused.value.hint == "did you mean 'revenue'? `book.metrics()` lists them"
+    book.shell = True
+    try:
+        with pytest.raises(QueryError) as typed:
+            asked(book)
+    finally:
+        book.shell = False
+    assert typed.value.hint == "did you mean 'revenue'? `tallybook metrics` lists them"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 )
 def status(terminal: Terminal, form: str, out: Path | None) -> int:
     """Show the last run, how far each metric is collected, what failed or waits, and when the next run is due.
+    Below, one line for each metric with unusual values and each goal that is behind or missed.
 
     \b
       tallybook status
@@ -32,7 +33,7 @@ def status(terminal: Terminal, form: str, out: Path | None) -> int:
     A metric is late if a day is missing that was over when a run was last due ([schedule] of tallybook.toml, plus one
     hour). Without [schedule] it is late if a day is missing that ended more than a day ago. Exit code 1 if there are
     problems."""
-    found = terminal.book().status()
+    found = terminal.book().status(values=form != "prometheus")
     text = _FORMS[form](found)  # stored errors contain no secrets
     if out is None:
         terminal.data(text)
@@ -56,7 +57,7 @@ def _as_prometheus(found: Status) -> str:
 
 def _as_table(found: Status) -> str:
     problems = found.problems
-    well = "No problems, but some days are lost." if found.losses else "All is well."
+    well = f"No problems, but {_seen(found)}." if _seen(found) else "All is well."
     lines = [f"{count(len(problems), 'problem')}:", *(f"- {p}" for p in problems)] if problems else [well]
     lines += ["", *_runs(found), ""]
     header = ("metric", "collected to", "days late", "gaps", "failed")
@@ -69,6 +70,14 @@ def _as_table(found: Status) -> str:
         lines += ["", *table(("delivery", "", "last (UTC)"), rows_)]
     lines += ["", *found.remarks] if found.remarks else []
     return "\n".join(lines) + "\n"
+
+
+def _seen(found: Status) -> str:
+    """What is no problem of the book, in a few words."""
+    parts = [f"{count(len(found.unusual), 'metric')} with unusual values"] if found.unusual else []
+    parts += [f"{count(len(found.goals_off), 'goal')} behind or missed"] if found.goals_off else []
+    parts += ["some days are lost"] if found.losses else []
+    return ", ".join(parts)
 
 
 def _state(delivery: DeliveryStatus) -> str:

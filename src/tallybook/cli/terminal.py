@@ -54,6 +54,7 @@ class Terminal:
 
         if self._book is None:
             self._book = open_book(self.folder, now=self.now, env=self.env)
+            self._book.shell = True
             self.hide(self._book.project.secrets)
         return self._book
 

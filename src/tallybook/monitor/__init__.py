@@ -20,6 +20,7 @@ __getattr__, __dir__ = opened(
         "health": ("DeliveryStatus", "MetricStatus", "Status"),
         "recount": ("Audit",),
         "schedule.job": ("ScheduleFile", "comment", "job_of", "shell"),
+        "values": ("goals_off", "unusual_values"),
         "schedule.schedulers": ("files_for",),
     },
 )

@@ -25,3 +25,4 @@ from tallybook.monitor.schedule.job import (
     shell as shell,
 )
 from tallybook.monitor.schedule.schedulers import files_for as files_for
+from tallybook.monitor.values import goals_off as goals_off, unusual_values as unusual_values

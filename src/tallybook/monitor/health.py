@@ -111,6 +111,10 @@ class Status:
     """One result per check of each key and event. Its text is empty if nothing is wrong."""
     older: tuple[str, ...] = ()
     """Sentences about days that are stored under an older definition or another name."""
+    unusual: tuple[str, ...] = ()
+    """Sentences about metrics with unusual last values. Not a problem of the book."""
+    goals_off: tuple[str, ...] = ()
+    """Sentences about goals that are behind, missed or exceeded. Not a problem of the book."""
 
     @property
     def problems(self) -> list[str]:
@@ -124,9 +128,10 @@ class Status:
 
     @property
     def remarks(self) -> list[str]:
-        """Facts worth knowing that are not problems: events that feed no metric, and days that no run can collect."""
+        """Facts worth knowing that are not problems: unusual values, goals that are behind or missed, events that feed no
+        metric, and days that no run can collect."""
         unused = [one.sentence for one in self.events if one.said and one.kind == UNUSED]
-        return [*unused, *self.losses]
+        return [*self.unusual, *self.goals_off, *unused, *self.losses]
 
     @property
     def losses(self) -> list[str]:
@@ -190,8 +195,8 @@ class Status:
             if metric.gaps and not (metric.lost or metric.error or metric.days_late):
                 gaps.setdefault(metric.gaps, []).append(metric.metric)
         return [
-            f"{_listed(names)} {'lack' if len(names) > 1 else 'lacks'} {_days(number)} between those that are "
-            f"collected: {_run_command(names)}"
+            f"{_days(number)} of {_listed(names)} {'is' if number == 1 else 'are'} missing between collected days: "
+            f"{_run_command(names)}"
             for number, names in gaps.items()
         ]
 

@@ -36,7 +36,7 @@ __getattr__, __dir__ = opened(
         "metric_attributes": ("MetricValues", "book_values", "metric_values"),
         "merge": ("Parts",),
         "point_relations": ("Points", "TOTALS"),
-        "spelling": ("errors_in_python_words", "python_words"),
+        "spelling": ("errors_in_python_words", "python_errors", "python_words"),
         "asked_options": ("options_of_texts", "question_options", "read_question"),
         "row_counts": ("rows_at_least",),
         "question": (

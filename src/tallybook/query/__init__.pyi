@@ -110,6 +110,7 @@ from tallybook.query.series_formula import (
 from tallybook.query.service import QueryService as QueryService
 from tallybook.query.spelling import (
     errors_in_python_words as errors_in_python_words,
+    python_errors as python_errors,
     python_words as python_words,
 )
 from tallybook.query.steps import Steps as Steps

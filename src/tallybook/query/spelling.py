@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import wraps
+from typing import Any, Protocol, TypeVar
 
 from tallybook.core import SHOWS, QueryError, Refused
 from tallybook.query.question import Question
@@ -23,6 +25,11 @@ _WORDS = rf"{_QUOTED}|{_DAY}|{'|'.join(SHOWS)}|day|week|month|quarter|year|all|[
 _OPTION = rf"--({'|'.join(sorted(_FIELDS, key=len, reverse=True))})\b"
 _METHODS = ("query", "run", "metrics", "coverage", "diff", "forget", "why", "runs", "status", "goals")
 """Commands that are also methods of a book."""
+_ASKED = (
+    *("run", "plan", "import_history", "goals", "why", "coverage", "diff", "metric", "entities", "forget", "audit"),
+    *("deliver", "delivery_trace", "replay_delivery"),
+)
+"""Methods of a book that are called with names."""
 _COMMAND = re.compile(
     rf"tallybook (?P<verb>{'|'.join(sorted(_METHODS, key=len, reverse=True))})\b(?: (?P<metrics>(?!-|or\b)[^\s`;]+?))?"
     rf"(?P<options>(?: --[a-z-]+(?: (?:{_QUOTED}|(?!-|or\b)[^\s`;]+?))?)*)(?=[,;:.)`]*(?:\s|`|$))"
@@ -82,6 +89,32 @@ def _name(option: str) -> str:
 
 def _text(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class _Asked(Protocol):
+    shell: bool
+    """Whether its errors are read by somebody who types commands."""
+
+
+Asked = TypeVar("Asked", bound=_Asked)
+
+
+def python_errors(class_: type[Asked]) -> type[Asked]:
+    """The class of a book, whose methods raise errors in the words of Python, unless the book is for a shell."""
+    for name in _ASKED:
+        setattr(class_, name, _in_python_words(getattr(class_, name)))
+    return class_
+
+
+def _in_python_words(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def called(self: _Asked, *arguments: Any, **options: Any) -> Any:
+        if self.shell:
+            return method(self, *arguments, **options)
+        with errors_in_python_words():
+            return method(self, *arguments, **options)
+
+    return called
 
 
 @contextmanager

@@ -165,4 +165,6 @@ class SharedBook:
     def _open(self) -> _Opened:
         """Open the Book. The stamp is taken before the files are read, so a change meanwhile opens the Book again."""
         stamp, declarations = declaration_stamp(self.folder), declaration_hash(self.folder)
-        return _Opened(self.open_book(), stamp, declarations)
+        book = self.open_book()
+        book.shell = True  # who reads pages and answers over HTTP can type commands, and calls no methods
+        return _Opened(book, stamp, declarations)

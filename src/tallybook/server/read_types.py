@@ -208,6 +208,8 @@ class BookStatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ahead: list[str]
     events: list[EventProblem]
     older: list[str]
+    unusual: list[str]
+    goals_off: list[str]
     well: bool
     problems: list[str]
     remarks: list[str]

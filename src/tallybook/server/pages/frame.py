@@ -43,7 +43,7 @@ def status_of(work: PageWork) -> Status:
     """The status of the book, read once per page. Pages that do not explain it share it for a while."""
     if work.ask.path == "/health":
         if "status" not in work.found:
-            work.found["status"] = work.book.status()
+            work.found["status"] = work.book.status(values=False)
         status: Status = work.found["status"]
         return status
     moment = int(work.now.timestamp() // FRESH_SECONDS)
