@@ -50,7 +50,7 @@ _ENGLISH = frozenset(("discount", "account", "subtotal", "amount", "identity"))
 
 @lru_cache(maxsize=20_000)
 def unglued(word: str) -> tuple[str, ...]:
-    """The parts of a word of known words without a separator; the word alone if its parts are not known."""
+    """The parts of a word of known words without a separator; only the word itself if they are not known."""
     if word in _WHOLE or word in _ENGLISH or len(word) < 6:
         return (word,)
     if (found := re.fullmatch(r"(\w{3,})(at|on|by)", word)) and (parts := _about_time(found[1])):
