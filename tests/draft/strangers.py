@@ -1,4 +1,4 @@
-"""More databases in the shape of known applications: a team chat, invoices of freelancers, a headless shop, web analytics,
+"""More databases in the shape of known applications: a team chat, invoices of freelancers, a headless shop, analytics,
 an issue tracker, an ERP with named documents, a billing engine, marts over a shop and a CRM, signed documents,
 mailings, and open courses. Times as integers, zero for null, codes, and documents that are canceled by a number."""
 
@@ -81,7 +81,7 @@ def in_millis(column: str) -> str:
     return f"{column} >= {begin} and {column} < {begin + 7 * 86_400_000}"
 
 
-# --- a team chat ------------------------------------------------------------------------------------------------------
+# --- a team chat --------------------------------------------------------------------------------------------
 
 CHAT = Application(
     "chat",
@@ -245,7 +245,7 @@ CHAT = Application(
     harmless=frozenset({"sessions", "new_teams", "new_fileinfos", "new_bots"}),
 )
 
-# --- invoices of freelancers --------------------------------------------------------------------------------------------
+# --- invoices of freelancers --------------------------------------------------------------------------------
 
 TENANT = {"company_id": ref(3), "user_id": ref(6)}
 TAIL = {"updated_at": after("created_at", 9), "deleted_at": after("created_at", 30, 0.05)}
@@ -480,7 +480,7 @@ INVOICING = Application(
     ),
 )
 
-# --- a headless shop ----------------------------------------------------------------------------------------------------
+# --- a headless shop ----------------------------------------------------------------------------------------
 
 SOFT = {"updated_at": after("created_at", 9)}
 NUM = "numeric(12,2)"
@@ -725,7 +725,7 @@ HEADLESS = Application(
     ),
 )
 
-# --- web analytics ------------------------------------------------------------------------------------------------------
+# --- web analytics ------------------------------------------------------------------------------------------
 
 ANALYTICS = Application(
     "analytics",
@@ -881,7 +881,7 @@ ANALYTICS = Application(
     harmless=frozenset({"paying_visitors"}),
 )
 
-# --- an issue tracker ---------------------------------------------------------------------------------------------------
+# --- an issue tracker ---------------------------------------------------------------------------------------
 
 TRACKER = Application(
     "tracker",
@@ -1065,7 +1065,7 @@ TRACKER = Application(
     harmless=frozenset({"new_journals", "new_time_entries", "new_members", "new_projects"}),
 )
 
-# --- an ERP with named documents ----------------------------------------------------------------------------------------
+# --- an ERP with named documents ----------------------------------------------------------------------------
 
 
 def doc(word: str) -> dict[str, tuple[str, Generator]]:
@@ -1295,7 +1295,7 @@ FRAPPE = Application(
     harmless=frozenset({"activity_logs", "sales_invoice_item_sold", "new_payment_entries", "new_quotations"}),
 )
 
-# --- a billing engine ---------------------------------------------------------------------------------------------------
+# --- a billing engine ---------------------------------------------------------------------------------------
 
 BY = {
     "created_by": pick("api", "system"),
@@ -1565,7 +1565,7 @@ ENGINE = Application(
     harmless=frozenset({"payment_transactions", "subscription_events", "new_bundles"}),
 )
 
-# --- marts over a shop and a CRM ----------------------------------------------------------------------------------------
+# --- marts over a shop and a CRM ----------------------------------------------------------------------------
 
 SOLD = (
     "shopify__orders where financial_status in ('paid', 'partially_refunded') "
@@ -1773,7 +1773,7 @@ MARTS_OF_CONNECTORS = Application(
     ),
 )
 
-# --- signed documents ---------------------------------------------------------------------------------------------------
+# --- signed documents ---------------------------------------------------------------------------------------
 
 CREATED = '"createdAt"'
 SIGNING = Application(
@@ -1949,7 +1949,7 @@ SIGNING = Application(
     harmless=frozenset({"active_subscriptions", "new_recipients", "new_teams", "new_team_members"}),
 )
 
-# --- mailings -----------------------------------------------------------------------------------------------------------
+# --- mailings -----------------------------------------------------------------------------------------------
 
 MAILINGS = Application(
     "mailings",
@@ -2157,7 +2157,7 @@ MAILINGS = Application(
     harmless=frozenset({"campaign_lead_event_logs", "new_lead_donotcontacts"}),
 )
 
-# --- open courses -------------------------------------------------------------------------------------------------------
+# --- open courses -------------------------------------------------------------------------------------------
 
 COURSES = Application(
     "courses",

@@ -1,5 +1,4 @@
-"""What went wrong in the drafts of a team chat, a billing engine, web analytics and others, each on the smallest database
-of its kind."""
+"""What went wrong in the drafts of a team chat, a billing engine, analytics and others, each on the smallest database."""
 
 from __future__ import annotations
 

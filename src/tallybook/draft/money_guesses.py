@@ -87,7 +87,7 @@ class MoneyGuesses(TableGuesses):
         yield count
 
     def _in_currency(self, table: SeenTable, total: Idea, amount: SeenColumn) -> Idea:
-        """The sum in its currency: from the table, else from the table that its rows refer to, as refunds to payments."""
+        """The sum in its currency, which the table or what its rows refer to has, as refunds refer to payments."""
         own = currency_of(table)
         for column in table.columns if own is None else ():
             other, key = self.refers(table, column)

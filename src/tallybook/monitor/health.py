@@ -128,8 +128,8 @@ class Status:
 
     @property
     def remarks(self) -> list[str]:
-        """Facts worth knowing that are not problems: unusual values, goals that are behind or missed, events that feed no
-        metric, and days that no run can collect."""
+        """Facts worth knowing that are not problems: unusual values, goals that are behind or missed, events that feed
+        no metric, and days that no run can collect."""
         unused = [one.sentence for one in self.events if one.said and one.kind == UNUSED]
         return [*self.unusual, *self.goals_off, *unused, *self.losses]
 
