@@ -247,6 +247,32 @@ def test_ids_and_names_in_paths_that_are_not_utf_8_are_refused(door: HttpDoor) -
         assert door.ask(method, "/px/v1/users/a%FF", {}, x_aptrinsic_api_key=door.writer).status in (400, 403)
 
 
+def test_an_event_with_one_name_too_many_is_not_called_stored(door: HttpDoor) -> None:
+    settings = EventSettings(max_events=2)
+    door.app.set_rules(EventRules(settings=settings))
+    clock = [0.0]
+    door.app.names.seconds = lambda: clock[0]
+    assert door.post(event("1", "a"), event("2", "b")).json["stored"] == 2
+    door.compact(settings=settings)
+    clock[0] += 5
+    answer = door.post(event("3", "c"), event("4", "a"), event("5", "d"))
+    assert (answer.status, answer.json["stored"]) == (200, 1)
+    assert [(one["index"], one["id"], one["code"]) for one in answer.json["rejected"]] == [
+        (0, "3", "too_many_events"),
+        (2, "5", "too_many_events"),
+    ]
+    assert door.post(event("6", "c")).status == 422
+    assert door.post(event("7", "e"), path="/segment/v1/track").status == 400
+    door.compact(settings=settings)
+    assert [door.stored(name) for name in "abcd"] == [[("1",), ("4",)], [("2",)], [], []]
+    kept = door.ask("GET", "/v1/rejected", key=door.reader).json["rejected"]
+    assert {one["code"] for one in kept} == {"too_many_events"}
+    assert len(kept) == 4
+    wider = EventSettings(max_events=3)
+    door.app.set_rules(EventRules(settings=wider))
+    assert door.post(event("8", "c")).json["stored"] == 1
+
+
 def test_a_day_that_has_not_begun_cannot_be_complete(door: HttpDoor) -> None:
     tomorrow, later = (NOW + timedelta(days=days) for days in (1, 2))
     assert door.ask("PUT", f"/v1/days/seats/{tomorrow:%Y-%m-%d}", key=door.writer).status == 204

@@ -37,6 +37,7 @@ __getattr__, __dir__ = opened(
         "log": ("LogAway", "LogFailed", "LogFolder", "LogFull", "LogRow"),
         "logs": ("logs_to_compact", "logs_to_write"),
         "log_sqlite": ("SqliteLogs",),
+        "names": ("within_names",),
         "plug_in": ("EventProtocol",),
         "reading": ("DEFAULT_PAGE", "EventQuestion", "MAX_PAGE", "on_present_files", "read_events"),
         "rejected": ("RejectedQuestion", "read_rejected"),

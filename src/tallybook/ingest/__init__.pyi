@@ -63,6 +63,7 @@ from tallybook.ingest.log import (
 )
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
 from tallybook.ingest.logs import logs_to_compact as logs_to_compact, logs_to_write as logs_to_write
+from tallybook.ingest.names import within_names as within_names
 from tallybook.ingest.plug_in import EventProtocol as EventProtocol
 from tallybook.ingest.protocols.gainsight_px import (
     PX_EVENTS_PATH as PX_EVENTS_PATH,

@@ -30,9 +30,10 @@ from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hashing, merged_runs, write_run
 from tallybook.ingest.log import LogFolder, LogGone, LogRow
+from tallybook.ingest.names import within_names
 from tallybook.ingest.once import FoundEvent, NewEvents, new_events, repeats_of
 from tallybook.ingest.said_of_users import SaidOfUsers, days_of_users
-from tallybook.ingest.unpacking import decode_row, with_events
+from tallybook.ingest.unpacking import decode_row
 from tallybook.storage import (
     REJECTED,
     Conflict,
@@ -203,7 +204,7 @@ class Compactor:
         said = SaidOfUsers()
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
         for log, row in self._in_order(batch.rows):
-            decoded = self.within_names(self.decoded(row), names)
+            decoded = within_names(self.decoded(row), names, self.rules.settings.max_events)
             if decoded.error is not None:
                 why = Rejection(index=WHOLE_REQUEST, code=decoded.error.code, reason=decoded.error.message)
                 rejected.append((row, [why]))
@@ -226,23 +227,6 @@ class Compactor:
     def decoded(self, row: LogRow) -> DecodedEvents:
         """The events in a row of the log."""
         return decode_row(row, self.rules)
-
-    def within_names(self, decoded: DecodedEvents, names: set[str]) -> DecodedEvents:
-        """The events whose names are known or may still be added. Adds new names to `names`."""
-        good, rejected = [], list(decoded.rejected)
-        most = self.rules.settings.max_events
-        for index, event in decoded.events:
-            if event.name not in names and len(names) >= most:
-                reason = f"there are {most:,} names of events already; [events] max_events allows more"
-                rejected.append(
-                    Rejection(index=index, code="too_many_events", field="event", reason=reason, id=event.id)
-                )
-                continue
-            names.add(event.name)
-            good.append((index, event))
-        if len(good) == len(decoded.events):
-            return decoded
-        return with_events(decoded, good, rejected)
 
     def publish(self, known: EventsSnapshot, change: EventCommit) -> None:
         """Commit a change on top of the known state. Raises Conflict."""

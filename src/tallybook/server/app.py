@@ -34,6 +34,7 @@ from tallybook.server.clients import DoorPolicy
 from tallybook.server.csv_imports import CsvDoor
 from tallybook.server.doors import Door
 from tallybook.server.entities import EntityDoor, entity_of
+from tallybook.server.event_names import KnownNames
 from tallybook.server.gate import Gate
 from tallybook.server.identities import check_entity, page_of
 from tallybook.server.openapi import document
@@ -78,7 +79,7 @@ class EventsApp:
         self.policy = DoorPolicy()
         self.protocols = dict.fromkeys(PROTOCOLS.kind(OWN_PROTOCOL).paths, OWN_PROTOCOL) if commit else {}
         self.gate = Gate(keys, clock)
-        self.claims = RequestClaims(events, clock)
+        self.claims, self.names = RequestClaims(events, clock), KnownNames(events)
         self.others = ProtocolDoor(self)
         self.rates, self.room = Rates(time.monotonic), BodyRoom()
         self.page_doors: Sequence[Door] = (BeaconDoor(self), ScriptDoor(), CsvDoor(self))
@@ -194,6 +195,7 @@ class EventsApp:
             decoded = decode_row(row, self.rules)
         if decoded.error is not None:
             raise Refusal(decoded.error)
+        decoded = await self.names.within(decoded, self.rules.settings.max_events)
         self.rates.take(key, len(decoded.events) + len(decoded.rejected) + len(decoded.changes))
         if not decoded.is_empty:
             await self._claim(request, key, row)

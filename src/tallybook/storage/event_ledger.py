@@ -213,6 +213,14 @@ class EventLedger(ApiKeyTables, EventDayTables):
             runs=tuple(IdRun(**dict(zip(_RUN.split(", "), row, strict=True))) for row in runs),
         )
 
+    def names(self) -> frozenset[str]:
+        """The names of all stored events."""
+        asked = (
+            "SELECT event FROM event_files WHERE removed IS NULL AND event <> ? UNION SELECT event FROM event_schema"
+        )
+        with self.ledger._reading() as db:
+            return frozenset(name for (name,) in db.execute(asked, [REJECTED]).fetchall())
+
     def number(self) -> int:
         """The number of the last commit; 0 before the first."""
         with self.ledger._reading() as db:
