@@ -218,8 +218,8 @@ class Compactor:
         self.last_receipts = order.latest
 
     def _in_order(self, rows: Sequence[tuple[str, LogRow]]) -> list[tuple[str, LogRow]]:
-        """The rows of several logs in the order in which they were received: the first link of an id counts, and an equal
-        event is a repetition only if nothing else came in between."""
+        """The rows of several logs in the order of their receipt: the first link of an id counts, and an equal event is
+        a repetition only if nothing else came in between."""
         order = ReceiptOrder(self.last_receipts, 0)
         received = [order.receipt(log, row.received) for log, row in rows]
         return [rows[place] for place in sorted(range(len(rows)), key=received.__getitem__)]
