@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import tallybook
 from tallybook.cli import invoke
 from tallybook.ingest import LocalSender
 from tests.ingest.test_event_log import Ingest
@@ -180,6 +181,24 @@ def test_bad_rows_are_listed_and_written_and_good_ones_are_stored(command: Comma
     ]
     assert "--zone UTC" in err
     assert [row["sum_n"] for row in rows_of(command, "commit", "--sum", "n", "--to", "2026-03-02")] == [4]
+
+
+def test_events_with_one_name_too_many_are_not_called_stored(command: Command, tmp_path: Path) -> None:
+    toml = tmp_path / "p" / "tallybook.toml"
+    toml.write_text(toml.read_text() + "\n[events]\nmax_events = 2\n")
+    file = tmp_path / "some.ndjson"
+    lines = [{"event": name, "time": "2026-03-04T10:00:00Z", "id": name} for name in "abca"]
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    found = imported(command, str(file))
+    assert (found["stored"], found["rejected"]) == (3, 1)
+    code, _, err = command("track", "d")
+    assert (code, "2 names" in err) == (2, True)
+    with tallybook.Client(book=tmp_path / "p") as client:
+        client.track("e")
+        report = client.flush()
+        assert (report.stored, report.rejected) == (0, 1)
+        with pytest.raises(tallybook.EventsLost):
+            client.close()
 
 
 def test_an_import_keeps_to_the_limit_of_events_in_a_request(command: Command, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ class BookTransport:
         # Rejected events are kept in the log too, as a worker of the server does, so that they can be read and
         # replayed.
         sender = self._sender()
+        decoded = sender.within_names(decoded)
         sender.log.append([row])
         sender.waiting += len(body)
         if sender.is_full:

@@ -14,6 +14,7 @@ from tallybook.client import HttpTransport, TransportAnswer, TransportFailed
 from tallybook.core import DEFAULT_EVENTS, BookError, DecodedEvents, EventSettings, QueryError, SourceUnavailable
 from tallybook.ingest.compaction import Compactor
 from tallybook.ingest.log import LogFolder, LogFull, LogRow
+from tallybook.ingest.names import within_names
 from tallybook.ingest.unpacking import decode_row
 from tallybook.storage import EventLedger
 
@@ -84,6 +85,7 @@ class LocalSender:
         self.compactor = _Local(events, logs, zone=zone, clock=clock, settings=settings)
         # First store what a killed command left in the log, so that a repeated import finds it.
         self.compact()
+        self.names = set(events.names())
         try:
             self.log = self.logs.new()
         except LogFull as full:
@@ -100,7 +102,7 @@ class LocalSender:
 
     def _send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
         whole = self._row(events)
-        decoded = decode_row(whole, self.compactor.rules)
+        decoded = self.within_names(decode_row(whole, self.compactor.rules))
         if decoded.error is not None:
             raise QueryError(f"the events cannot be stored: {decoded.error.message}", hint=decoded.error.expected)
         good = [index for index, _ in decoded.events]
@@ -116,6 +118,10 @@ class LocalSender:
             if self.is_full:
                 self.compact()
         return SentEvents(stored=len(good), rejected=[one.as_json() for one in decoded.rejected])
+
+    def within_names(self, decoded: DecodedEvents) -> DecodedEvents:
+        """The events whose names the book has, or may still have."""
+        return within_names(decoded, self.names, self.compactor.rules.settings.max_events)
 
     @property
     def is_full(self) -> bool:
