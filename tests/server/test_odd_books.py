@@ -165,6 +165,8 @@ def test_series_of_different_units_are_not_ranked_added_up_or_stacked(site: Site
         ("/?scope=hour", "There is no scope 'hour'"),
         ("/m/net?by=plans", "Metric 'net' has no dimension 'plans'"),
         ("/m/net?compare=lately", "Compare with 'lately' is not understood"),
+        ("/accounts/50?metric=nothings", "There is no metric 'nothings'"),
+        ("/accounts/50?scope=year", "There is no scope 'year'"),
     ],
 )
 def test_what_an_address_cannot_mean_is_said_and_not_replaced(site: Site, address: str, words: str) -> None:
@@ -182,6 +184,11 @@ def test_parts_of_periods_are_not_compared(site: Site) -> None:
     words = said(site, "/q?metrics=huge&scope=year&last=2+years")
     assert not re.search(r"Huge (rose|fell)", words)
     assert re.search(r"Huge was [\d,]+ in FY2025\. FY2025 is not complete", words)
+
+
+def test_what_is_unknown_is_compared_with_nothing(site: Site) -> None:
+    assert "on –" not in said(site, "/m/huge?scope=quarter")
+    assert "on –" not in said(site, "/m/huge?scope=year")
 
 
 def test_what_stays_the_same_is_a_sentence(site: Site) -> None:

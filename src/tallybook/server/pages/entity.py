@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tallybook.core import LEAVE, EntitySettings, Metric, QueryError, Refused, TallybookError, isolated
+from tallybook.core import (
+    LEAVE,
+    EntitySettings,
+    Metric,
+    QueryError,
+    Refused,
+    TallybookError,
+    did_you_mean,
+    isolated,
+)
 from tallybook.query import EntityDetails, Question
 from tallybook.server.charts.drawing import FULL
 from tallybook.server.charts.sparks import bar
@@ -52,9 +61,10 @@ def entity_page(work: PageWork, kind: str, entity: str) -> Page:
     details = answers.show(entity)
     seen = last_seen(work, kind)
     metrics = metrics_of(work, answers.settings)
-    chosen = work.metrics.get(work.ask.one("metric")) or (metrics[0][0] if metrics else None)
-    scope = work.ask.one("scope", "day")
-    scope = scope if scope in SPANS else "day"
+    chosen = _chosen_metric(work) or (metrics[0][0] if metrics else None)
+    scope = work.ask.one("scope") or "day"
+    if scope not in SPANS:
+        raise QueryError(f"there is no scope {scope[:40]!r}", hint=f"one of {', '.join(SPANS)}", field="scope")
     dim = next((dim for metric, dim in metrics if chosen is not None and metric.name == chosen.name), "")
     name = next((details.attributes[word].value for word in NAME_WORDS if word in details.attributes), None)
     return page(
@@ -90,6 +100,14 @@ def entity_page(work: PageWork, kind: str, entity: str) -> Page:
         has_rules=any(rule.kind == kind for rule in work.catalog.rules.values()),
         builder=address("/q", metrics=chosen.name, where=filter_text(dim, entity)) if chosen and dim else "",
     )
+
+
+def _chosen_metric(work: PageWork) -> Metric | None:
+    """The metric that the address names. Raises QueryError."""
+    name = work.ask.one("metric")
+    if name and name not in work.metrics:
+        raise QueryError(f"there is no metric {name[:80]!r}", hint=did_you_mean(name, work.metrics), field="metric")
+    return work.metrics.get(name)
 
 
 def metrics_of(work: PageWork, settings: EntitySettings) -> list[tuple[Metric, str]]:
