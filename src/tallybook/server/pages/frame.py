@@ -47,7 +47,8 @@ def status_of(work: PageWork) -> Status:
         status: Status = work.found["status"]
         return status
     moment = int(work.now.timestamp() // FRESH_SECONDS)
-    return work.once("status", work.book.status, moment)
+    # Pages list unusual values and goals by themselves, once for a version.
+    return work.once("status", lambda: work.book.status(values=False), moment)
 
 
 def frame_of(work: PageWork) -> Frame:

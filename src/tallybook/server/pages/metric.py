@@ -202,9 +202,10 @@ def headlines(work: PageWork, view: MetricView) -> list[HeadlineNumber]:
     if last is not None:
         before = rows[-2] if len(rows) > 1 else None
         share = change_of(last[name], before[name]) if before and before["complete"] and last["complete"] else None
-        star = "" if before is None or before["complete"] else " *"
-        is_known = before is not None and before[name] is not None
-        than = f"on {number(before[name], column, brief=True).text}{star} the {view.scope} before" if is_known else ""
+        than = ""
+        if before is not None and before[name] is not None:
+            star = "" if before["complete"] else " *"
+            than = f"on {number(before[name], column, brief=True).text}{star} the {view.scope} before"
         state = "complete" if last["complete"] else f"{last['days']} of {last['days_expected']} days *"
         shown = replace(number(last[name], column, brief=True), marks=marks_of(last, name))
         label = f"{begins_sentence(period.phrase)}, {state}"
