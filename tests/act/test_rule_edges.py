@@ -330,3 +330,43 @@ def test_an_unforeseen_exception_of_one_rule_leaves_the_others(made: Project, mo
     rules = made.run().rules
     assert "KeyError" in rules.rules["named"].error
     assert len(fired(made, "quiet")) == 2
+
+
+@pytest.mark.parametrize(
+    ("when", "times"),
+    [
+        ("changed(plan)", 3),
+        ("changed(plan) and name = 'A'", 3),
+        ("(changed(plan) or changed(name)) and plan <> 'none'", 3),
+        ("changed(plan) or calls_7d < 10", 1),  # it can be true for longer
+        ("plan <> 'trial'", 1),
+    ],
+)
+def test_each_change_is_an_edge_also_if_the_one_before_was_seen_by_the_last_evaluation(
+    made: Project, when: str, times: int
+) -> None:
+    made.declare(METRICS + QUIET.replace("plan = 'trial' and calls_7d < 10", when))
+    made.insert("calls", [("2024-01-10", "1", 50)])
+    made.run()
+    made.execute("delete from calls where n = 50 and account_id = '1'")
+    for day, plan in enumerate(("team", "pro", "free"), 12):
+        made.execute(f"update accounts set plan = '{plan}' where id = 1")
+        made.at(f"2024-01-{day}T04:00").run()
+    made.book.rules.evaluate()
+    made.book.rules.touch("accounts", ["1"])
+    assert len([one for one in fired(made, "quiet") if one[0] == "1"]) == times
+    assert made.book.rules.show("quiet").collisions == {}
+
+
+def test_two_changes_between_runs_are_two_edges(made: Project) -> None:
+    made.declare(METRICS + QUIET.replace("plan = 'trial' and calls_7d < 10", "changed(segment)"))
+    made.run()
+    for hour, segment in enumerate(("a", "b", "c", "c", "d"), 5):
+        made.at(f"2024-01-11T{hour:02d}:00")
+        made.book.push_attributes("accounts", "1", attributes={"segment": segment})
+        made.book.rules.touch("accounts", ["1"])
+    assert [dict(one.values) for one in made.book.rules.evaluator.ledger.firings()] == [
+        {"segment": "b"},
+        {"segment": "c"},
+        {"segment": "d"},
+    ]

@@ -104,12 +104,14 @@ class Plain:
         for id_ in sorted(self.plans):
             calls, plan, gone = self.value(id_, day), self.plans[id_], id_ in self.gone
             self.quiet(id_, calls, plan, gone, now, day, begins)
+            last_seen = self.memory.get(("calls", id_), [])[-1:]
+            again = calls is not None and not gone and any(value != calls for _, value in last_seen)
             before = self.remembered(id_, calls, gone, day)
             crossed = None if gone or calls is None else before is not None and before < 20 <= calls
-            self.simple("busy", id_, crossed, {"calls_3d": calls}, day, now, begins, metric=True)
+            self.simple("busy", id_, crossed, {"calls_3d": calls}, day, now, begins, metric=True, again=again)
             last = self.memory.get(("plan", id_), plan) if not begins else plan
             changed = None if gone else plan != last
-            self.simple("moved", id_, changed, {"plan": plan}, day, now, begins, metric=False)
+            self.simple("moved", id_, changed, {"plan": plan}, day, now, begins, metric=False, again=True)
             if not gone:
                 self.memory["plan", id_] = plan
             dark = None if gone else calls is None or plan == "free"
@@ -160,12 +162,14 @@ class Plain:
         begins: bool,
         *,
         metric: bool,
+        again: bool = False,
     ) -> None:
+        """`again`: what is true for one evaluation only is true once more."""
         state = self.states.get((rule, id_), "new" if begins else "out")
         if when is None:
             self.states[rule, id_] = state
             return
-        if when and state == "out":
+        if when and (state == "out" or (state == "in" and again)):
             self.fire(rule, id_, values, day, now, metric=metric)
         self.states[rule, id_] = "in" if when else "out"
 

@@ -286,7 +286,7 @@ class Plain:
                 one = self.people[id_]
                 before = one.states.get(rule, ("out", None))
                 one.states[rule] = after = self.step(rule, before, one, now)
-                if after[0] == "in" != before[0]:
+                if after[0] == "in" and (before[0] != "in" or rule == "moved"):
                     entered.append((rule, id_))
         for id_ in [one for one in chosen if one in self.people]:
             one = self.people[id_]

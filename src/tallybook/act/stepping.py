@@ -11,7 +11,7 @@ from tallybook.act.caps import Edge
 from tallybook.act.memory import Remembered
 from tallybook.act.state import HOLDING, INSIDE, OUT, UNDECIDED, UNKNOWN_IN, UNKNOWN_OUT, Transitions
 from tallybook.act.state_sql import StateColumns, StepSql
-from tallybook.config import Condition, compile_condition, fields_of, names_in, template_fields
+from tallybook.config import SINCE_LAST, Condition, compile_condition, fields_of, names_in, template_fields
 from tallybook.core import ENTER, LEAVE, TO_MESSAGE, TO_PX, Catalog, Rule
 from tallybook.query import Subjects, shown_column
 from tallybook.storage import identifier, literal
@@ -26,12 +26,14 @@ CHANGED = "changed"
 @dataclass(frozen=True, kw_only=True)
 class RuleNames:
     """Names used by a rule. `attributes`: in its conditions, texts and values. `conditions`: in its conditions.
-    `earlier`: earlier values. `lasts`: whether the condition can be true for longer than one evaluation."""
+    `earlier`: earlier values. `lasts`: whether the condition can be true for longer than one evaluation. `is_momentary`:
+    it never is, so each time is an edge."""
 
     attributes: tuple[str, ...]
     conditions: frozenset[str]
     earlier: tuple[tuple[str, str], ...]
     lasts: bool
+    is_momentary: bool = False
 
 
 def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
@@ -50,6 +52,7 @@ def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
         conditions=frozenset(conditions),
         earlier=tuple(dict.fromkeys(pair for part in parts for pair in part.earlier)),
         lasts=all(part.lasts for part in parts),
+        is_momentary=rule.leave is None and parts[0].is_momentary,
     )
 
 
@@ -198,7 +201,14 @@ class KindStep:
 
     def _entered(self, step: StepSql) -> str:
         old, new = identifier(f"o:{step.columns.rule}"), identifier(step.columns.code)
-        return f"{new} = {INSIDE} AND {old} IN ({OUT}, {UNKNOWN_OUT}, {HOLDING})"
+        entered = f"{old} IN ({OUT}, {UNKNOWN_OUT}, {HOLDING})"
+        names = self.names[step.columns.rule]
+        seen = {name for name, span in names.earlier if span == SINCE_LAST}
+        again = [identifier(one.has_changed) for one in self.memory if one.name in seen]
+        if names.is_momentary and again:
+            # A second change is another edge, though the entity has not been outside in between.
+            entered = f"({entered} OR {old} IN ({INSIDE}, {UNKNOWN_IN}) AND ({' OR '.join(again)}))"
+        return f"{new} = {INSIDE} AND {entered}"
 
     def _left(self, step: StepSql) -> str:
         old, new = identifier(f"o:{step.columns.rule}"), identifier(step.columns.code)

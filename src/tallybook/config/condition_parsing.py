@@ -36,6 +36,8 @@ class ConditionNames:
     earlier: tuple[tuple[str, str], ...] = ()
     lasts: bool = True
     """False if the condition uses `changed` or `crossed`, which are true for one evaluation only."""
+    is_momentary: bool = False
+    """Whether the condition is true only when one of these is true."""
 
 
 def parsed(text: str) -> Any:
@@ -88,7 +90,24 @@ def names_in(text: str) -> ConditionNames:
             span = given[1].name if name == BEFORE and len(given) > 1 else SINCE_LAST
             earlier[given[0].name.casefold(), span] = None
             lasts = lasts and name == BEFORE
-    return ConditionNames(attributes=tuple(attributes), earlier=tuple(earlier), lasts=lasts)
+    return ConditionNames(
+        attributes=tuple(attributes), earlier=tuple(earlier), lasts=lasts, is_momentary=_is_momentary(tree)
+    )
+
+
+def _is_momentary(node: Any) -> bool:
+    from sqlglot import exp
+
+    match node:
+        case exp.Paren():
+            return _is_momentary(node.this)
+        case exp.And():
+            return _is_momentary(node.left) or _is_momentary(node.right)
+        case exp.Or():
+            return _is_momentary(node.left) and _is_momentary(node.right)
+        case exp.Anonymous():
+            return node.name.lower() in (CHANGED, CROSSED)
+    return False
 
 
 def _marked(text: str) -> str:
