@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -271,6 +272,20 @@ def test_an_event_with_one_name_too_many_is_not_called_stored(door: HttpDoor) ->
     wider = EventSettings(max_events=3)
     door.app.set_rules(EventRules(settings=wider))
     assert door.post(event("8", "c")).json["stored"] == 1
+
+
+def test_an_event_with_a_new_name_does_not_wait_for_the_ledger(door: HttpDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_free = threading.Event()
+    monkeypatch.setattr(door.events, "names", lambda: is_free.wait(60) and frozenset())
+
+    async def story() -> int:
+        try:
+            return (await door.asked("POST", "/v1/events", [event("1", "new")], door.writer)).status
+        finally:
+            assert not is_free.is_set()
+            is_free.set()
+
+    assert door.run(story()) == 200
 
 
 def test_a_day_that_has_not_begun_cannot_be_complete(door: HttpDoor) -> None:

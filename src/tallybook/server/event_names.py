@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from tallybook.core import DecodedEvents, TallybookError
+from tallybook.core import DecodedEvents
 from tallybook.ingest import within_names
 from tallybook.storage import EventLedger
 
+WAIT_SECONDS = 0.05
+"""Maximum seconds that an answer waits for the ledger, which it does not need."""
 FRESH_SECONDS = 1.0
 """Seconds after which names are read again, if an event has one that is not known."""
 
@@ -22,6 +24,7 @@ class KnownNames:
         self.events, self.seconds = events, seconds
         self.known: frozenset[str] = frozenset()
         self.read_at: float | None = None
+        self.reading: asyncio.Task[None] | None = None
 
     async def within(self, decoded: DecodedEvents, most: int) -> DecodedEvents:
         """The events whose names are known or may still be added."""
@@ -30,6 +33,10 @@ class KnownNames:
             return decoded
         if self.read_at is None or self.seconds() - self.read_at >= FRESH_SECONDS:
             self.read_at = self.seconds()
-            with suppress(TallybookError):  # the request is logged all the same
-                self.known = await asyncio.to_thread(self.events.names)
+            self.reading = asyncio.create_task(asyncio.to_thread(self._read))
+            await asyncio.wait({self.reading}, timeout=WAIT_SECONDS)
         return decoded if len(self.known | new) <= most else within_names(decoded, set(self.known), most)
+
+    def _read(self) -> None:
+        with suppress(Exception):  # the request is logged all the same
+            self.known = self.events.names()
