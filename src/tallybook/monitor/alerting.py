@@ -232,7 +232,16 @@ class Alerting:
         rows: dict[str, Sequence[Row]] = {}
         for (first, last), several in ranges.items():
             rows |= self._rows(several, first, last)
-        return {m.name: self._series(m, covered[m.name], rows[m.name]) for m in metrics if m.name in rows}
+        # Most metrics are collected on the same days, and share their rows.
+        within: dict[Any, list[Row]] = {}
+        found = {}
+        for metric in metrics:
+            if (own_rows := rows.get(metric.name)) is not None:
+                key = (id(own_rows), tuple(covered[metric.name]))
+                if key not in within:
+                    within[key] = _within(own_rows, covered[metric.name])
+                found[metric.name] = self._series(metric, within[key])
+        return found
 
     def _range(self, covered: Sequence[tuple[date, date]]) -> tuple[date, date]:
         """The first and last day to judge or compare with."""
@@ -250,10 +259,10 @@ class Alerting:
         half = len(metrics) // 2
         return {} if not half else self._rows(metrics[:half], first, last) | self._rows(metrics[half:], first, last)
 
-    def _series(self, metric: Metric, covered: Sequence[tuple[date, date]], rows: Sequence[Row]) -> DailySeries:
-        days = {row["period"] for row in rows if any(a <= row["period"] <= b for a, b in covered)}
+    def _series(self, metric: Metric, rows: Sequence[Row]) -> DailySeries:
+        """The values of a metric in its rows of covered days."""
         name = metric.name
-        values = {row["period"]: row[name] for row in rows if row["period"] in days and _is_complete(row, name)}
+        values = {row["period"]: row[name] for row in rows if _is_complete(row, name)}
         counted = _counts(metric)
         return DailySeries(
             metric=metric.name,
@@ -277,10 +286,16 @@ class Alerting:
         return found
 
 
+def _within(rows: Sequence[Row], covered: Sequence[tuple[date, date]]) -> list[Row]:
+    """The rows of covered days."""
+    return [row for row in rows if any(first <= row["period"] <= last for first, last in covered)]
+
+
 def _is_complete(row: Row, metric: str) -> bool:
     """Whether a row covers the whole day of a metric. The row itself describes the metric with the fewest days."""
-    note = (row.get("notes") or {}).get(metric) or {}
-    return bool(note.get("complete", row["complete"]))
+    notes = row.get("notes")
+    note = notes.get(metric) if notes else None
+    return bool(note.get("complete", row["complete"]) if note else row["complete"])
 
 
 def _counts(metric: Metric) -> bool:
