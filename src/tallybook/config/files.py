@@ -69,12 +69,14 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
     lines = text.splitlines() or [""]
     match = re.search(r"\s*\(at line (\d+), column \d+\)", reason)
     number = min(int(match[1]), len(lines)) if match else len(lines)
+    twice = re.search("twice|overwrite", reason)
     return Problem(
+        hint="the file has it twice: keep one of the two, or give one another name" if twice else "",
         path=f"{TOML}:{number}",
         message="not toml: " + re.sub(r"\s*\(at [^)]*\)$", "", reason),
         seen=masked(lines[number - 1].strip(), {}),
         expected='key = "value" lines below [tables]',
-        paste=quoted_line(masked(lines[number - 1], {})),
+        paste="" if twice else quoted_line(masked(lines[number - 1], {})),
     )
 
 

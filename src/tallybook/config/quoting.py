@@ -10,16 +10,22 @@ _SECRETS = ("url", "replica", "ledger", "to", "heartbeat", "password", "token")
 """Keys whose values are not repeated."""
 _KEY = re.compile(r"\s*(?P<key>[A-Za-z_][\w.-]*)\s*[=:]\s*(?P<value>.+?)\s*$")
 _CURLY = str.maketrans({"\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2018": "'", "\u2019": "'"})
+_FILE_URL = re.compile(r'\s*url\s*=\s*"(?P<url>(?:sqlite|duckdb):///[^"@]*)"\s*')
+_PREFIXED = re.compile(r"""[frbuFRBU]{1,2}(?=["'])""")
+"""The prefix of a text in Python."""
+_ITEM = re.compile(r""""[^"]*"|'[^']*'|[^\s,"']+""")
 _BOOLEANS = {"true": "true", "false": "false", "yes": "true", "no": "false", "on": "true", "off": "false"}
 _DAY = re.compile(r"[\d/.-]{6,}")
 
 
 def quoted_line(line: str) -> str:
     """The line as TOML, with SQL texts in single quotes; empty if the intended line cannot be determined."""
-    header = re.fullmatch(r"\s*\[([\w.-]+)\]?\s*", line)
-    found = _KEY.match(line)
+    header = re.fullmatch(r"\s*\[([\w.-]+(?: [\w.-]+)*)\]?\s*", line)
+    found, path = _KEY.match(line), _FILE_URL.fullmatch(line)
     if header:
-        made = f"[{header[1]}]"
+        made = f"[{header[1].replace(' ', '_')}]"
+    elif path:
+        made = f'url = "{path["url"].replace(chr(92), "/")}"'
     elif found and found["key"] not in _SECRETS:
         made = f"{found['key']} = {_value(found['key'], found['value'])}"
     else:
@@ -28,15 +34,16 @@ def quoted_line(line: str) -> str:
         tomllib.loads(made)
     except tomllib.TOMLDecodeError:
         return ""
-    return made if made != line.strip() else ""
+    return made if re.sub(r"\s*=\s*", " = ", line.strip(), count=1) != made else ""
 
 
 def _value(key: str, value: str) -> str:
-    text = value.translate(_CURLY).strip()
+    text = _PREFIXED.sub("", value.translate(_CURLY).strip(), count=1) if _PREFIXED.match(value) else value
+    text = text.translate(_CURLY).strip()
     listed = re.fullmatch(r"\[(.*?)\]?", text)
     if listed or key in _LISTS:
-        parts = (listed[1] if listed else text).split(",")
-        return "[" + ", ".join(f'"{part.strip().strip(chr(34) + chr(39))}"' for part in parts if part.strip()) + "]"
+        parts = _ITEM.findall(listed[1] if listed else text)
+        return "[" + ", ".join(f'"{part.strip(chr(34) + chr(39))}"' for part in parts) + "]"
     if text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
     if _DAY.fullmatch(text):

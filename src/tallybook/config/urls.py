@@ -35,6 +35,7 @@ _READABLE = re.compile(
     rf"\s*[A-Za-z][\w.-]*(?:\+[\w.-]+)?://(?:[^\s:/?#@]*(?::[^\n]*)?@)?(?P<hosts>{_ONE_HOST}(?:,{_ONE_HOST})*)"
     r"(?P<path>/[^?#\n]*)?(?:\?(?P<query>[^#\n]*))?(?:#[^\n]*)?",
 )
+_JDBC = re.compile(r"jdbc:(postgresql|mysql|mariadb|clickhouse|redshift)://")
 _PORT = re.compile(r"(?<=:)\d+(?=,|\Z)")
 MAX_PORT = 65_535
 MAX_SHORT_SECRET_CHARACTERS = 8
@@ -195,6 +196,12 @@ def secrets_of_address(url: str, variables: Mapping[str, str]) -> dict[str, str]
 def _unknown_scheme(url: str, expected: str) -> dict[str, str]:
     from tallybook.config.catalog.words import closest_key
 
+    if foreign := _JDBC.match(url):
+        hint = "write it without jdbc:, with the user and the password before the host"
+        paste = f'url = "{foreign[1]}://USER:***@HOST/DATABASE"'
+        return {"message": "is a URL of JDBC", "expected": expected, "hint": hint, "paste": paste}
+    if url.strip()[:1] in ('"', "'"):
+        return {"message": "begins with a quote", "expected": expected, "hint": "remove the quotes inside the value"}
     meant = closest_key(scheme_of(url), [name for name in REGISTRY.names() if name != "postgres"])
     rest = masked_url(url).partition("://")[2]
     return {
