@@ -678,6 +678,17 @@ class Forget:
 
 
 @dataclass(frozen=True)
+class Redefine:
+    """From now on the metric is declared like this."""
+
+    spec: MetricSpec
+
+    @property
+    def metric(self) -> str:
+        return self.spec.name
+
+
+@dataclass(frozen=True)
 class Move:
     """The book is moved to another folder."""
 
@@ -701,7 +712,7 @@ class Import:
         return text.getvalue()
 
 
-Deed = Rename | Forget | Move
+Deed = Rename | Forget | Redefine | Move
 Step = Insert | Change | Delete | Run | Import | Deed
 
 
@@ -714,20 +725,25 @@ def histories(
     used: Collection[str],
     names: Sequence[str],
     imported: Sequence[MetricSpec] = (),
+    redefined: Sequence[MetricSpec] = (),
 ) -> tuple[Step, ...]:
-    """A first run, then up to three rounds of changed rows and another run; time never goes back."""
+    """A first run, then up to three rounds of changed rows and another run; time never goes back. `redefined`: in this
+    order, each once."""
     span = (place.last - place.first).days
     closed = draw(st.one_of(st.integers(span * 2 // 3, span), st.integers(1, span)))
     steps: list[Step] = [draw(runs(place, closed))]
     alive = {name: [row["id"] for row in table.rows] for name, table in tables.items()}
     latest_id = {name: len(ids) for name, ids in alive.items()}
     deeds = draw(st.permutations([*map(Rename, names), *map(Forget, names), Move("moved"), Move("further")]))
+    redefinitions = list(redefined)
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
         for _ in range(draw(st.integers(0, 3))):
             source = draw(st.sampled_from(sources))
             steps.append(draw(changes(source, used, alive[source.table.name], latest_id)))
         if names and draw(st.integers(0, 2)) == 2:
             steps.append(deeds.pop())
+        if redefinitions and draw(st.integers(0, 3)) > 0:
+            steps.append(Redefine(redefinitions.pop(0)))
         if imported and draw(st.booleans()):
             steps.append(draw(imports(draw(st.sampled_from(imported)), place, closed, sources[0].kinds)))
         closed = draw(st.integers(closed, span))
@@ -901,6 +917,12 @@ def shows(draw: st.DrawFn, chosen: Sequence[MetricSpec]) -> Any:
     return draw(st.sampled_from(sensible))
 
 
+def of_one_measure(metrics: dict[str, MetricSpec], declared: Sequence[MetricSpec]) -> dict[str, MetricSpec]:
+    """The metrics that have the same measure under each of their definitions."""
+    measures_of = {name: {spec.measure for spec in declared if spec.name == name} for name in metrics}
+    return {name: spec for name, spec in metrics.items() if len(measures_of[name]) == 1}
+
+
 def adds_up(spec: MetricSpec) -> bool:
     try:
         return spec.linear
@@ -1043,13 +1065,17 @@ class Life:
 
     world: World
     tables: dict[str, Table]
+    specs: dict[str, MetricSpec]
+    """The metrics as they are declared now."""
     believed: dict[str, dict[date, Tables]]
     closed: date
+    shelved: dict[str, list[tuple[MetricSpec, dict[date, Tables]]]] = field(default_factory=dict)
+    """The days of each metric that were collected under other definitions than that of now."""
     judges: dict[bool, Judge] = field(default_factory=dict)
     clock: datetime | None = None
     """When the last run began."""
-    followed: dict[str, datetime] = field(default_factory=dict)
-    """Since when what is written was not looked for, of each metric that follows changes."""
+    followed: dict[MetricSpec, datetime] = field(default_factory=dict)
+    """Since when what is written was not looked for, of each definition that follows changes."""
     old: set[str] = field(default_factory=set)
     renamed: set[str] = field(default_factory=set)
     store: str = ""
@@ -1061,7 +1087,7 @@ class Life:
     @classmethod
     def begun(cls, world: World) -> Life:
         names = [name for name, spec in world.metrics.items() if spec.kind != DERIVED]
-        life = cls(world, {}, {name: {} for name in names}, world.start)
+        life = cls(world, {}, dict(world.metrics), {name: {} for name in names}, world.start)
         life.old = {step.metric for step in world.steps if isinstance(step, Rename)}
         life.tables = {
             name: replace(t, rows=[life.stamped(t, row) for row in t.rows]) for name, t in world.tables.items()
@@ -1100,6 +1126,8 @@ class Life:
             self.forget(step.metric)
         elif isinstance(step, Import):
             self.import_(step)
+        elif isinstance(step, Redefine):
+            self.redefine(step.spec)
         elif isinstance(step, Move):
             self.move(step.folder)
         else:
@@ -1109,16 +1137,17 @@ class Life:
         now = self.at(step)
         for name, days in self.believed.items():
             again = self.late(name, step, now)
-            days.update(dict.fromkeys([*collected(step, self.world, days), *again], self.tables))
+            due = collected(step, self.world, days, self.older(name))
+            days.update(dict.fromkeys([*due, *again], self.tables))
         self.clock, self.closed = now, step.closed
         self.renamed.clear()
 
     def late(self, name: str, step: Run, now: datetime) -> list[date]:
         """The collected days of which facts were written since the last run looked, less an hour."""
-        spec, days = self.world.metrics[name], self.believed[name]
+        spec, days = self.specs[name], self.believed[name]
         if not spec.changed or (days and step.from_):
             return []
-        since, self.followed[name] = self.followed.get(name), now - timedelta(hours=1)
+        since, self.followed[spec] = self.followed.get(spec), now - timedelta(hours=1)
         if not days or since is None:
             return []
         table = self.tables[spec.table]
@@ -1140,7 +1169,8 @@ class Life:
 
     def forget(self, name: str) -> None:
         self.believed[name] = {}
-        self.followed.pop(name, None)
+        self.shelved.pop(name, None)
+        self.followed = {spec: since for spec, since in self.followed.items() if spec.name != name}
         self.imported.pop(name, None)
         self.files = {own: values for own, values in self.files.items() if own[0] != name}
 
@@ -1150,6 +1180,18 @@ class Life:
         kept = {point: value for point, value in self.files.get(own, {}).items() if point[0] not in days}
         self.files[own] = kept | {(day, key): value for day, key, value in step.values}
         self.imported[step.metric] = oracle.Imported(step.dims, self.files[own])
+
+    def redefine(self, spec: MetricSpec) -> None:
+        """The days of the definition of before stay where they are, and answer no more until it is back."""
+        name = spec.name
+        shelf = [(self.specs[name], self.believed[name]), *self.shelved.get(name, [])]
+        self.specs[name] = spec
+        self.believed[name] = next((days for other, days in shelf if other == spec), {})
+        self.shelved[name] = [(other, days) for other, days in shelf if other != spec]
+
+    def older(self, name: str) -> set[date]:
+        """The days that are collected under other definitions alone."""
+        return {day for _, days in self.shelved.get(name, []) for day in days} - set(self.believed[name])
 
     def move(self, folder: str) -> None:
         """The book stays as it is."""
@@ -1161,7 +1203,8 @@ class Life:
 
     def toml(self, url: str) -> str:
         """The `tallybook.toml` of now."""
-        return self.world.toml(url, old=self.old, renamed=self.renamed, store=self.store)
+        now = replace(self.world, metrics=self.specs)
+        return now.toml(url, old=self.old, renamed=self.renamed, store=self.store)
 
     def write(self, step: Insert | Change | Delete) -> None:
         table = self.tables[step.table]
@@ -1180,25 +1223,54 @@ class Life:
             world, closed_days = self.world, set(days_between(self.world.start, self.closed))
             covered: Covered = dict.fromkeys(self.believed, closed_days) if live else self.believed
             imported = {} if live else self.imported
-            self.judges[live] = Judge(world.book, world.metrics, self.tables, covered, self.closed, imported)
+            self.judges[live] = Judge(world.book, dict(self.specs), self.tables, covered, self.closed, imported)
         return self.judges[live]
 
-    def judge_of_now(self) -> Judge:
-        """The judge of what was collected so far, that stays as it is when more is."""
-        covered: Covered = {name: dict(days) for name, days in self.believed.items()}
-        return Judge(self.world.book, self.world.metrics, self.tables, covered, self.closed, dict(self.imported))
+    def past(self) -> Past:
+        """What was collected so far, that stays as it is when more is."""
+        known = {(name, self.specs[name]): dict(days) for name, days in self.believed.items()}
+        known |= {(name, spec): dict(days) for name, shelf in self.shelved.items() for spec, days in shelf}
+        return Past(self.world.book, self.tables, known, self.closed, dict(self.imported))
 
 
-def collected(step: Run, world: World, covered: dict[date, Tables]) -> list[date]:
+@dataclass(frozen=True)
+class Past:
+    """What was collected until a day, under every definition."""
+
+    book: BookSpec
+    tables: Tables
+    known: dict[tuple[str, MetricSpec], dict[date, Tables]]
+    closed: date
+    imported: dict[str, oracle.Imported]
+
+    def judge(self, specs: dict[str, MetricSpec]) -> Judge:
+        """The judge of then, asked about the definitions of now."""
+        bases = [name for name, spec in specs.items() if spec.kind != DERIVED]
+        covered: Covered = {name: self.known.get((name, specs[name]), {}) for name in bases}
+        return Judge(self.book, dict(specs), self.tables, covered, self.closed, self.imported)
+
+    def without(self, name: str) -> Past:
+        """What was collected of other metrics."""
+        known = {own: days for own, days in self.known.items() if own[0] != name}
+        return replace(self, known=known, imported={n: found for n, found in self.imported.items() if n != name})
+
+
+def collected(step: Run, world: World, covered: dict[date, Tables], older: Collection[date] = ()) -> list[date]:
     """The days that a run collects: those it is told, or else all closed ones that were never collected, and
     the last `lookback` of the day that closed after the newest of the others: after a pause it looks again as the
-    runs would have that were skipped."""
+    runs would have that were skipped. Of days that are collected under another definition alone (`older`) it
+    collects those of the lookback."""
     if step.from_ is not None:
         assert step.to is not None
         return days_between(step.from_, step.to)
+    recent = step.closed - DAY * world.lookback
     skipped_first = min(step.closed, max(covered, default=step.closed) + DAY)
     again = skipped_first - DAY * world.lookback
-    return [day for day in days_between(world.start, step.closed) if day not in covered or day > again]
+    due = {
+        day: day > again if day in covered else day not in older or day > recent
+        for day in days_between(world.start, step.closed)
+    }
+    return [day for day, is_due in due.items() if is_due]
 
 
 def described(table: Table) -> str:
@@ -1227,6 +1299,9 @@ def told(step: Step) -> str:
         return f"was_{step.metric} is now called {step.metric}"
     if isinstance(step, Forget):
         return f"forgotten: {step.metric}"
+    if isinstance(step, Redefine):
+        where = step.spec.where.sql("duckdb") if step.spec.where else "nothing"
+        return f"defined again: {step.metric} is {step.spec.measure.sql('duckdb')} where {where}"
     if isinstance(step, Move):
         return f"moved to {step.folder}"
     if isinstance(step, Import):
@@ -1266,6 +1341,31 @@ def can_be_imported(spec: MetricSpec) -> bool:
 
 
 @st.composite
+def redefinitions(draw: st.DrawFn, metrics: dict[str, MetricSpec], dialect: Dialect) -> list[MetricSpec]:
+    """In half of all worlds: other definitions of some of the metrics, in the order in which they are declared. One that
+    was declared before may be back."""
+    able = [spec for spec in metrics.values() if spec.kind != DERIVED]
+    found: list[MetricSpec] = []
+    known = {spec.name: [spec] for spec in able}
+    for _ in range(draw(st.sampled_from([0, 0, 1, 2, 3]))):
+        before = draw(st.sampled_from(able))
+        now = next((spec for spec in reversed(found) if spec.name == before.name), before)
+        back = [spec for spec in known[before.name] if spec != now]
+        if back and draw(st.booleans()):
+            found.append(draw(st.sampled_from(back)))
+            continue
+        taken = [spec.where for spec in known[before.name]]
+        where = draw(st.sampled_from([one for one in (None, *PREDICATES) if one not in taken]))
+        spec = replace(before, where=where)
+        if not (spec.history or spec.unit_from or spec.kind == "uniques") and draw(st.integers(0, 2)) == 2:
+            by_time = spec.shape in ("facts", "daily")
+            spec = replace(spec, measure=draw(measures(dialect, by_time=by_time)))
+        known[before.name].append(spec)
+        found.append(spec)
+    return found
+
+
+@st.composite
 def with_joins(draw: st.DrawFn, metrics: dict[str, MetricSpec]) -> dict[str, MetricSpec]:
     """Some of the metrics have dimensions of the joined accounts, and conditions on them."""
     found = dict(metrics)
@@ -1295,14 +1395,16 @@ def worlds(draw: st.DrawFn, dialect: Dialect, *, whole: bool = True) -> World:
         found += [accounts_source(place, kinds)] if any(spec.join for spec in chosen.values()) else []
     chosen = draw(with_history(chosen)) if whole else chosen
     imported = [spec for spec in chosen.values() if spec.history]
-    used = {name for spec in chosen.values() for name in columns_shown(spec)} | {"account_id"}
+    later = draw(redefinitions(chosen, dialect)) if whole else []
+    used = {name for spec in (*chosen.values(), *later) for name in columns_shown(spec)} | {"account_id"}
     tables = {source.table.name: draw(source.filled(used)) for source in found}
-    steps = draw(histories(place, found, tables, used, list(chosen) if whole else [], imported))
+    steps = draw(histories(place, found, tables, used, list(chosen) if whole else [], imported, later))
+    last = chosen | {step.metric: step.spec for step in steps if isinstance(step, Redefine)}
     closed = max(step.closed for step in steps if isinstance(step, Run))
     if draw(st.integers(0, 2)) == 2:
-        chosen["made"] = draw(derived("made", list(chosen.values())))
+        last["made"] = chosen["made"] = draw(derived("made", list(chosen.values())))
     week_starts = draw(st.sampled_from(["monday", "sunday", "saturday"]))
-    question = asks(place, closed, chosen, kinds.pools["plan"])
+    question = asks(place, closed, last, kinds.pools["plan"])
     return World(
         dialect=dialect,
         book=BookSpec(timezone, week_starts, draw(fiscals(week_starts))),
@@ -1313,7 +1415,7 @@ def worlds(draw: st.DrawFn, dialect: Dialect, *, whole: bool = True) -> World:
         steps=steps,
         asks=tuple(draw(st.lists(question, min_size=8, max_size=18))),
         closing=draw(st.sampled_from([timedelta(seconds=1), timedelta(0), timedelta(hours=5)])),
-        goals=draw(goals(chosen, kinds.pools["plan"])) if whole else (),
+        goals=draw(goals(of_one_measure(last, (*chosen.values(), *later)), kinds.pools["plan"])) if whole else (),
     )
 
 
@@ -1350,7 +1452,8 @@ def fewer_metrics(world: World) -> Iterator[World]:
     asked |= {goal.metric for goal in world.goals}
     used = asked | {ref.metric for name in asked for ref in leaves_of(world.metrics[name].measure, Ref)}
     if used < set(world.metrics):
-        yield replace(world, metrics={name: spec for name, spec in world.metrics.items() if name in used})
+        own = tuple(step for step in world.steps if getattr(step, "metric", min(used)) in used)
+        yield replace(world, metrics={name: spec for name, spec in world.metrics.items() if name in used}, steps=own)
     tables = {table for name in used for table in (world.metrics[name].table, world.metrics[name].join)} - {""}
     if tables < set(world.tables):
         kept = {name: table for name, table in world.tables.items() if name in tables}

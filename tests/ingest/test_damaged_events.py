@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 import tallybook
+from tallybook.core import DEFAULT_EVENTS
 from tallybook.core.errors import BookError, TallybookError
-from tallybook.ingest import EventQuestion, Upkeep, read_events
+from tallybook.ingest import EventQuestion, Upkeep, read_events, rebuild_ids
+from tallybook.storage import EventLedger, LedgerFiles
+from tests.ingest.test_event_log import Ingest
 from tests.ingest.test_event_metrics import EventBook
 
 SIGNUPS = """
@@ -160,3 +163,29 @@ def test_of_several_lost_files_of_ids_each_is_written_again_and_a_lost_file_of_e
     sent.send(*({"event": "signup", "time": "2026-03-02T12:00:00Z", "id": f"e{i}"} for i in (0, 8, 9)))
     stored = sorted(id_ for (id_,) in sent.ingest.stored("signup", "id"))
     assert stored == ["e0", "e1", "e2", "e8", "e9"]  # e8 was that of the login, whose file is lost
+
+
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_ids_in_a_ledger_are_written_again_too(tmp_path: Path, damage: str) -> None:
+    """Also on a host that has the file in its cache."""
+    from tests.ledgers import LEDGERS
+
+    ingest = Ingest(tmp_path / "book", "postgresql")
+    ledger: Any = LEDGERS["postgresql"](tmp_path / "book")
+    ingest.events = EventLedger(ledger, LedgerFiles(ledger, tmp_path / "cache"))
+    ingest.send(*({"event": "signup", "time": "2026-03-01T12:00:00Z", "id": f"e{i}"} for i in range(3)))
+    ingest.compact()
+    (run,) = ingest.events.snapshot().runs
+    change = {"missing": "DELETE FROM event_contents", "altered": "UPDATE event_contents SET body = '\\x00'::bytea"}
+    with ledger._writing() as db:
+        db.execute(f"{change[damage]} WHERE path = ?", [run.path])
+    if damage == "altered":
+        for file in (tmp_path / "cache").rglob("*.parquet"):
+            file.unlink()
+    done = rebuild_ids(ingest.events, lambda: ingest.now, DEFAULT_EVENTS)
+    assert (done.files, done.ids) == ((run.path,), 3)
+    ingest.send(*({"event": "signup", "time": "2026-03-01T12:00:00Z", "id": f"e{i}"} for i in (2, 3)))
+    ingest.compact()
+    assert sum(file.rows for file in ingest.events.snapshot().files) == 4
+    ingest.commit.close()
+    ingest.events.close()

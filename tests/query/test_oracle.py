@@ -23,7 +23,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
-from tests import oracle
+from tests import oracle, strategies
 from tests.conftest import sampled
 from tests.oracle import (
     DAY,
@@ -55,6 +55,7 @@ from tests.oracle.imports import CellsWithImports
 from tests.strategies import Import, Life, World, worlds
 
 UTC_BOOK = BookSpec("UTC")
+COLLECTED = strategies.collected
 
 
 def d(text: str) -> date:
@@ -1271,6 +1272,21 @@ OVER_DAYS, DAY_OF = oracle.over_days, oracle.day_of
 ADMITS, KEY = oracle.Answer.admits, oracle.Answer.key
 IMPORT = Life.import_
 FIND_FACTS, HOLDS = oracle.Judge.find_facts, oracle.Judge.holds
+
+
+def redefined_with_its_days(life: Life, spec: MetricSpec) -> None:
+    life.specs[spec.name] = spec
+
+
+def redefined_from_nothing(life: Life, spec: MetricSpec) -> None:
+    life.shelved.setdefault(spec.name, []).append((life.specs[spec.name], life.believed[spec.name]))
+    life.specs[spec.name], life.believed[spec.name] = spec, {}
+
+
+def whatever_is_older(step: Any, world: World, covered: Any, older: Any = ()) -> list[date]:
+    return COLLECTED(step, world, covered)
+
+
 MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "days without rows are no days": (oracle.cells, "over_days", without_zeros),
     "midnight belongs to the day before": (oracle.judge, "day_of", before_midnight),
@@ -1295,6 +1311,9 @@ MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "what is forgotten stays": (Life, "forget", lambda life, name: None),
     "a renamed metric begins again": (Life, "rename", begun_again),
     "a moved book begins again": (Life, "move", moved_without_days),
+    "days of the old definition answer for the new one": (Life, "redefine", redefined_with_its_days),
+    "a definition that is back begins again": (Life, "redefine", redefined_from_nothing),
+    "a new definition is collected at once": (strategies, "collected", whatever_is_older),
     "imported days stay in the place of collected ones": (CellsWithImports, "before", imported_for_good),
     "a second file of values is not read": (Life, "import_", first_file_for_good),
     "change is since the first asked day": (

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import tempfile
 import time
@@ -256,21 +257,34 @@ def judged(world: World, url: str, folder: Path) -> None:
                 ask = world.asks[number % len(world.asks)]
                 if play.knows(ask):
                     check(play, ask)
-                then[play.today] = play.life.judge_of_now()
+                then[play.today] = play.life.past()
             if isinstance(step, Import) and then:
-                then[play.today] = play.life.judge_of_now()
+                then[play.today] = play.life.past()
             if isinstance(step, Forget):
-                then = {day: judge.without(step.metric) for day, judge in then.items()}
+                then = {day: past.without(step.metric) for day, past in then.items()}
         for ask in world.asks:
             check(play, ask)
-        for (day, judge), ask in product([*then.items()][:-1], world.asks[:AS_OF_ASKS]):
-            check(play, ask, as_of=day, judge=judge)
+        check_older(play)
+        for (day, past), ask in product([*then.items()][:-1], world.asks[:AS_OF_ASKS]):
+            check(play, ask, as_of=day, judge=past.judge(play.life.specs))
         for ask in [ask for ask in world.asks if can_be_live(play, ask)][:LIVE_ASKS]:
             check(play, ask, live=True)
         for goal, day in product(world.goals, world.goal_days(play.life.closed)):
             check_goal(play, goal, day)
     finally:
         getattr(play.book, "close", lambda: None)()
+
+
+def check_older(play: Play) -> None:
+    """Every answer says how many days are known only under another definition, and none that none are."""
+    life = play.life
+    for name in sorted(set(life.believed) - life.old):
+        days = sorted(life.older(name))
+        unit = life.specs[name].unit_from
+        explain = play.book.query(name, scope="all", by=[unit] if unit else []).explain
+        said = re.findall(r"([\d,]+) days? of (\w+) \((\S+) to (\S+)\) (?:is|are) stored under", explain)
+        expected = [(f"{len(days):,}", name, str(days[0]), str(days[-1]))] if days else []
+        assert said == expected, f"{explain}\n\nexpected: {expected}\n{play.reports}"
 
 
 def check_goal(play: Play, goal: GoalSpec, day: date) -> None:
@@ -293,7 +307,7 @@ def check_goal(play: Play, goal: GoalSpec, day: date) -> None:
 def can_be_live(play: Play, ask: Ask) -> bool:
     """Whether the source must answer as a book that has collected every closed day since `start`."""
     life, world = play.life, play.life.world
-    specs = [world.metrics[name] for name in base_metrics(life.judge(), ask.metrics)]
+    specs = [life.specs[name] for name in base_metrics(life.judge(), ask.metrics)]
     within = world.start <= ask.from_ and ask.to <= life.closed and ask.window != "all"
     reaches_back = within and first_day_asked(life.judge(), ask) < world.start
     return within and not reaches_back and not any(spec.carry for spec in specs)
@@ -349,7 +363,7 @@ def wrong(play: Play, judge: Judge, ask: Ask, found: Sequence[str], how: str) ->
         *(f"  {what}" for what in found[:12]),
         *([f"  … and {len(found) - 12} more"] if len(found) > 12 else []),
         "",
-        *(play.life.world.metric_toml(name) for name in specs),
+        *(replace(play.life.world, metrics=play.life.specs).metric_toml(name) for name in specs),
         "What counts, from the raw rows:",
         evidence(judge, ask),
         "",

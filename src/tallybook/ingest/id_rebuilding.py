@@ -46,7 +46,9 @@ def rebuild_ids(events: EventLedger, clock: Callable[[], datetime], settings: Ev
     Safe to call again. Raises QueryError where others commit all the time."""
     for _ in range(MAX_TRIES):
         known = events.snapshot()
-        lost = [run for run in known.runs if _is_lost(events, run)]
+        # In a ledger, the file of this host may be whole although its bytes are gone.
+        missing = {file.path for file in events.files.missing([run.stored for run in known.runs])}
+        lost = [run for run in known.runs if run.path in missing or _is_bad(events, run)]
         if not lost:
             return RebuiltIds()
         try:
@@ -56,7 +58,7 @@ def rebuild_ids(events: EventLedger, clock: Callable[[], datetime], settings: Ev
     raise QueryError("the events change too quickly for their ids to be written again", hint="try again")
 
 
-def _is_lost(events: EventLedger, run: IdRun) -> bool:
+def _is_bad(events: EventLedger, run: IdRun) -> bool:
     try:
         events.files.path(run.stored)
     except BadFile:
