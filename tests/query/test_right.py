@@ -308,6 +308,10 @@ def can_be_live(play: Play, ask: Ask) -> bool:
     """Whether the source must answer as a book that has collected every closed day since `start`."""
     life, world = play.life, play.life.world
     specs = [life.specs[name] for name in base_metrics(life.judge(), ask.metrics)]
+    if any(spec.history and life.older(spec.name) for spec in specs):
+        return (
+            False  # Nothing says whether the source or the file answers for a day that is imported and was collected.
+        )
     within = world.start <= ask.from_ and ask.to <= life.closed and ask.window != "all"
     reaches_back = within and first_day_asked(life.judge(), ask) < world.start
     return within and not reaches_back and not any(spec.carry for spec in specs)
