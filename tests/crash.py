@@ -323,6 +323,10 @@ def do_deliver(book: Any, one: Job) -> Said:
     return {"statuses": {report.delivery: report.status for report in reports}}
 
 
+def do_deliver_rest(book: Any, one: Job) -> Said:
+    return {"statuses": {report.delivery: report.status for report in book.deliver_rest()}}
+
+
 def do_alert(book: Any, one: Job) -> Said:
     report = book.alert()
     return {"told": report.told, "failed": report.failed}

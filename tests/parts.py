@@ -167,6 +167,7 @@ FILES = {
     "test_oracle.py": "right",
     "test_other_forms.py": "right",
     "test_outbox_faults.py": "kills",
+    "test_outbox_kills_postgresql.py": "kills",
     "test_outbox_ledgers.py": "deliver",
     "test_own_tables.py": "deliver",
     "test_package.py": "deliver",

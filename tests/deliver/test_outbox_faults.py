@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import socket
@@ -14,7 +15,10 @@ from typing import Any
 
 import pytest
 
-from tallybook.storage import OutboxLedger
+from tallybook.core.errors import Busy
+from tallybook.deliver.destinations.webhook import Webhook
+from tallybook.deliver.past import PastAnswers
+from tallybook.storage import OutboxLedger, OutboxPlan
 from tests.conftest import sampled
 from tests.crash import Driver, job
 from tests.deliver.test_webhooks import declared
@@ -149,6 +153,30 @@ def test_each_item_arrives_under_one_id_whatever_fails_and_wherever_it_is_killed
                 assert extra == 0 or fault in ("after", "cut", "reset") or step, (fault, at, step)
 
 
+def test_each_item_arrives_where_the_next_process_is_killed_too_or_stands_still_and_goes_on_much_later(faulty):
+    receiver, made = faulty
+    every = [
+        (fault, first, then, name)
+        for fault in ("500", "after") for first in range(7, 36, 4) for then in range(4, 40, 5) for name in ("KILL", "STOP")
+    ]  # fmt: skip
+    with Driver() as driver:
+        for number, scenario in enumerate(sampled(every, 3, "outbox faults, twice")):
+            fault, first, then, name = scenario
+            receiver.begin(fault, 1)
+            with copied(made, number) as folder:
+                driver.do(folder, "deliver", now="2024-03-06T12:00", at=first)
+                second = driver.do(folder, "deliver", now="2024-03-06T13:30", at=then, signal=name)
+                driver.do(folder, "deliver", now="2024-03-06T18:00")
+                if "stopped" in second:
+                    driver.resume(second["stopped"])
+                for again in ("2024-03-06T23:00", "2024-03-07T05:00"):
+                    last = driver.do(folder, "deliver", now=again)
+                seen = (scenario, last, receiver.seen, outbox_of(folder))
+                assert last["said"]["statuses"] == {"hook": "up to date"}, seen
+                assert values(receiver.taken) == ITEMS, seen
+                assert len({id_ for id_, _ in receiver.taken}) == len(ITEMS), seen
+
+
 def test_two_processes_at_once_send_each_item_once(faulty):
     receiver, made = faulty
     with Driver() as driver, copied(made, 0) as folder:
@@ -159,8 +187,6 @@ def test_two_processes_at_once_send_each_item_once(faulty):
 
 
 def test_a_process_that_lost_its_lease_changes_nothing(faulty):
-    from tallybook.core.errors import Busy
-
     _, made = faulty
     ledger = made.book.store.ledger
     outbox, now = OutboxLedger(ledger), made.now
@@ -176,6 +202,26 @@ def test_a_process_that_lost_its_lease_changes_nothing(faulty):
         with pytest.raises(Busy):
             act()
     ledger.release(other)
+
+
+def test_a_process_that_slept_longer_than_its_lease_sends_nothing_more(faulty):
+    """The machine slept: its own seconds stood still, and another process has the delivery by now."""
+    receiver, made = faulty
+    original = Webhook.send
+
+    def asleep(destination, rows, task, channel):
+        verdict = original(destination, rows, task, channel)
+        made.at("2024-03-06T12:02")
+        return verdict
+
+    with pytest.MonkeyPatch.context() as night:
+        night.setattr(Webhook, "send", asleep)
+        night.setattr(Webhook, "threads", 1)
+        with pytest.raises(Busy):
+            made.book.deliver()
+    assert len(receiver.taken) == 1
+    assert [one.rows for one in made.book.deliver()] == [len(ITEMS)]
+    assert values(receiver.taken) == ITEMS
 
 
 def test_a_receiver_that_hangs_delays_nobody(faulty, monkeypatch):
@@ -196,7 +242,6 @@ def test_a_receiver_that_hangs_delays_nobody(faulty, monkeypatch):
 
 def test_a_day_that_takes_several_transactions_is_sent_when_it_is_planned_whole(faulty, monkeypatch):
     from tallybook.deliver import outbox_plan
-    from tallybook.storage import OutboxPlan
 
     receiver, made = faulty
     monkeypatch.setattr(outbox_plan, "ROWS_AT_ONCE", 1)
@@ -211,3 +256,26 @@ def test_a_day_that_takes_several_transactions_is_sent_when_it_is_planned_whole(
     ledger.release(lease)
     assert [one.rows for one in made.book.deliver()] == [len(ITEMS)]
     assert (values(receiver.taken), len(receiver.taken)) == (ITEMS, len(ITEMS))
+
+
+def test_rows_that_one_reading_of_a_version_lacks_are_not_withdrawn(faulty, monkeypatch):
+    """The first day is planned, the process ends, and the next one reads only the first row of the same version."""
+    receiver, made = faulty
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(OutboxPlan, "done", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            made.book.deliver()
+    read = PastAnswers.rows
+    readings = iter([1])
+
+    def short(answers, question, version):
+        return itertools.islice(read(answers, question, version), next(readings, None))
+
+    monkeypatch.setattr(PastAnswers, "rows", short)
+    (report,) = made.book.deliver()
+    assert (report.status, report.error) == (
+        "failed",
+        "version 1 of the book gave 1 rows for 2024-03-04, and 2 when it was read again; nothing of that day was planned",
+    )
+    assert [one.rows for one in made.book.deliver()] == [len(ITEMS)]
+    assert values(receiver.taken) == ITEMS

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +15,7 @@ import pytest
 from tallybook.core import DestinationRefused, OutcomeUnknown, wrong_receiver
 from tallybook.deliver.outgoing.addresses import Resolver, Target, is_public
 from tallybook.deliver.outgoing.channel import MAX_ANSWER_BYTES, Channel, OutgoingRequest
+from tallybook.deliver.outgoing.deadlines import DEADLINES, Deadlines
 from tallybook.deliver.outgoing.failures import (
     ARRIVED,
     REJECTED,
@@ -137,3 +142,29 @@ def test_waits_grow_with_a_random_part_and_end():
 )  # fmt: skip
 def test_addresses_that_nothing_may_be_sent_to(url, wrong):
     assert bool(wrong_receiver(url)) is wrong
+
+
+def test_the_first_exchanges_of_a_forked_process_all_have_their_deadline(monkeypatch):
+    begin, both, turns = Deadlines.__init__, threading.Barrier(2), iter((0.0, 0.2))
+
+    def begin_late(deadlines: Deadlines) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        time.sleep(next(turns, 0.0))
+        begin(deadlines)
+
+    def ended(stopped: threading.Event) -> None:
+        with DEADLINES.limit(0.5, stopped.set):
+            stopped.wait(3)
+
+    monkeypatch.setattr(Deadlines, "__init__", begin_late)
+    child = os.fork()
+    if child == 0:
+        stops = [threading.Event(), threading.Event()]
+        threads = [threading.Thread(target=ended, args=(stop,)) for stop in stops]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        os._exit(sum(not stop.is_set() for stop in stops))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.projects import Project, project
 from tests.receivers import Web
 
 __all__ = ["project"]
+
+GIVEN_UP_SAID = "given up after 1 attempt, because ids are forgotten by now: it may have arrived at 2024-03-06T12:00:00.000000Z: 500"
 
 
 def declared(project: Any, web: Web, to: str, more: str = "", identify: str = "{account}") -> Project:
@@ -78,6 +81,45 @@ def test_a_value_that_changes_later_is_reported_or_sent_as_a_correction(project,
             assert not refused
 
 
+@pytest.mark.parametrize("now", ["2024-03-06T12:00", "2024-03-08T12:00"])
+def test_zeros_that_were_sent_are_not_sent_again_when_another_value_of_their_day_changes(project, now):
+    with Web() as web:
+        made = declared(project, web, "mixpanel", 'restated = "event"\nfill = true')
+        made.run()
+        first = [
+            (one["properties"]["distinct_id"], one["properties"]["calls"]) for _, body in web.posts for one in body
+        ]
+        assert sorted(first) == [("a1", 2), ("a1", 5), ("a2", 0), ("a2", 3)]
+        before = len(web.posts)
+        made.insert("calls", [("2024-03-05 12:00:00", "a1", 1)])
+        made.at(now).run()
+        later = [one for _, body in web.posts[before:] for one in body]
+        assert [one["properties"]["calls"] for one in later if one["event"] == "dailyCalls.corrected"] == [6]
+        ids = [one["properties"]["$insert_id"] for _, body in web.posts for one in body]
+        assert len(ids) == len(set(ids))
+        days = {one["properties"]["time"] for one in later if one["event"] == "dailyCalls"}
+        zeros = [
+            (one["properties"]["distinct_id"], one["properties"]["calls"])
+            for one in later
+            if one["event"] == "dailyCalls"
+        ]
+        assert sorted(zeros) == sorted([("a1", 0), ("a2", 0)] * len(days))
+
+
+def test_a_series_that_is_new_in_a_month_makes_zeros_of_its_days_once(project):
+    with Web() as web:
+        made = declared(project, web, "mixpanel", 'restated = "event"\nfill = true')
+        made.run()
+        for n, at in enumerate(["2024-03-04", "2024-03-05", "2024-03-04", "2024-03-05"]):
+            made.insert("calls", [(f"{at} 13:00:00", "a1", 1), (f"{at} 13:00:00", f"b{n}", 1)])
+            made.run()
+        sent = [one for _, body in web.posts for one in body if one["event"] == "dailyCalls"]
+        ids = [one["properties"]["$insert_id"] for one in sent]
+        assert len(ids) == len(set(ids))
+        days = [(one["properties"]["time"], one["properties"]["distinct_id"]) for one in sent]
+        assert len(days) == len(set(days)) == 2 * len({who for _, who in days})
+
+
 def test_days_wait_until_they_are_settled(project):
     with Web() as web:
         made = declared(project, web, "mixpanel", 'settle = "1d"')
@@ -95,3 +137,36 @@ def test_what_is_missing_is_reported_at_once(project):
     assert "identify names {user}" in said
     assert 'by = ["account", "user"]' in said
     assert "events are of days" in said
+
+
+@pytest.mark.parametrize(
+    ("to", "again", "taken"), [("segment", "20:00", 3), ("segment", "35:30", 0), ("mixpanel", "35:30", 3)]
+)
+def test_an_event_that_may_have_arrived_is_not_sent_by_itself_once_its_id_is_forgotten(project, to, again, taken):
+    with Web() as web:
+        made = declared(project, web, to)
+        web.answers = [500]
+        made.run()
+        hours, minutes = map(int, again.split(":"))
+        made.now = datetime(2024, 3, 6, tzinfo=UTC) + timedelta(hours=hours, minutes=minutes)
+        made.book.deliver()
+        assert sum(len(body["batch"] if to == "segment" else body) for _, body in web.posts) == taken
+        refused = OutboxLedger(made.book.store.ledger).rows("out", ("refused",))
+        assert {row.answer for row in refused} == (set() if taken else {GIVEN_UP_SAID})
+        assert made.book.replay_delivery("out") == 3 - taken
+        made.book.deliver()
+        assert sum(len(body["batch"] if to == "segment" else body) for _, body in web.posts) == 3
+
+
+def test_an_event_that_was_on_its_way_when_its_process_ended_waits_for_somebody_after_a_day(project, monkeypatch):
+    with Web() as web:
+        made = declared(project, web, "segment")
+        with monkeypatch.context() as ended:
+            ended.setattr(OutboxLedger, "settle", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                made.run()
+        assert len(web.posts) == 1
+        made.at("2024-03-07T12:00").book.deliver()
+        assert len(web.posts) == 1
+        refused = OutboxLedger(made.book.store.ledger).rows("out", ("refused",))
+        assert {row.answer for row in refused} == {GIVEN_UP_SAID.removesuffix(": 500")}

@@ -20,13 +20,14 @@ class HeldLease:
 
     def __init__(self, ledger: Ledger, lease: Lease, clock: Callable[[], datetime]) -> None:
         self.ledger, self.lease, self.clock = ledger, lease, clock
-        self._renewed = time.monotonic()
+        self._renewed = _instants(clock)
         self._is_lost = False
         self._stop = threading.Event()
 
     def check(self) -> None:
         """Raise Busy if the lease is lost, or may have expired because the ledger could not be reached."""
-        if self._is_lost or time.monotonic() - self._renewed > LEASE_SECONDS:
+        passed = max(now - then for now, then in zip(_instants(self.clock), self._renewed, strict=True))
+        if self._is_lost or passed > LEASE_SECONDS:
             raise Busy(
                 "another process took over this delivery: this one was not heard of for too long",
                 hint="tallybook deliver",
@@ -35,7 +36,7 @@ class HeldLease:
     def renew(self) -> None:
         """Renew the lease until it is released. Runs in its own thread."""
         while not self._stop.wait(RENEWED_EVERY):
-            began = time.monotonic()
+            began = _instants(self.clock)
             # The ledger was locked for too long. The next attempt may succeed, and `check` knows the age of the last
             # renewal.
             with suppress(TallybookError):
@@ -47,6 +48,12 @@ class HeldLease:
 
     def stop(self) -> None:
         self._stop.set()
+
+
+def _instants(clock: Callable[[], datetime]) -> tuple[float, float]:
+    """Two clocks in seconds: one that nobody sets, and that of the ledger. The first stops while the machine sleeps,
+    and others do not wait for it."""
+    return time.monotonic(), clock().timestamp()
 
 
 @contextmanager

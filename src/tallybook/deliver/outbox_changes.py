@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tallybook.core import BookError
 from tallybook.deliver.destinations.outbox import RESTATED_WORDS, ChangedRow, OutboxDestination, OutboxTask
 from tallybook.storage import PLANNED, REFUSED_ITEM, RESTATED, OutboxItem, OutboxRow, item_key
 
@@ -76,3 +77,19 @@ def _same_values(one: AnswerRow, other: AnswerRow) -> bool:
         return one.values == other.values
     there = set(one.names.metrics)
     return all(name in there and one.value(name) == other.value(name) for name in other.names.metrics)
+
+
+def refuse_two_answers(day: date, version: int, one: Sequence[AnswerRow], other: Sequence[AnswerRow]) -> None:
+    """Raises BookError where two readings of one version of the book have other rows. What the first one lacks would be
+    taken for deleted, and withdrawn without a word."""
+    shared = set(one[0].names.metrics) & set(other[0].names.metrics) if one and other else set()
+    there, again = (
+        {row.dimensions: [row.value(name) for name in sorted(shared)] for row in rows if row.is_complete}
+        for rows in (one, other)
+    )
+    if there != again:
+        raise BookError(
+            f"version {version} of the book gave {len(there):,} rows for {day}, and {len(again):,} when it was read "
+            "again; nothing of that day was planned",
+            hint="tallybook deliver; if it fails again: tallybook doctor",
+        )

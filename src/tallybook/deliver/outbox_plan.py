@@ -10,13 +10,14 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import ONE_DAY, Delivery, calendar
 from tallybook.deliver.actions_of_rules import is_of_rules
 from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
-from tallybook.deliver.outbox_changes import DayChanges
+from tallybook.deliver.outbox_changes import DayChanges, refuse_two_answers
+from tallybook.deliver.outbox_windows import QuestionWindow, windows
 from tallybook.query import Query, Question, check_question
 from tallybook.storage import (
     ATTRIBUTE,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
     from tallybook.deliver.deliveries import DeliveryContext
 
-DAYS_AT_ONCE = 31
-"""Number of days that are read together."""
 ROWS_AT_ONCE = 20_000
 """Maximum number of items of one day that are planned in one transaction."""
 
@@ -189,15 +188,16 @@ class OutboxPlanning:
         self, first: date, last: date, version: int, metrics: Sequence[str] | None = None
     ) -> Iterator[tuple[date, Iterator[AnswerRow]]]:
         """(first day, complete rows) for each period of a range, at a version of the book."""
-        day = first
-        while day <= last:
-            end = last if self.delivery.scope != "day" else min(last, day + timedelta(days=DAYS_AT_ONCE - 1))
-            rows = self.context.answers.rows(self._question(day, end, metrics), version)
+        for window in self._windows(first, last):
+            rows = self.context.answers.rows(self._question(window.first, window.last, metrics), version)
             if rows is not None:
-                complete = (row for row in rows if row.is_complete)
+                complete = (row for row in rows if row.is_complete and window.contains(row.period))
                 for period, group in itertools.groupby(complete, key=lambda row: row.period):
                     yield date.fromisoformat(period), group
-            day = end + ONE_DAY
+
+    def _windows(self, first: date, last: date) -> Iterator[QuestionWindow]:
+        periods = self.context.catalog.book.periods()
+        return windows(first, last, self.delivery, periods, self.task.today - ONE_DAY)
 
     def _periods(
         self, first: date, last: date, folded: dict[date, FoldedDay]
@@ -293,24 +293,28 @@ class OutboxPlanning:
         before = self._shape_before() or shape_of(self.delivery)
         if {**before, "metrics": []} != {**shape_of(self.delivery), "metrics": []}:
             return  # The query has changed: days that were planned stay as they were sent.
-        then = self._rows_before(day, before["metrics"], fold)
+        version, then = self._rows_before(day, before["metrics"], fold)
+        if version == self.task.version and before == {**shape_of(self.delivery), "scope": "day"}:
+            refuse_two_answers(day, version, now, then or [])
         self._changes = DayChanges(self.destination, self.task, day)
         if then is None and self.destination.is_additive:
             yield self._changes.unknown(fold.version)
             return
         yield from self._changes.items(now, then or [])
 
-    def _rows_before(self, day: date, metrics: Sequence[str], fold: FoldedDay) -> list[AnswerRow] | None:
-        """The rows of a period as last planned, or None if no kept version has them. The delivery as a whole may be
-        planned from an older version than this period."""
+    def _rows_before(
+        self, day: date, metrics: Sequence[str], fold: FoldedDay
+    ) -> tuple[int | None, list[AnswerRow] | None]:
+        """(version, rows) of a period as last planned, or None if no kept version has them. The delivery as a whole may
+        be planned from an older version than this period."""
         there = [name for name in metrics if name in self.context.catalog.metrics]
-        end = self._last_of(day)
+        (window,) = self._windows(day, self._last_of(day))
         for version in dict.fromkeys((max(self.known.version if self.known else 0, fold.version), fold.version)):
             if version and there:
-                rows = self.context.answers.rows(self._question(day, end, there), version)
+                rows = self.context.answers.rows(self._question(window.first, window.last, there), version)
                 if rows is not None:
-                    return [row for row in rows if row.period == str(day)]
-        return None
+                    return version, [row for row in rows if row.period == str(day)]
+        return None, None
 
     def _last_of(self, day: date) -> date:
         scope = self.delivery.scope

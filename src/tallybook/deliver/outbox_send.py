@@ -29,6 +29,7 @@ from tallybook.deliver.outgoing.failures import (
 )
 from tallybook.storage import (
     GIVEN_UP,
+    MAY_HAVE_ARRIVED,
     PLANNED,
     REFUSED_ITEM,
     SENT,
@@ -37,6 +38,7 @@ from tallybook.storage import (
     OutboxRow,
     ReceiverHealth,
     Settled,
+    stamp_of,
 )
 
 if TYPE_CHECKING:
@@ -150,7 +152,14 @@ class OutboxSending:
                 self._stop(error.message)
                 self._settle([], [])
                 return
-            self._settle([Settled(item=item, state=state, answer="looked up") for item, state in found.items()], [])
+            answers = {row.item: row.answer for row in some} if self.destination.is_repeatable else {}
+            self._settle(
+                [
+                    Settled(item=item, state=state, answer=answers.get(item, "looked up"))
+                    for item, state in found.items()
+                ],
+                [],
+            )
             self.done.items += sum(state == SENT for state in found.values())
 
     # -- batches -----------------------------------------------------------------------------------
@@ -174,14 +183,16 @@ class OutboxSending:
     def _send_batch(self, pool: ThreadPoolExecutor, rows: Sequence[OutboxRow]) -> None:
         """Send claimed items and settle them whatever happens. Only the end of the process leaves them `sending`."""
         self._failed.clear()
+        forgotten = [row for row in rows if self._is_forgotten(row)]
+        rows = [row for row in rows if row not in forgotten]
         groups = list(self.destination.groups(rows, self.task))
         starts = self._starts(len(groups))
         made = pool.map(self._sent, groups, [next(starts, None) for _ in groups])
-        settled: list[Settled] = []
+        settled = [self._given_up(row) for row in forgotten]
         attempts: list[Attempt] = []
         for group, (verdict, at) in zip(groups, made, strict=True):
             if verdict is None:
-                settled += [Settled(item=row.item, state=PLANNED, is_untried=True) for row in group]
+                settled += [_untried(row, "") for row in group]
                 continue
             settled += self._settled(group, verdict)
             attempts.append(self._attempt(group, verdict, at))
@@ -254,7 +265,7 @@ class OutboxSending:
             return [Settled(item=row.item, state=REFUSED_ITEM, answer=said) for row in group]
         if verdict.outcome == STOPPED:
             self._stop(verdict.said)
-            return [Settled(item=row.item, state=PLANNED, answer=said, is_untried=True) for row in group]
+            return [_untried(row, said) for row in group]
         self._note_failure(verdict)
         is_unknown = verdict.outcome == UNCERTAIN and not self.destination.is_repeatable
         return [self._postponed(row, verdict, said, is_unknown=is_unknown) for row in group]
@@ -263,10 +274,24 @@ class OutboxSending:
         if is_unknown:
             return Settled(item=row.item, state=UNKNOWN_OUTCOME, answer=said)
         wait = self.destination.patience.wait(row.attempts + 1, verdict.retry_after, self.chance)
+        if self.destination.remembers is not None and (row.maybe_since or verdict.outcome == UNCERTAIN):
+            said = f"{MAY_HAVE_ARRIVED}{stamp_of(row.maybe_since or self._now())}: {said}"
         if wait is None:
             self.done.refused += 1
             return Settled(item=row.item, state=REFUSED_ITEM, answer=f"{GIVEN_UP}{row.attempts + 1} attempts: {said}")
         return Settled(item=row.item, state=PLANNED, answer=said, next=self._now() + timedelta(seconds=wait))
+
+    def _is_forgotten(self, row: OutboxRow) -> bool:
+        """Whether an item may have arrived so long ago that the receiver would not know it again."""
+        since, remembers = row.maybe_since, self.destination.remembers
+        return remembers is not None and since is not None and row.attempts > 0 and self._now() - since > remembers
+
+    def _given_up(self, row: OutboxRow) -> Settled:
+        """Refuse an item that must not be sent by itself. Whoever replays it knows that it may count twice."""
+        self.done.refused += 1
+        attempts = f"{row.attempts} attempt{'s' if row.attempts > 1 else ''}"
+        answer = f"{GIVEN_UP}{attempts}, because ids are forgotten by now: it {row.answer}"
+        return Settled(item=row.item, state=REFUSED_ITEM, answer=answer, is_untried=True)
 
     def _note_failure(self, verdict: SendVerdict) -> None:
         """Pause sending to the receiver for a while."""
@@ -316,3 +341,8 @@ class OutboxSending:
         self.done.again, self.done.said = None, ""
 
     _failures: int = 0
+
+
+def _untried(row: OutboxRow, said: str) -> Settled:
+    """An item whose request was not made, or does not count. When it may have arrived is kept."""
+    return Settled(item=row.item, state=PLANNED, answer=row.answer if row.maybe_since else said, is_untried=True)

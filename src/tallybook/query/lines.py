@@ -8,7 +8,7 @@ from datetime import date
 from itertools import groupby
 from operator import itemgetter
 
-from tallybook.core import FLOAT, FLOW, INTEGER, UNIQUES, csv_field, csv_text
+from tallybook.core import FLOAT, FLOW, INTEGER, UNIQUES, BookError, csv_field, csv_text
 from tallybook.query.answers import rows_of
 from tallybook.query.cells import MetricPeriod, Solved
 from tallybook.query.context import QueryContext
@@ -166,9 +166,15 @@ def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, list[str]]:
     context.statements.append(asked)
     cursor = context.engine.execute(asked)
     found: dict[date, list[str]] = {}
+    taken = 0
     while piece := cursor.fetchmany(PIECE):
         for start, group in groupby(piece, key=itemgetter(0)):
             found.setdefault(start, []).append("\n".join([line for _, line in group]))
+        taken += len(piece)
+    # Rows that are missing here would be taken for deleted ones.
+    ((expected,),) = context.rows(f"SELECT count(*) FROM {lines.source}")
+    if taken != expected:
+        raise BookError(f"the engine gave {taken:,} of {expected:,} lines of an answer", hint="ask again")
     return found
 
 

@@ -86,6 +86,7 @@ __getattr__, __dir__ = opened(
             "DaySum",
             "FoldedDay",
             "GIVEN_UP",
+            "MAY_HAVE_ARRIVED",
             "HookSubscription",
             "OutboxItem",
             "OutboxRow",

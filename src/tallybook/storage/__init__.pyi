@@ -93,6 +93,7 @@ from tallybook.storage.outbox_ledger import OutboxLedger as OutboxLedger
 from tallybook.storage.outbox_records import (
     ATTRIBUTE as ATTRIBUTE,
     GIVEN_UP as GIVEN_UP,
+    MAY_HAVE_ARRIVED as MAY_HAVE_ARRIVED,
     PLANNED as PLANNED,
     REFUSED_ITEM as REFUSED_ITEM,
     RESTATED as RESTATED,

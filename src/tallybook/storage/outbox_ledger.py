@@ -15,6 +15,7 @@ from typing import Any
 from tallybook.storage.ahead import correct_outbox
 from tallybook.storage.ledger import Lease
 from tallybook.storage.outbox_records import (
+    MAY_HAVE_ARRIVED,
     PLANNED,
     REFUSED_ITEM,
     SENDING,
@@ -197,6 +198,10 @@ class OutboxLedger:
         with self.ledger._writing() as db:
             check_lease(db, lease)
             correct_outbox(db, delivery, self.ledger._instant(db, now))
+            db.execute(
+                "UPDATE outbox SET answer = ? || at WHERE delivery = ? AND state = ? AND answer NOT LIKE ?",
+                [MAY_HAVE_ARRIVED, delivery, SENDING, f"{MAY_HAVE_ARRIVED}%"],
+            )
             return db.execute(
                 "UPDATE outbox SET state = ?, at = ? WHERE delivery = ? AND state = ?",
                 [UNKNOWN_OUTCOME, stamp_of(now), delivery, SENDING],

@@ -18,6 +18,8 @@ RESTATED = "restated"
 It is stored as refused, with `said` in its body as the reason, and is sent only on a replay."""
 GIVEN_UP = "given up after "
 """Beginning of the answer of an item that was refused because no attempt had a clear outcome."""
+MAY_HAVE_ARRIVED = "may have arrived at "
+"""Beginning of the answer of an item whose outcome was not clear; the instant of the first such attempt follows."""
 HASH_BITS = 64
 
 
@@ -112,6 +114,12 @@ class OutboxRow:
     def may_have_arrived(self) -> bool:
         """Whether some request with this item had no clear outcome."""
         return self.attempts > 0 and (self.state != REFUSED_ITEM or self.answer.startswith(GIVEN_UP))
+
+    @property
+    def maybe_since(self) -> datetime | None:
+        """When it may have arrived first; None where that is not known."""
+        found = self.answer.partition(MAY_HAVE_ARRIVED) if self.answer.startswith(MAY_HAVE_ARRIVED) else ("", "", "")
+        return datetime.fromisoformat(found[2].partition(" ")[0].rstrip(":")) if found[2] else None
 
     @property
     def parts(self) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -152,6 +152,10 @@ class OutboxDestination(Destination):
 
     is_repeatable: ClassVar[bool] = True
     """Whether an item of unknown outcome may simply be sent again, because the receiver recognizes its id."""
+
+    remembers: ClassVar[timedelta | None] = None
+    """How long the receiver knows an id: an item that may have arrived longer ago is not sent again by itself. None: it
+    is not limited, or sending twice does no harm."""
 
     def look_up(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> Mapping[str, str]:
         """The state of each item of unknown outcome, `sent` or `planned`. Items that stay unknown are left out."""

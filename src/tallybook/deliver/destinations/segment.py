@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.deliver.destinations.sent_events import (
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 
 class Segment(EventService):
-    """Segment. `messageId` is the id of the item, so Segment accepts each event once."""
+    """Segment. `messageId` is the id of the item, so Segment accepts each event once within a day."""
 
     kind = event_kind("segment", "Segment", "https://api.segment.io")
     path: ClassVar[str] = "/v1/batch"
+    remembers: ClassVar[timedelta | None] = timedelta(hours=23)
+    """Segment keeps ids for at least 24 hours."""
 
     def content(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Any:
         return {"batch": [_message(row, task) for row in rows]}

@@ -20,7 +20,6 @@ class Deadlines:
         self._entries: dict[int, tuple[float, Callable[[], None]]] = {}
         self._next = 0
         self._runs = False
-        self._pid = os.getpid()
 
     @contextmanager
     def limit(self, seconds: float, stop: Callable[[], None]) -> Iterator[None]:
@@ -32,9 +31,11 @@ class Deadlines:
             with self._changed:
                 self._entries.pop(entry, None)
 
+    def after_fork_in_child(self) -> None:
+        """Begin without the entries of the parent, before the child has threads: one would forget those of another."""
+        self.__init__()  # type: ignore[misc]
+
     def _add(self, at: float, stop: Callable[[], None]) -> int:
-        if self._pid != os.getpid():
-            self.__init__()  # type: ignore[misc]
         with self._changed:
             self._next += 1
             self._entries[self._next] = (at, stop)
@@ -65,3 +66,5 @@ class Deadlines:
 
 
 DEADLINES = Deadlines()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=DEADLINES.after_fork_in_child)
