@@ -170,3 +170,29 @@ def test_an_event_that_was_on_its_way_when_its_process_ended_waits_for_somebody_
         assert len(web.posts) == 1
         refused = OutboxLedger(made.book.store.ledger).rows("out", ("refused",))
         assert {row.answer for row in refused} == {GIVEN_UP_SAID.removesuffix(": 500")}
+
+
+@pytest.mark.parametrize(
+    ("to", "dimension", "metric", "said"),
+    [
+        ("mixpanel", "time", "calls", "Mixpanel reads the property 'time' as its own"),
+        ("mixpanel", "distinct_id", "calls", "Mixpanel reads the property 'distinct_id' as its own"),
+        ("segment", "previous_calls", "calls", "a correction has a property 'previous_calls' with the value before"),
+        ("segment", "time", "calls", ""),
+    ],
+)
+def test_a_dimension_that_would_replace_a_property_is_refused(project, to, dimension, metric, said):
+    made = project(now="2024-03-06T12:00")
+    made.table(f"facts (at timestamp, {dimension} varchar(9))", [("2024-03-04 10:00:00", "a")])
+    made.declare(
+        f'[metrics.{metric}]\ntable = "facts"\ntime = "at"\nmeasure = "count(*)"\nby = ["{dimension}"]\n'
+        f'[deliveries.out]\nto = "{to}"\napi = "https://events.acme.com"\nkey = "k"\nmetrics = ["{metric}"]\n'
+        f'by = ["{dimension}"]\nevent = "daily"\nidentify = "{{{dimension}}}"\n',
+        start="2024-03-04",
+    )
+    if not said:
+        assert made.book.project.catalog.deliveries
+        return
+    with pytest.raises(DeclarationError) as caught:
+        _ = made.book
+    assert f"deliveries.out.by: {said}" in str(caught.value)

@@ -29,6 +29,7 @@ class Mixpanel(EventService):
 
     kind = event_kind("mixpanel", "Mixpanel", "https://api.mixpanel.com")
     path: ClassVar[str] = "/import?strict=1"
+    reserved: ClassVar[frozenset[str]] = frozenset(("time", "distinct_id", "$insert_id", "token"))
 
     def content(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Any:
         return [_event(row, task) for row in rows]

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 EVENT, CORRECTED = "event", "corrected"
 ALERT = "alert"
+PREVIOUS = "previous_"
+"""The prefix of the properties of a correction that have the values before it."""
+BY, METRICS = "by", "metrics"
 _NAME = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
@@ -110,6 +113,8 @@ class EventService(OutboxDestination):
     """The path to which events are sent."""
     batch: ClassVar[int] = 100
     """Maximum number of events in a request."""
+    reserved: ClassVar[frozenset[str]] = frozenset()
+    """Names of properties that the service reads as something else."""
 
     def content(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Any:
         raise NotImplementedError
@@ -124,12 +129,25 @@ class EventService(OutboxDestination):
         options = self.kind.with_defaults(delivery.options)
         yield from required_options(options, self.kind.noun)
         yield from identity_problems(options["identify"], delivery)
+        yield from self._name_problems(delivery)
         if delivery.scope != "day":
             yield OptionProblem(
                 key="scope", message="events are of days", expected='scope = "day", or without this line'
             )
         if delivery.totals:
             yield OptionProblem(key="totals", message="events are of series", expected="without this line")
+
+    def _name_problems(self, delivery: Delivery) -> Iterable[OptionProblem]:
+        """Problems of dimensions and metrics whose property would replace another one."""
+        names = [*((BY, one) for one in delivery.by), *((METRICS, one) for one in delivery.metrics)]
+        previous = {f"{PREVIOUS}{one}" for one in delivery.metrics}
+        for key, one in names:
+            if one in self.reserved:
+                message = f"{self.kind.noun} reads the property {one!r} as its own"
+                yield OptionProblem(key=key, message=message, expected="another name, by an alias in `sql`")
+            elif one in previous:
+                message = f"a correction has a property {one!r} with the value before"
+                yield OptionProblem(key=key, message=message, expected="another name, by an alias in `sql`")
 
     def last_day(self, task: OutboxTask) -> date | None:
         return task.today - timedelta(days=1 + int(task.options["settle"]))
@@ -289,7 +307,7 @@ def event_id(row: OutboxRow) -> str:
 def properties_of(row: OutboxRow) -> dict[str, Any]:
     """The properties of an event: dimensions and values, and for a correction the previous values."""
     body = msgspec.json.decode(row.body)
-    previous = {f"previous_{name}": value for name, value in (body.get("previous") or {}).items()}
+    previous = {f"{PREVIOUS}{name}": value for name, value in (body.get("previous") or {}).items()}
     return {**body["dimensions"], **body["values"], **previous}
 
 
