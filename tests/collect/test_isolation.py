@@ -352,8 +352,10 @@ def test_alerts_are_sent_of_the_metrics_that_can_be_read(two: Project, monkeypat
     two.run()
     from tallybook.query import QueryService
 
-    failing = broken(QueryService.answer, when=lambda _, question: "other" in question.metrics, error=TypeError("odd"))
-    monkeypatch.setattr(QueryService, "answer", failing)
+    failing = broken(
+        QueryService.period_rows, when=lambda _, question: "other" in question.metrics, error=TypeError("odd")
+    )
+    monkeypatch.setattr(QueryService, "period_rows", failing)
     metrics = list(two.book.project.catalog.metrics.values())
     assert list(two.book._alerting().series(metrics)) == ["ok"]
 
