@@ -76,7 +76,8 @@ def test_an_acknowledged_event_survives_kill_9_and_is_answered_once(tmp_path: Pa
             break
         time.sleep(0.05)
     server.cli("run", "--quiet")
-    found = json.loads(server.cli("query", "signups,seats", "--last", "1 day", "--format", "json"))
+    day = ("--from", str(YESTERDAY), "--to", str(YESTERDAY))
+    found = json.loads(server.cli("query", "signups,seats", *day, "--format", "json"))
     assert [(row["signups"], row["seats"]) for row in found["rows"]] == [(2, 5)]
     server.stop()
 
