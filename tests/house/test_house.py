@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,3 +141,13 @@ def imported(module: str, text: str) -> Iterator[tuple[str, str]]:
         for one in names.strip("()").split(","):
             name, _, alias = one.strip().partition(" as ")
             yield name, alias or name
+
+
+def test_the_demo_installs_what_its_server_imports() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    installed = {re.split(r"[>=<\[;]", line)[0] for line in project["dependency-groups"]["demo"]}
+    optional = {"uvloop", "vl-convert-python"}
+    needed = {re.split(r"[>=<\[;]", line)[0] for line in project["project"]["optional-dependencies"]["server"]}
+    assert needed - optional - installed == set()
+    locked = re.findall(r"(?m)^([\w.-]+)==", (ROOT / "requirements-demo.lock").read_text(encoding="utf-8"))
+    assert installed - set(locked) == set()

@@ -32,7 +32,7 @@ class EventServer:
 
     @staticmethod
     def is_installed() -> bool:
-        return all(find_spec(name) is not None for name in ("uvicorn", "zstandard"))
+        return all(find_spec(name) is not None for name in ("uvicorn", "httptools", "zstandard"))
 
     def start(self) -> None:
         command = [sys.executable, "-m", "tallybook", "serve", "--log", "json"]
@@ -47,6 +47,8 @@ class EventServer:
             if not line:
                 raise SendingError("the server did not start")
             said = json.loads(line)
+            if said["event"] == "error":
+                raise SendingError(f"the server did not start: {said['error']}; {said.get('hint', '')}")
             if said["event"] == "listening":
                 self.port = int(said["address"].rpartition(":")[2])
             if said["event"] == "child_started":
