@@ -380,11 +380,12 @@ class Book(KeptBook):
 
     def deliver_actions(self) -> list[DeliveryReport]:
         """Send what rules have put into the outbox. What cannot be sent now is sent by a later call or by `run`."""
-        if not self.reader.there:
+        if not self.reader.there or not self.project.catalog.rules:
             return []
-        names = list(delivering.rule_deliveries(self.project.catalog, self.reader.store.ledger))
+        context = self._delivery_context()
+        names = [name for name, one in context.more.items() if delivering.is_of_rules(one)]
         try:
-            return delivering.deliver(self._delivery_context(), names) if names else []
+            return delivering.deliver(context, names) if names else []
         except Busy:
             return []
 

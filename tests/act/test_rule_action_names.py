@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tallybook.core import Catalog, Rule, RuleAction
+from tallybook.core import Rule, RuleAction
 from tallybook.deliver import ActionNames, rule_deliveries
 from tests.act.test_rule_actions import change, made, project, web
 from tests.act.test_rule_edges import METRICS
@@ -124,7 +124,7 @@ def test_an_action_has_one_name_as_long_as_it_is_declared(changes: Sequence[list
         assert {one: now[one] for one in now if one in names_before} == {
             one: name for one, name in names_before.items() if one in now
         }
-        kept = ActionNames(known).to_keep(Catalog(book=None, sources={}, metrics={}, rules={"r": rule}))  # type: ignore[arg-type]
+        kept = ActionNames(known).to_keep(zip(names, then, strict=True))
         known |= {one.delivery: one for one in kept}
         assert ActionNames(known).of_rule(rule) == names
         names_before = now

@@ -247,7 +247,7 @@ def read(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
 
 
 def test_attributes_that_were_read_by_a_clock_that_was_ahead_count_from_the_next_run(read: Project) -> None:
-    said = "changes of attributes of accounts were kept until 2024-02-05 12:00 UTC, which lies after now"
+    said = "changes of attributes of accounts are dated up to 2024-02-05 12:00 UTC, which is in the future"
     assert any(said in line for line in read.book.doctor())
     assert any(said in line for line in read.book.status().problems)
     report = read.run()
@@ -272,7 +272,7 @@ def test_a_history_in_files_is_corrected_too(read: Project, monkeypatch: pytest.
     monkeypatch.setattr("tallybook.storage.entity_months.MAX_FRESH", 1)
     months(read).keep_house("accounts", days=None, zone="UTC", now=datetime(2024, 2, 5, 13, tzinfo=UTC))
     assert [one.label for one in months(read).history.current("accounts")] == ["2024-01", "2024-02"]
-    assert any("of accounts were kept until 2024-02-05" in line for line in read.book.doctor())
+    assert any("of accounts are dated up to 2024-02-05" in line for line in read.book.doctor())
     read.run()
     assert plans(read, "2024-01-05") == {"a": "free", "b": "free", "c": "free"}
     assert plans(read, "2024-01-08") == {"a": "team", "b": "pro", "d": "free"}

@@ -15,7 +15,7 @@ from tests.receivers import Web
 
 __all__ = ["project"]
 
-GIVEN_UP_SAID = "given up after 1 attempt, because ids are forgotten by now: it may have arrived at 2024-03-06T12:00:00.000000Z: 500"
+GIVEN_UP_SAID = "given up after 1 attempt, because the receiver no longer knows its id: it may have arrived at 2024-03-06T12:00:00.000000Z: 500"
 
 
 def declared(project: Any, web: Web, to: str, more: str = "", identify: str = "{account}") -> Project:
@@ -175,9 +175,14 @@ def test_an_event_that_was_on_its_way_when_its_process_ended_waits_for_somebody_
 @pytest.mark.parametrize(
     ("to", "dimension", "metric", "said"),
     [
-        ("mixpanel", "time", "calls", "Mixpanel reads the property 'time' as its own"),
-        ("mixpanel", "distinct_id", "calls", "Mixpanel reads the property 'distinct_id' as its own"),
-        ("segment", "previous_calls", "calls", "a correction has a property 'previous_calls' with the value before"),
+        ("mixpanel", "time", "calls", "Mixpanel uses the property 'time' itself"),
+        ("mixpanel", "distinct_id", "calls", "Mixpanel uses the property 'distinct_id' itself"),
+        (
+            "segment",
+            "previous_calls",
+            "calls",
+            "a correction uses the property 'previous_calls' for the previous value",
+        ),
         ("segment", "time", "calls", ""),
     ],
 )

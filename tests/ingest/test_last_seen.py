@@ -44,7 +44,10 @@ def test_the_files_of_earlier_days_are_read_once_and_a_summary_is_what_they_say(
     for day in range(1, 13):
         book.now = book.now.replace(day=day, hour=12)
         book.send({**visit(f"{day:02}", f"u-{day % 3}"), "event": f"event_{day}"})
-    kept = lambda: sorted(path.name for path in summaries.folder.glob("users-*"))  # noqa: E731
+
+    def kept() -> list[str]:
+        return sorted(path.name for path in summaries.folder.glob("users-*"))
+
     assert read() == {"u-1": "2026-03-10 10:00", "u-2": "2026-03-11 10:00"}
     first = kept()
     assert len(first) == 1

@@ -307,7 +307,7 @@ def test_several_series_are_copied_as_a_command_for_each(served: Served) -> None
     ("asked", "said"),
     [
         (lambda book: book.formula("A / B", book.query("signups")), "no series B"),
-        (lambda book: book.formula("A"), "one to 4 answers, not of 0"),
+        (lambda book: book.formula("A"), "takes 1 to 4 answers, not 0"),
         (
             lambda book: book.formula("A", book.query("signups", by="plan")),
             "answer A has 1 number in each period by plan",

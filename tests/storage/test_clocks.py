@@ -63,8 +63,8 @@ def test_days_that_a_clock_ahead_covered_are_taken_back_and_collected(
     made.at(ahead).run()
     made.at("2026-12-15T06:00")
     one_a_day(made)
-    assert "which lies after now: the clock was ahead" in " ".join(made.book.status().problems)
-    assert "which lies after now: the clock was ahead" in " ".join(made.book.doctor())
+    assert "which is in the future: the clock was ahead" in " ".join(made.book.status().problems)
+    assert "which is in the future: the clock was ahead" in " ".join(made.book.doctor())
     assert set(made.ask("m", from_="2026-12-01", to="2026-12-14").values()) <= {None}
     report = made.run()
     assert "days 2026-11-29 to" in report.notes[0]

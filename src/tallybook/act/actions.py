@@ -12,8 +12,8 @@ import msgspec
 
 from tallybook.act.caps import RULE_CHANGED, Decisions
 from tallybook.act.wanted import WantedStates
-from tallybook.core import TO_MESSAGE, TO_PX, TO_TABLE, Catalog, RuleAction
-from tallybook.deliver import FIRING, ActionNames, named_deliveries
+from tallybook.core import TO_MESSAGE, TO_PX, TO_TABLE, Catalog
+from tallybook.deliver import FIRING, ActionNames, destination_of
 from tallybook.query import BookReader
 from tallybook.storage import Firing, OutboxItem, RulesCommit, item_key, keep_actions, put_in
 
@@ -26,7 +26,7 @@ class Enqueuing:
 
     def __call__(self, decisions: Decisions, change: RulesCommit, number: int, now: datetime) -> None:
         names = ActionNames.of(self.reader.store.ledger)
-        deliveries, actions = named_deliveries(self.catalog, names), self.actions(names)
+        actions = names.actions(self.catalog)
         items: dict[str, list[OutboxItem]] = {}
         states = WantedStates(number)
         for firing in decisions.restored:
@@ -39,18 +39,12 @@ class Enqueuing:
                     states.add(name, action, firing)
                 elif firing.why == RULE_CHANGED or action.to == TO_MESSAGE:
                     continue
-                elif action.on == firing.edge and name in deliveries:
+                elif action.on == firing.edge and destination_of(action) is not None:
                     items.setdefault(name, []).append(outbox_item(firing, firing.number or number))
         change.also += states.writes()
         change.also += [partial(_put, name=name, items=several, now=now) for name, several in items.items()]
-        if kept := names.to_keep(self.catalog):
+        if kept := names.to_keep(pair for several in actions.values() for pair in several):
             change.also.append(partial(keep_actions, actions=kept, now=now))
-
-    def actions(self, names: ActionNames) -> dict[str, list[tuple[str, RuleAction]]]:
-        """By rule, (name of its delivery, action) of each action."""
-        return {
-            rule.name: list(zip(names.of_rule(rule), rule.then, strict=True)) for rule in self.catalog.rules.values()
-        }
 
 
 def outbox_item(firing: Firing, number: int) -> OutboxItem:

@@ -26,8 +26,8 @@ CHANGED = "changed"
 @dataclass(frozen=True, kw_only=True)
 class RuleNames:
     """Names used by a rule. `attributes`: in its conditions, texts and values. `conditions`: in its conditions.
-    `earlier`: earlier values. `lasts`: whether the condition can be true for longer than one evaluation. `is_momentary`:
-    it never is, so each time is an edge."""
+    `earlier`: earlier values. `lasts`: whether the condition can be true for longer than one evaluation.
+    `is_momentary`: it cannot, so each evaluation in which it is true is an edge."""
 
     attributes: tuple[str, ...]
     conditions: frozenset[str]

@@ -24,6 +24,7 @@ from tallybook.core import (
     Row,
     begins_at_zero,
     is_approximate,
+    is_complete_for,
     number_format,
     value_label,
     words_and_unit,
@@ -79,7 +80,7 @@ def _number(value: object) -> float | None:
 
 def _mark(row: Row, metric: str) -> str:
     note = (row.get("notes") or {}).get(metric) or {}
-    mark = INCOMPLETE if not note.get("complete", row["complete"]) else ""
+    mark = "" if is_complete_for(row, metric) else INCOMPLETE
     mark += APPROXIMATE if is_approximate(row, metric) else ""
     return mark + (CARRIED if note.get("carried") else "")
 

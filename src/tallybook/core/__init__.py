@@ -339,6 +339,7 @@ __getattr__, __dir__ = opened(
             "Number",
             "Row",
             "Type",
+            "is_complete_for",
         ),
         "signed_identity": (
             "IDENTITY_HEADER",

@@ -391,6 +391,7 @@ from tallybook.core.result.values import (
     Number as Number,
     Row as Row,
     Type as Type,
+    is_complete_for as is_complete_for,
 )
 from tallybook.core.signed_identity import (
     IDENTITY_HEADER as IDENTITY_HEADER,

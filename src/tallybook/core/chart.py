@@ -7,6 +7,7 @@ from typing import Any
 
 from tallybook.core.labels import OTHER, value_label
 from tallybook.core.palette import COLORS, begins_at_zero, metric_words, series_colors, words_and_unit
+from tallybook.core.result.values import Row, is_complete_for
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 """Identifies the language; drawing does not fetch it."""
@@ -111,9 +112,9 @@ def _series(row: Mapping[str, Any], dims: Sequence[str]) -> str:
     return OTHER if row.get("others") else ", ".join(value_label(row[d]) for d in dims)
 
 
-def _value(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _value(row: Row, metric: str) -> dict[str, Any]:
     note = row.get("notes", {}).get(metric, {})
-    complete = note.get("complete", row["complete"])
+    complete = is_complete_for(row, metric)
     remarks = [str(note["why"])] if "why" in note else []
     remarks += (
         []

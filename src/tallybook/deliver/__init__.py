@@ -19,6 +19,6 @@ __getattr__, __dir__ = opened(
         "tracing": ("DeliveryTrace", "replay_delivery", "trace_delivery"),
         "exchange": ("fetch", "post", "within", "words_of"),
         "outgoing.bounded": ("bounded_answers",),
-        "actions_of_rules": ("FIRING", "ActionNames", "named_deliveries", "rule_deliveries"),
+        "actions_of_rules": ("FIRING", "ActionNames", "destination_of", "is_of_rules", "rule_deliveries"),
     },
 )

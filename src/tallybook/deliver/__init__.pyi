@@ -2,7 +2,8 @@
 from tallybook.deliver.actions_of_rules import (
     FIRING as FIRING,
     ActionNames as ActionNames,
-    named_deliveries as named_deliveries,
+    destination_of as destination_of,
+    is_of_rules as is_of_rules,
     rule_deliveries as rule_deliveries,
 )
 from tallybook.deliver.after_a_run import (

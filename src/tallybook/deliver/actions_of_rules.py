@@ -44,6 +44,10 @@ class ActionNames:
     def of(cls, ledger: SqlLedger) -> ActionNames:
         return cls({one.delivery: one for one in RuleActions(ledger).known()})
 
+    def actions(self, catalog: Catalog) -> dict[str, list[tuple[str, RuleAction]]]:
+        """By rule, (name of its delivery, action) of each action, in the order of `then`."""
+        return {rule.name: list(zip(self.of_rule(rule), rule.then, strict=True)) for rule in catalog.rules.values()}
+
     def of_rule(self, rule: Rule) -> list[str]:
         """The name of the delivery of each action, in the order of `then`."""
         prefix = f"{RULES}{rule.name}."
@@ -71,34 +75,27 @@ class ActionNames:
                 number += 1
         return [found[place] for place in range(len(rule.then))]
 
-    def to_keep(self, catalog: Catalog) -> list[NumberedAction]:
+    def to_keep(self, declared: Iterable[tuple[str, RuleAction]]) -> list[NumberedAction]:
         """What the ledger does not know yet: actions that are new, edited, or no longer declared."""
-        now = {
-            name: NumberedAction(delivery=name, action=action.identity)
-            for rule in catalog.rules.values()
-            for name, action in zip(self.of_rule(rule), rule.then, strict=True)
-        }
+        now = {name: NumberedAction(delivery=name, action=action.identity) for name, action in declared}
         gone = {name: replace(one, is_gone=True) for name, one in self.known.items() if name not in now}
         return [one for name, one in {**now, **gone}.items() if one != self.known.get(name)]
 
 
 def rule_deliveries(catalog: Catalog, ledger: SqlLedger) -> dict[str, Delivery]:
     """The deliveries of all actions that send something, by name."""
-    return named_deliveries(catalog, ActionNames.of(ledger)) if any(r.then for r in catalog.rules.values()) else {}
-
-
-def named_deliveries(catalog: Catalog, names: ActionNames) -> dict[str, Delivery]:
-    """Those deliveries, with these names."""
+    if not any(rule.then for rule in catalog.rules.values()):
+        return {}
     found = {}
-    for rule in catalog.rules.values():
-        for name, action in zip(names.of_rule(rule), rule.then, strict=True):
-            kind = _destination(action)
-            if kind is not None:
-                found[name] = Delivery(name=name, to=kind, metrics=(), options=_options(rule, action))
+    for rule, actions in ActionNames.of(ledger).actions(catalog).items():
+        for name, action in actions:
+            if (kind := destination_of(action)) is not None:
+                options = _options(catalog.rules[rule], action)
+                found[name] = Delivery(name=name, to=kind, metrics=(), options=options)
     return found
 
 
-def _destination(action: RuleAction) -> str | None:
+def destination_of(action: RuleAction) -> str | None:
     """The destination of an action, or None if the action sends nothing."""
     if action.to in ("mail", "chat"):
         return "webhook" if action.options["address"].startswith(WEB_SCHEMES) else "notification"

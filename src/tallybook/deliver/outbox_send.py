@@ -290,7 +290,7 @@ class OutboxSending:
         """Refuse an item that must not be sent by itself. Whoever replays it knows that it may count twice."""
         self.done.refused += 1
         attempts = f"{row.attempts} attempt{'s' if row.attempts > 1 else ''}"
-        answer = f"{GIVEN_UP}{attempts}, because ids are forgotten by now: it {row.answer}"
+        answer = f"{GIVEN_UP}{attempts}, because the receiver no longer knows its id: it {row.answer}"
         return Settled(item=row.item, state=REFUSED_ITEM, answer=answer, is_untried=True)
 
     def _note_failure(self, verdict: SendVerdict) -> None:

@@ -38,13 +38,7 @@ class LastSeen:
         files = [one for one in self.events.snapshot().files if one.event != REJECTED]
         if not files:
             return "SELECT CAST(NULL AS VARCHAR) AS id, CAST(NULL AS TIMESTAMPTZ) AS seen WHERE false"
-        settled = settled_files(files, self.now) if self.summaries is not None else []
-        summary = None
-        if self.summaries is not None and settled:
-            summary = self.summaries.summary(engine, self.kind, settled, self._rows(settled))
-        rest = [one for one in files if one not in settled] if summary else files
-        parts = [self._rows(rest)] if rest else []
-        rows = " UNION ALL ".join([*parts, *([f"SELECT id, seen FROM read_parquet({summary})"] if summary else [])])
+        rows = " UNION ALL ".join(self._parts(engine, files))
         end = f"TIMESTAMPTZ '{stamp_of(self.now)[:26]}+00:00'"
         latest = f"SELECT id, max(seen) AS seen FROM ({rows}) WHERE id IS NOT NULL AND seen <= {end} GROUP BY id"
         links = [] if self.kind == ACCOUNTS else IdentityLinks(self.events.ledger).every()
@@ -56,6 +50,16 @@ class LastSeen:
         owner = "coalesce(l.canonical, r.id)"
         joined = f"({latest}) r LEFT JOIN {LINKS} l ON l.alias = r.id"
         return f"SELECT {owner} AS id, max(r.seen) AS seen FROM {joined} GROUP BY {owner}"
+
+    def _parts(self, engine: DuckDBPyConnection, files: Sequence[EventFile]) -> list[str]:
+        """SQL of the ids and times: the summary of earlier days, if there is one, and the rows of the other files."""
+        settled, rest = settled_files(files, self.now)
+        if self.summaries is None:
+            return [self._rows(files)]
+        summary = self.summaries.summary(engine, self.kind, settled, lambda: self._rows(settled))
+        if summary is None:
+            return [self._rows(files)]
+        return [f"SELECT id, seen FROM read_parquet({summary})", *([self._rows(rest)] if rest else [])]
 
     def _rows(self, files: Sequence[EventFile]) -> str:
         """SQL of the ids and times in some files."""

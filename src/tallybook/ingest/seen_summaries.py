@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,14 +46,16 @@ class SeenSummaries:
         for file in self.folder.glob("*.parquet"):
             file.unlink(missing_ok=True)
 
-    def summary(self, engine: DuckDBPyConnection, kind: str, settled: Sequence[EventFile], rows: str) -> str | None:
-        """The path, as SQL, of the summary of some files. `rows`: SQL of their ids and times. None if there are few
+    def summary(
+        self, engine: DuckDBPyConnection, kind: str, settled: Sequence[EventFile], rows: Callable[[], str]
+    ) -> str | None:
+        """The path, as SQL, of the summary of some files. `rows`: SQL of their ids and times, if it is written. None if there are few
         files or if the folder cannot be written."""
         if len(settled) < MIN_FILES:
             return None
         names = "\n".join(sorted(f"{one.path} {one.sha256}" for one in settled))
         path = self.folder / f"{kind}-{hashlib.sha256(names.encode()).hexdigest()[:24]}.parquet"
-        if not path.exists() and not self._written(engine, path, rows):
+        if not path.exists() and not self._written(engine, path, rows()):
             return None
         return engine_path(path)
 
@@ -78,7 +80,11 @@ class SeenSummaries:
         return True
 
 
-def settled_files(files: Sequence[EventFile], now: datetime) -> list[EventFile]:
-    """The files that were received before today (in UTC), and whose events all have happened by then."""
+def settled_files(files: Sequence[EventFile], now: datetime) -> tuple[list[EventFile], list[EventFile]]:
+    """The files that were received before today (in UTC) and whose events all have happened by then, and the others."""
     midnight = stamp_of(now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
-    return [one for one in files if one.received_last < midnight and one.last < midnight]
+    settled: list[EventFile] = []
+    rest: list[EventFile] = []
+    for one in files:
+        (settled if max(one.received_last, one.last) < midnight else rest).append(one)
+    return settled, rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from statistics import median
 from typing import Any
@@ -23,7 +23,7 @@ from tallybook.core import (
     Refused,
     Row,
     TallybookError,
-    isolated,
+    is_complete_for,
 )
 from tallybook.monitor.alerts.causes import Findings, Observations, look as findings_of
 from tallybook.monitor.alerts.known import (
@@ -43,7 +43,7 @@ from tallybook.monitor.alerts.usual import LEVEL_DAYS, PERIODS_ABOVE, DailySerie
 from tallybook.monitor.context import MonitorContext
 from tallybook.monitor.health import COLLECT, MAX_RUNS, last_word
 from tallybook.monitor.notify import beat, send
-from tallybook.query import Question, RunRecord
+from tallybook.query import PeriodRows, Question, RunRecord, rows_by_metric
 from tallybook.storage import Lease
 
 JOB = "alerts"
@@ -229,17 +229,18 @@ class Alerting:
             if own.stretches:
                 covered[metric.name] = own.stretches
                 ranges.setdefault(self._range(own.stretches), []).append(metric)
-        rows: dict[str, Sequence[Row]] = {}
+        rows: dict[str, PeriodRows] = {}
         for (first, last), several in ranges.items():
-            rows |= self._rows(several, first, last)
+            asked = Question(metrics=[metric.name for metric in several], from_=first, to=last, fill=True)
+            rows |= rows_by_metric(self.context.answers.period_rows, asked)
         # Most metrics are collected on the same days, and share their rows.
         within: dict[Any, list[Row]] = {}
         found = {}
         for metric in metrics:
-            if (own_rows := rows.get(metric.name)) is not None:
-                key = (id(own_rows), tuple(covered[metric.name]))
+            if (shared := rows.get(metric.name)) is not None:
+                key = (id(shared), tuple(covered[metric.name]))
                 if key not in within:
-                    within[key] = _within(own_rows, covered[metric.name])
+                    within[key] = _within(shared.rows, covered[metric.name])
                 found[metric.name] = self._series(metric, within[key])
         return found
 
@@ -249,20 +250,10 @@ class Alerting:
         first = last - (PERIODS_ABOVE * self.settings.unusual_history + LEVEL_DAYS + SPARE_DAYS) * ONE_DAY
         return max(first, covered[0][0]), last
 
-    def _rows(self, metrics: Sequence[Metric], first: date, last: date) -> dict[str, Sequence[Row]]:
-        """The rows of metrics by name: one query for all of them. A metric that has no correct daily values, or whose
-        points are unreadable, is skipped. The others are judged."""
-        question = Question(metrics=[metric.name for metric in metrics], from_=first, to=last, fill=True)
-        with suppress(TallybookError), isolated():
-            rows = self.context.answers.period_rows(question).rows
-            return dict.fromkeys((metric.name for metric in metrics), rows)
-        half = len(metrics) // 2
-        return {} if not half else self._rows(metrics[:half], first, last) | self._rows(metrics[half:], first, last)
-
     def _series(self, metric: Metric, rows: Sequence[Row]) -> DailySeries:
         """The values of a metric in its rows of covered days."""
         name = metric.name
-        values = {row["period"]: row[name] for row in rows if _is_complete(row, name)}
+        values = {row["period"]: row[name] for row in rows if is_complete_for(row, name)}
         counted = _counts(metric)
         return DailySeries(
             metric=metric.name,
@@ -289,13 +280,6 @@ class Alerting:
 def _within(rows: Sequence[Row], covered: Sequence[tuple[date, date]]) -> list[Row]:
     """The rows of covered days."""
     return [row for row in rows if any(first <= row["period"] <= last for first, last in covered)]
-
-
-def _is_complete(row: Row, metric: str) -> bool:
-    """Whether a row covers the whole day of a metric. The row itself describes the metric with the fewest days."""
-    notes = row.get("notes")
-    note = notes.get(metric) if notes else None
-    return bool(note.get("complete", row["complete"]) if note else row["complete"])
 
 
 def _counts(metric: Metric) -> bool:

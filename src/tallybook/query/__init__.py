@@ -32,7 +32,7 @@ __getattr__, __dir__ = opened(
         "event_days": ("known_event_days", "next_push"),
         "filter_texts": ("parse_filter",),
         "goals": ("Standing", "standings"),
-        "kept_rows": ("PeriodRows",),
+        "kept_rows": ("PeriodRows", "rows_by_metric"),
         "metric_attributes": ("MetricValues", "book_values", "metric_values"),
         "merge": ("Parts",),
         "point_relations": ("Points", "TOTALS"),

@@ -60,7 +60,7 @@ from tallybook.query.entity_table import (
 from tallybook.query.event_days import known_event_days as known_event_days, next_push as next_push
 from tallybook.query.filter_texts import parse_filter as parse_filter
 from tallybook.query.goals import Standing as Standing, standings as standings
-from tallybook.query.kept_rows import PeriodRows as PeriodRows
+from tallybook.query.kept_rows import PeriodRows as PeriodRows, rows_by_metric as rows_by_metric
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.metric_attributes import (
     MetricValues as MetricValues,

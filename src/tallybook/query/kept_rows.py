@@ -6,14 +6,26 @@ of other periods, such as `tallybook run --from … --to …` for several."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import LEVEL, Catalog, Column, Metric, StoredDefinition, calendar, plus_days
+from tallybook.core import (
+    LEVEL,
+    Catalog,
+    Column,
+    Metric,
+    StoredDefinition,
+    TallybookError,
+    calendar,
+    isolated,
+    plus_days,
+)
 from tallybook.query.answers import answer
 from tallybook.query.context import Coverage, QueryContext
+from tallybook.query.question import Question
 from tallybook.query.questions import Query
 from tallybook.query.ranges import ALL
 from tallybook.query.reach import ranged
@@ -35,6 +47,18 @@ class PeriodRows:
 
     columns: Sequence[Column]
     rows: Sequence[Row]
+
+
+def rows_by_metric(ask: Callable[[Question], PeriodRows], question: Question) -> dict[str, PeriodRows]:
+    """The answer to a question about several metrics, by metric. If it fails, each half is asked, so that only metrics
+    that fail by themselves are left out."""
+    with suppress(TallybookError), isolated():
+        return dict.fromkeys(question.metrics, ask(question))
+    half = len(question.metrics) // 2
+    halves = [question.metrics[:half], question.metrics[half:]] if half else []
+    return {
+        name: rows for names in halves for name, rows in rows_by_metric(ask, replace(question, metrics=names)).items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ def answer_of_formula(formula: str, answers: Sequence[Result], today: date) -> R
 
     Raises QueryError for a formula that is none, and for answers that it cannot take."""
     if not 1 <= len(answers) <= len(SERIES_LETTERS):
-        raise QueryError(f"a formula is of one to {len(SERIES_LETTERS)} answers, not of {len(answers)}")
+        raise QueryError(f"a formula takes 1 to {len(SERIES_LETTERS)} answers, not {len(answers)}")
     results = {letter: _without_totals(one) for letter, one in zip(SERIES_LETTERS, answers, strict=False)}
     names = {}
     for letter, one in results.items():

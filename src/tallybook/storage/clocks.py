@@ -57,7 +57,7 @@ class TakenBack:
         when = ", ".join(f"run {run} at {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for run, at in self.runs.items())
         return [
             (
-                f"days {first} to {last} of {named} were collected by {when}, which lies after now: the clock "
+                f"days {first} to {last} of {named} were collected by {when}, which is in the future: the clock "
                 "was ahead, and "
                 "what these days held is not known"
             )

@@ -37,8 +37,8 @@ def attributes_ahead(ledger: SqlLedger, *, now: datetime) -> list[str]:
                 last = datetime.fromisoformat(max(at for at in (rows[1], in_files[1]) if at))
                 are = count_phrase(count, "change", "changes")
                 found.append(
-                    f"{are} of attributes of {kind} were kept until {last:%Y-%m-%d %H:%M} UTC, which lies after now: "
-                    "the clock was ahead, and --as-of shows what was before them"
+                    f"{are} of attributes of {kind} are dated up to {last:%Y-%m-%d %H:%M} UTC, which is in the future: "
+                    "the clock was ahead, and --as-of shows the values before them"
                 )
     return found
 

@@ -79,8 +79,10 @@ class EntityMonths:
         if not files and not fresh:
             return 0
         with connect() as engine, self._drafts() as drafts:
-            in_files = f"SELECT DISTINCT received FROM {self.history.relation(files)}" if files else "SELECT ''"
-            stamps = BelievedStamps.of([*fresh, *(at for (at,) in engine.execute(in_files).fetchall())], now)
+            for file in files:
+                kept = f"SELECT DISTINCT received FROM {self.history.relation([file])}"
+                fresh += [at for (at,) in engine.execute(kept).fetchall()]
+            stamps = BelievedStamps.of(fresh, now)
             with self.ledger._writing() as db:
                 done = correct_rows(db, kind, stamps)
             made = []

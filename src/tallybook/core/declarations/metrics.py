@@ -11,6 +11,7 @@ import msgspec
 
 from tallybook.core.declarations.events import EVENTS_SOURCE, EVERY_DAY
 from tallybook.core.declarations.table_names import table_parts
+from tallybook.core.entities import ENTITY_KINDS
 from tallybook.core.measure.model import SHOWS, Measure, Then
 from tallybook.core.measure.parse import parse_then
 
@@ -20,7 +21,7 @@ STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "epoch_us", "ep
 IMPORTED = "imported"
 """Replaces the declaration in the definition of a metric whose values were imported."""
 FILTER = re.compile(
-    r"^\s*(?P<dim>(?:(?:accounts|users)\.[^@\[\]=!]*[^@\[\]=!\s]|[A-Za-z_][\w.]*)(?:@day)?(?:\[[^\]]*\])?)"
+    rf"^\s*(?P<dim>(?:(?:{'|'.join(ENTITY_KINDS)})\.[^@\[\]=!]*[^@\[\]=!\s]|[A-Za-z_][\w.]*)(?:@day)?(?:\[[^\]]*\])?)"
     r"\s*(?P<sign>!?=)(?P<value>.*)$",
     re.DOTALL,
 )

@@ -52,6 +52,13 @@ def value_in(row: Row, name: str) -> Any:
     return bool(row.get(name)) if name in ("total", "others") else row[name]
 
 
+def is_complete_for(row: Row, metric: str) -> bool:
+    """Whether the value of a metric covers all days of its period. `complete` of the row describes the metric with the
+    fewest days; the notes of a metric have its own."""
+    note = (row.get("notes") or {}).get(metric) or {}
+    return bool(note.get("complete", row["complete"]))
+
+
 NOT_FINITE = "the result is not a finite number"
 
 

@@ -143,10 +143,10 @@ class EventService(OutboxDestination):
         previous = {f"{PREVIOUS}{one}" for one in delivery.metrics}
         for key, one in names:
             if one in self.reserved:
-                message = f"{self.kind.noun} reads the property {one!r} as its own"
+                message = f"{self.kind.noun} uses the property {one!r} itself"
                 yield OptionProblem(key=key, message=message, expected="another name, by an alias in `sql`")
             elif one in previous:
-                message = f"a correction has a property {one!r} with the value before"
+                message = f"a correction uses the property {one!r} for the previous value"
                 yield OptionProblem(key=key, message=message, expected="another name, by an alias in `sql`")
 
     def last_day(self, task: OutboxTask) -> date | None:

@@ -3,11 +3,12 @@ then would never reach it. Here, one thread ends every exchange that takes too l
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from tallybook.core import forks
 
 IDLE_SECONDS = 5.0
 
@@ -16,6 +17,10 @@ class Deadlines:
     """Calls `stop` of each exchange that takes too long. Usable from several threads and in forked children."""
 
     def __init__(self) -> None:
+        self._begin()
+        forks.watch(self)
+
+    def _begin(self) -> None:
         self._changed = threading.Condition()
         self._entries: dict[int, tuple[float, Callable[[], None]]] = {}
         self._next = 0
@@ -31,9 +36,15 @@ class Deadlines:
             with self._changed:
                 self._entries.pop(entry, None)
 
+    def before_fork(self) -> None:
+        """Do nothing: the child starts without entries."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing."""
+
     def after_fork_in_child(self) -> None:
-        """Begin without the entries of the parent, before the child has threads: one would forget those of another."""
-        self.__init__()  # type: ignore[misc]
+        """Forget the entries of the parent, before the child has threads: one would forget those of another."""
+        self._begin()
 
     def _add(self, at: float, stop: Callable[[], None]) -> int:
         with self._changed:
@@ -66,5 +77,3 @@ class Deadlines:
 
 
 DEADLINES = Deadlines()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=DEADLINES.after_fork_in_child)

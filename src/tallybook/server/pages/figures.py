@@ -21,6 +21,7 @@ from tallybook.core import (
     Result,
     Row,
     begins_at_zero,
+    is_complete_for,
     metric_words,
     series_by_weight,
     value_label,
@@ -225,7 +226,7 @@ def _points(
             ChartPoint(
                 value=None if value is None else float(value),
                 text=str(number(value, column, values=options.values)),
-                is_complete=_is_whole(row, name),
+                is_complete=is_complete_for(row, name),
                 before=None if was is None else float(was),
                 before_text="" if was is None else str(number(was, column, values=options.values)),
                 link=options.link(row) if options.link else "",
@@ -234,13 +235,8 @@ def _points(
     return tuple(found)
 
 
-def _is_whole(row: Row, metric: str) -> bool:
-    note = (row.get("notes") or {}).get(metric) or {}
-    return bool(note.get("complete", row["complete"]))
-
-
 def _is_complete(rows: Sequence[Row], day: date, metric: str) -> bool:
-    return all(_is_whole(row, metric) for row in rows if row["period"] == day)
+    return all(is_complete_for(row, metric) for row in rows if row["period"] == day)
 
 
 def _is_missing(rows: Sequence[Row], day: date, metric: str) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import ONE_DAY, Column, Metric, QueryError, TallybookError, isolated, plus_days
-from tallybook.query import Question
+from tallybook.core import ONE_DAY, Column, Metric, QueryError, is_complete_for, plus_days
+from tallybook.query import PeriodRows, Question, rows_by_metric
 from tallybook.server.charts.sparks import spark
 from tallybook.server.pages.attention import attention_items, gaps_of, unusual_metrics
 from tallybook.server.pages.first_run import first_run
@@ -139,32 +139,16 @@ def periods_of(work: PageWork, scope: str) -> Periods:
 # -- numbers of all metrics ----------------------------------------------------------------------
 
 
-MetricRows = tuple[Sequence[Column], Sequence[Any]]
-"""The columns and the rows of an answer."""
-
-
-def rows_by_metric(work: PageWork, names: Sequence[str], **options: Any) -> dict[str, MetricRows]:
-    """The answer for all metrics at once, by metric; where one of them has none, an answer for each that has."""
-    try:
-        with isolated():
-            found = work.period_rows(Question(metrics=names, **options))
-        return dict.fromkeys(names, (found.columns, found.rows))
-    except TallybookError:
-        if len(names) == 1:
-            return {}
-    half = len(names) // 2
-    return rows_by_metric(work, names[:half], **options) | rows_by_metric(work, names[half:], **options)
-
-
 def metric_lines(work: PageWork, periods: Periods) -> dict[str, MetricLine]:
     """A line for each metric, by name."""
     names = list(work.metrics)
     end = plus_days(periods.running, -1)
-    whole = rows_by_metric(work, names, scope=periods.scope, from_=periods.first, to=end)
-    running: dict[str, MetricRows] = {}
+    asked = Question(metrics=names, scope=periods.scope, from_=periods.first, to=end)
+    whole = rows_by_metric(work.period_rows, asked)
+    running: dict[str, PeriodRows] = {}
     if periods.is_running:
-        options = {"scope": periods.scope, "from_": periods.running, "compare": "previous"}
-        running = rows_by_metric(work, names, **options)
+        asked = Question(metrics=names, scope=periods.scope, from_=periods.running, compare="previous")
+        running = rows_by_metric(work.period_rows, asked)
     goals = goal_lines(work)
     return {
         name: _line(metric, periods, whole.get(name), running.get(name), goals.get(name))
@@ -184,17 +168,11 @@ def with_states(work: PageWork, lines: Mapping[str, MetricLine]) -> dict[str, Me
     return found
 
 
-def is_whole(row: Mapping[str, Any], metric: str) -> bool:
-    """Whether a value covers all days of its period."""
-    note = (row.get("notes") or {}).get(metric) or {}
-    return bool(note.get("complete", row["complete"]))
-
-
 def _line(
     metric: Metric,
     periods: Periods,
-    whole: MetricRows | None,
-    running: MetricRows | None,
+    whole: PeriodRows | None,
+    running: PeriodRows | None,
     goal: GoalLine | None,
 ) -> MetricLine:
     name, link = metric.name, address(f"/m/{metric.name}", scope="" if periods.scope == "week" else periods.scope)
@@ -202,9 +180,9 @@ def _line(
     usual = usual_change(values)
     like = None
     current = None
-    if running is not None and running[1]:
-        row = running[1][-1]
-        current = number(row[name], _column(running[0], name), brief=True)
+    if running is not None and running.rows:
+        row = running.rows[-1]
+        current = number(row[name], _column(running.columns, name), brief=True)
         current = Shown(text=current.text, unit=current.unit, marks=marks_of(row, name))
         like = change(row.get(f"{name}_change"), metric.better, usual)
     shown = number(last[name], column, brief=True) if last and column else Shown(text=UNKNOWN)
@@ -230,23 +208,22 @@ def _column(columns: Sequence[Column], name: str) -> Column:
     return next(column for column in columns if column.name == name)
 
 
-def _series(name: str, whole: MetricRows | None, periods: Periods) -> tuple[list[float | None], Column | None, Any]:
+def _series(name: str, whole: PeriodRows | None, periods: Periods) -> tuple[list[float | None], Column | None, Any]:
     """(values of complete periods with gaps as None, the column, the row of the last complete period)."""
     if whole is None:
         return [], None, None
-    columns, rows = whole
     values: list[float | None] = []
     last = None
-    for row in rows:
-        value = row[name] if is_whole(row, name) else None
+    for row in whole.rows:
+        value = row[name] if is_complete_for(row, name) else None
         values.append(None if value is None else float(value))
-        if row["period"] == periods.complete and is_whole(row, name):
+        if row["period"] == periods.complete and is_complete_for(row, name):
             last = row
     while values and values[0] is None:
         values.pop(0)
     if last is None:
         values.append(None)
-    return values, _column(columns, name), last
+    return values, _column(whole.columns, name), last
 
 
 def grouped(metrics: Sequence[Metric], lines: Mapping[str, MetricLine]) -> list[tuple[str, str, list[MetricLine]]]:

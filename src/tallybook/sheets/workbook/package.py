@@ -8,7 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass
 from io import BytesIO
@@ -199,13 +199,11 @@ def _opened(data: bytes) -> zipfile.ZipFile:
             "the workbook has a password, or is in the format before 2007",
             hint="take the password away, or save it as .xlsx",
         )
-    try:
+    with suppress(*_DAMAGED):
         opened = zipfile.ZipFile(BytesIO(data))
         _check_sizes(opened)
         if opened.testzip() is None and _folded(TYPES) in map(_folded, opened.namelist()):
             return opened
-    except _DAMAGED:
-        pass
     raise DestinationError("the file is not a workbook, or is damaged", hint=_MOVE)
 
 

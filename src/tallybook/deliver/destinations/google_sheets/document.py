@@ -198,21 +198,26 @@ def _one_document(
         outcome.say(onward=onward, full_now=full_now, lacking=lacking, begun=begun is not None, renamed=renamed)
         if (change.is_empty and not outcome.renamed) or dry_run:
             return outcome, rest
-        part = change.first(CELLS_AT_ONCE)
-        requests = requests_of(
-            part, place.owner, title=place.tab, made=made, adopted=adopted, pattern=_pattern, notes=place.notes
-        )
-        stamp, old = _next_stamp(place, tab, requests)
-        try:
-            api.batch_update(place.document, [*requests, *old], stamp)
-        except Overtaken:
-            continue  # A late batch of ours or another process changed the tab, so read it again.
-        if part is change:
+        if _write_part(api, place, tab, change, made=made, adopted=adopted):
             return outcome, rest
     raise DestinationUnavailable(
         f"the tab {place.tab!r} of document {place.document} changes faster than it is written",
         hint="tallybook deliver",
     )
+
+
+def _write_part(api: Api, place: TabPlace, tab: Tab, change: TabChange, *, made: bool, adopted: bool) -> bool:
+    """Write as many cells of a change as one request takes. True if that was all of it; if not, read the tab again."""
+    part = change.first(CELLS_AT_ONCE)
+    requests = requests_of(
+        part, place.owner, title=place.tab, made=made, adopted=adopted, pattern=_pattern, notes=place.notes
+    )
+    stamp, old = _next_stamp(place, tab, requests)
+    try:
+        api.batch_update(place.document, [*requests, *old], stamp)
+    except Overtaken:  # A late batch of ours or another process changed the tab.
+        return False
+    return part is change
 
 
 def _passed_on(place: TabPlace, tab: Tab, onward: str, begun: date | None, *, full_now: bool) -> SheetOutcome:
