@@ -55,8 +55,9 @@ def value_in(row: Row, name: str) -> Any:
 def is_complete_for(row: Row, metric: str) -> bool:
     """Whether the value of a metric covers all days of its period. `complete` of the row describes the metric with the
     fewest days; the notes of a metric have its own."""
-    note = (row.get("notes") or {}).get(metric) or {}
-    return bool(note.get("complete", row["complete"]))
+    notes = row.get("notes")
+    note = notes.get(metric) if notes else None
+    return bool(note.get("complete", row["complete"]) if note else row["complete"])
 
 
 NOT_FINITE = "the result is not a finite number"
