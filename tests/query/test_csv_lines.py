@@ -166,8 +166,7 @@ def lean(book: Project, names: Sequence[str], *, to: Any = None, **asked: Any) -
     answers = book.book.answers
     days = {"from_": day_of(asked.pop("from_", None)), "to": day_of(to)}
     question = Question(metrics=tuple(names), by=tuple(asked.pop("by")), **days, **asked)
-    found: str = answers.lines_at(answers.check(question), answers.reader.version)
-    return found
+    return "".join(answers.lines_at(answers.check(question), answers.reader.version))
 
 
 def day_of(value: Any) -> Any:

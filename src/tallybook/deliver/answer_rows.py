@@ -3,7 +3,8 @@ little memory, or from a Result if the engine cannot write them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,10 +45,10 @@ class AnswerRow(NamedTuple):
         return self.values[self.names.metrics.index(metric)]
 
 
-def rows_of_csv(text: str, dimensions: Sequence[str], metrics: Sequence[str]) -> Iterator[AnswerRow]:
+def rows_of_csv(pieces: Iterable[str], dimensions: Sequence[str], metrics: Sequence[str]) -> Iterator[AnswerRow]:
     """The rows of CSV text in the format of `Result.to_csv(guard=False)`, in the same order."""
     names = RowNames(tuple(dimensions), tuple(metrics))
-    lines = _lines(text)
+    lines = itertools.chain.from_iterable(map(_lines, pieces))
     heads = [head or "" for head in next(lines)]
     places = [heads.index(name) for name in dimensions]
     taken = {heads.index("period"), *places}
@@ -68,7 +69,7 @@ def rows_of_csv(text: str, dimensions: Sequence[str], metrics: Sequence[str]) ->
 
 def rows_of_result(result: Result, dimensions: Sequence[str], metrics: Sequence[str]) -> Iterator[AnswerRow]:
     """The rows of a Result."""
-    return rows_of_csv(result.to_csv(guard=False), dimensions, metrics)
+    return rows_of_csv([result.to_csv(guard=False)], dimensions, metrics)
 
 
 def _lines(text: str) -> Iterator[list[str | None]]:

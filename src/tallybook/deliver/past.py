@@ -49,10 +49,10 @@ class PastAnswers:
     def rows(self, question: Query, version: int) -> Iterator[AnswerRow] | None:
         """The rows of the answer at a version. None if that version is no longer kept."""
         try:
-            text = self.service.lines_at(question, version)
+            pieces = self.service.lines_at(question, version)
         except (Cleaned, BookError):
             return None
-        return rows_of_csv(text, question.by, question.metrics)
+        return rows_of_csv(pieces, question.by, question.metrics)
 
     def touched(self, metrics: Sequence[str], version: int) -> list[tuple[date, date]] | None:
         """Ranges of days of these metrics that were collected after a version. None if any day may differ."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
+from typing import TypeVar
 
 from tallybook.core import FLOAT, FLOW, INTEGER, UNIQUES, BookError, csv_field, csv_text
 from tallybook.query.answers import rows_of
@@ -17,6 +19,7 @@ from tallybook.query.questions import Query
 from tallybook.query.reach import ranged
 from tallybook.storage import literal, widened
 
+Text = TypeVar("Text", str, bytes)
 FLAGS = ("complete", "days", "days_expected", "approximate")
 CELLS = "csv_cells"
 """The temporary table of the values, with one row per line."""
@@ -29,10 +32,38 @@ MAX_SMALL = 1e15
 HUGEINT."""
 
 
-def csv(query: Query, context: QueryContext, *, guard: bool = True, is_lean: bool = False) -> str | None:
+def csv(query: Query, context: QueryContext, *, guard: bool = True) -> str | None:
     """The CSV of collected metrics by dimensions, with the total, first or last day of each period as values.
 
-    None for any other question, which `answer` supports. `is_lean`: uses half the memory and slightly more time."""
+    None for any other question, which `answer` supports."""
+    written = _written(query, context, guard)
+    if written is None:
+        return None
+    found = dict(context.rows(_joined(written.lines)))
+    context.rows(f"DROP TABLE {CELLS}")
+    return "".join([f"{text}\n" for text in written.in_order({start: [text] for start, text in found.items()})])
+
+
+def csv_pieces(query: Query, context: QueryContext) -> Iterator[str] | None:
+    """`csv` without guards, in pieces of whole lines. Each piece stays compressed until it is read, so that a million
+    lines need little memory."""
+    written = _written(query, context, guard=False)
+    if written is None:
+        return None
+    found = _fetched(context, written.lines)
+    context.rows(f"DROP TABLE {CELLS}")
+    pieces = [text if isinstance(text, bytes) else _packed(text) for text in written.in_order(found)]
+    return (zlib.decompress(piece).decode() for piece in pieces)
+
+
+def _packed(text: str) -> bytes:
+    """The text with a line end, compressed."""
+    return zlib.compress(f"{text}\n".encode(), 1)
+
+
+def _written(query: Query, context: QueryContext, guard: bool) -> _CsvLines | None:
+    """Fill CELLS with the values of a question and return its lines. None for a question that only `answer`
+    supports."""
     if not all(_is_plain(query, context, name) for name in query.metrics) or not query.by:
         return None
     query = ranged(query, context).query
@@ -40,14 +71,26 @@ def csv(query: Query, context: QueryContext, *, guard: bool = True, is_lean: boo
     if any(not column.one.can_be_rows for column in columns):
         return None
     widened(lambda wide: _fill(columns, wide))
-    periods = columns[0].solved.periods
-    lines = _lines(query, columns, guard)
-    by_period = _lean(context, lines) if is_lean else {start: [text] for start, text in context.rows(_joined(lines))}
-    context.rows(f"DROP TABLE {CELLS}")
-    found = [",".join(csv_text(column, guard) for column in (*_names(query), *FLAGS))]
-    for start in periods:
-        found += by_period.pop(start, []) or _blank(query, columns, start, guard)
-    return "\n".join([*found, ""])
+    return _CsvLines(query, columns, guard, _lines(query, columns, guard))
+
+
+@dataclass(frozen=True)
+class _CsvLines:
+    """The lines of an answer. The engine writes those that have values; the head and the empty periods are written
+    here."""
+
+    query: Query
+    columns: Sequence[_CsvColumn]
+    guard: bool
+    lines: _PeriodLines
+
+    def in_order(self, by_period: dict[date, list[Text]]) -> list[Text | str]:
+        """The head, then the texts of each period in order. A period without texts gets its empty line."""
+        names = (*_names(self.query), *FLAGS)
+        found: list[Text | str] = [",".join(csv_text(column, self.guard) for column in names)]
+        for start in self.columns[0].solved.periods:
+            found += by_period.pop(start, []) or _blank(self.query, self.columns, start, self.guard)
+        return found
 
 
 @dataclass(frozen=True)
@@ -160,16 +203,16 @@ def _joined(lines: _PeriodLines) -> str:
     return f"SELECT f.g, string_agg({lines.line}, chr(10) ORDER BY {lines.order}) FROM {lines.source} GROUP BY f.g"
 
 
-def _lean(context: QueryContext, lines: _PeriodLines) -> dict[date, list[str]]:
-    """The lines of each period, fetched in pieces, so that the engine need not store all of them twice."""
+def _fetched(context: QueryContext, lines: _PeriodLines) -> dict[date, list[bytes]]:
+    """The lines of each period in compressed pieces, fetched in order, so that no part of them is stored twice."""
     asked = f"SELECT f.g, {lines.line} FROM {lines.source} ORDER BY f.g, {lines.order}"
     context.statements.append(asked)
     cursor = context.engine.execute(asked)
-    found: dict[date, list[str]] = {}
+    found: dict[date, list[bytes]] = {}
     taken = 0
     while piece := cursor.fetchmany(PIECE):
         for start, group in groupby(piece, key=itemgetter(0)):
-            found.setdefault(start, []).append("\n".join([line for _, line in group]))
+            found.setdefault(start, []).append(_packed("\n".join([line for _, line in group])))
         taken += len(piece)
     # Rows that are missing here would be taken for deleted ones.
     ((expected,),) = context.rows(f"SELECT count(*) FROM {lines.source}")

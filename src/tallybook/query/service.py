@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TYPE_CHECKING, TypeVar
 
@@ -87,16 +87,15 @@ class QueryService:
             return None
         return self._read(self.check(question), None, None, csv)
 
-    def lines_at(self, query: Query, version: int) -> str:
-        """The result of `to_csv(guard=False)` for a query at a version of the book, by the fastest method available.
+    def lines_at(self, query: Query, version: int) -> Iterable[str]:
+        """The result of `to_csv(guard=False)` for a query at a version of the book, in pieces of whole lines, by the
+        fastest method available.
 
         Raises Cleaned if the version is no longer kept."""
-        from tallybook.query.lines import csv
+        from tallybook.query.lines import csv_pieces
 
-        written = self._read(
-            query, version, None, lambda asked, context: csv(asked, context, guard=False, is_lean=True)
-        )
-        return self.at_version(query, version).to_csv(guard=False) if written is None else written
+        written = self._read(query, version, None, csv_pieces)
+        return [self.at_version(query, version).to_csv(guard=False)] if written is None else written
 
     def stored(self, query: Query, as_of: date | None = None) -> Result:
         """The answer now or at the end of a day. Raises Cleaned if that version is no longer kept."""
