@@ -75,6 +75,32 @@ def test_a_change_in_the_far_future_is_none_of_a_zone(project):
     p.run()
 
 
+@everywhere
+@pytest.mark.parametrize(
+    ("zone", "stored", "happened", "updated", "line"),
+    [
+        ("Asia/Kathmandu", "local", "14:45:00", "09:00:00", 'changed_stored = "utc"'),
+        ("America/Los_Angeles", "utc", "16:00:00", "09:00:00", 'changed_stored = "local"'),
+        # read as they are stored, no row is changed before it happened
+        ("Asia/Kathmandu", "utc", "09:00:00", "09:00:00", None),
+        ("Asia/Kathmandu", "local", "09:00:00", "17:00:00", None),
+        # an hour before, in whatever zone: the times are plans, or the clocks differ
+        ("Asia/Kathmandu", "local", "12:00:00", "11:00:00", None),
+    ],
+)
+def test_check_warns_of_rows_that_are_changed_before_they_happened(
+    project, kind, zone, stored, happened, updated, line
+):
+    p = project(kind, now="2024-03-31T09:00")
+    p.table("o (id integer, happened timestamp, upd timestamp, v integer)")
+    p.insert("o", [(n, f"2024-03-{n:02} {happened}", f"2024-03-{n:02} {updated}", 1) for n in range(1, 29)])
+    p.execute("update o set upd = '2024-03-30 12:00:00' where id in (2, 9, 20)")
+    p.declare(METRIC.format(stored=stored, more=""), start="2024-02-20", timezone=zone)
+    (look,) = p.book.look()
+    found = [doubt for doubt in look.doubts if doubt.startswith("upd")]
+    assert [line in doubt for doubt in found] == ([True] if line else [])
+
+
 def test_changed_stored_needs_changed(project):
     p = project()
     p.table("o (happened text, upd text, v integer)")

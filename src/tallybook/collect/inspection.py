@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from tallybook.collect.binding import BoundMetric, bind, describe_time
-from tallybook.collect.clock_skew import skew_of
+from tallybook.collect.clock_skew import skew_of, skew_of_changed
 from tallybook.collect.doubts import doubts
 from tallybook.collect.grouping import group_key
 from tallybook.collect.relations import placeholders_filled
@@ -113,6 +113,7 @@ def look(source: Source, metric: Metric, zone: str, now: datetime) -> Inspection
     if metric.table and facts.changed_column:
         _warn_of_search(source, metric, facts.changed_column, found)
     _doubt_clock(source, facts, found, now)
+    _doubt_changed(source, facts, zone, found)
     group = Group(source, group_key(facts), [facts], zone)
     if metric.interval:
         _warn_of_reversed(group, found)
@@ -129,6 +130,21 @@ def _doubt_clock(source: Source, facts: BoundMetric, found: Inspection, now: dat
         return
     source.remembered[key] = True
     if skew := skew_of(source, relation, column, form, now):
+        found.doubts.append(skew)
+
+
+def _doubt_changed(source: Source, facts: BoundMetric, zone: str, found: Inspection) -> None:
+    """Add a warning about a `changed` column that seems to be in another zone than the declared one, once per pair of
+    columns."""
+    metric, time, changed = facts.metric, facts.metric.time or facts.metric.from_, facts.changed_column
+    happened, form = facts.time or facts.since, facts.changed
+    if metric.table is None or metric.join or time is None or changed is None or happened is None or form is None:
+        return
+    key = ("changed doubted", metric.table, time, changed)
+    if key in source.remembered:
+        return
+    source.remembered[key] = True
+    if skew := skew_of_changed(source, source.table_name(metric.table), (time, changed), (happened, form), zone):
         found.doubts.append(skew)
 
 
