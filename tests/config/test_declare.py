@@ -732,6 +732,12 @@ def test_a_column_that_the_sql_does_not_give_is_told() -> None:
         ("at > {{from}}", "{{from}}"),
         ("a = ';) -- #' and b = '('", None),
         ("a @> array['x'] and b ~* '^z'", None),
+        ("a = null", "has = null, which is never true"),
+        ("b = 1 or a  !=NULL", "never true"),
+        ("a not in (1, null)", "never equal"),
+        ("a in (null)", "never equal"),
+        ("a = nullif(b, 0) and c is not null and d = ' = null' and e <= 2", None),
+        ("a in (select null_if from t) and b in (1, nullable, x.null_at)", None),
     ],
 )
 def test_where_stays_within_its_brackets(where: str, word: str | None) -> None:
@@ -742,6 +748,13 @@ def test_where_stays_within_its_brackets(where: str, word: str | None) -> None:
         assert fine(metric).where == where
     else:
         assert word in told(metric)["metrics.x.where"].message
+
+
+def test_a_condition_that_is_never_true_shows_the_line_to_paste() -> None:
+    metric = f"{FLOW}where = \"plan = 'a' and deleted_at = null\""
+    assert told(metric)["metrics.x.where"].paste == "where = \"plan = 'a' and deleted_at is null\""
+    metric = 'table = "t"\ntime = "at"\nmeasure = "count(*) filter (where deleted_at <> null)"'
+    assert "<> null, which is never true; expected is not null" in told(metric)["metrics.x.measure"].message
 
 
 def test_a_statement_for_freshness_only_reads() -> None:

@@ -173,6 +173,11 @@ class _Compiler:
 
     def alike(self, one: Any, other: Any) -> tuple[_Value, _Value]:
         """The two compared values. A text that is compared with a time or a span is read as one."""
+        from sqlglot import exp
+
+        if isinstance(one, exp.Null) or isinstance(other, exp.Null):
+            named = (one if isinstance(other, exp.Null) else other).sql(dialect="duckdb")
+            raise self.wrong(f"compares {named} with null, which is never true", hint=f"{named} is null")
         left, right = self.value(one), self.value(other)
         left, right = self.read_as(one, left, right.type), self.read_as(other, right, left.type)
         numbers = left.type in NUMBERS and right.type in NUMBERS

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlglot import expressions as exp
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_NULL_COMPARED = re.compile(r"(?<![<>!=:])\s*(?P<sign>==?|<>|!=)\s*null\b(?!\s*\()", re.IGNORECASE)
+_NULL_LISTED = re.compile(r"\b(?:not\s+)?in\s*\((?:(?!\bselect\b)[^()])*?(?<![\w.])null\s*[,)][^()]*\)?", re.IGNORECASE)
 _BOUNDS = "add the bounds of the requested days with {{from}} and {{to}}: called_at >= {{from}}"
 
 
@@ -41,18 +43,32 @@ def wrong_where(text: str, dialect: str) -> Wrong | None:
         return Wrong("has a ;", expected="one condition")
     if {"from", "to"} & set(_PLACEHOLDER.findall(text)):
         return Wrong("has {{from}} or {{to}}", expected="bounds only in sql")
+    if never := _never_true(found, text):
+        return never
     return None if found.balanced else Wrong("has an unmatched bracket", expected="a condition")
 
 
 def wrong_measure(text: str, dialect: str) -> str:
     """Why a text cannot be a measure, even if it parses as one; '' if it can."""
     try:
-        bare(text, dialect)
+        never = _never_true(bare(text, dialect), text)
     except ExecutedComment as wrong:
         return str(wrong)  # the parser skips the comment
     except UnclosedText:
         return ""  # the parser reports it
-    return ""
+    return f"the measure {never.why}; expected {never.expected}" if never else ""
+
+
+def _never_true(found: Bare, text: str) -> Wrong | None:
+    """The comparison with null in a condition, which is never true; None if there is none."""
+    if compared := _NULL_COMPARED.search(found.text):
+        word = "is" if compared["sign"] in ("=", "==") else "is not"
+        meant = f"{text[: compared.start()].rstrip()} {word} null{text[compared.end() :]}"
+        return Wrong(f"has {compared[0].strip()}, which is never true", expected=f"{word} null", instead=meant)
+    if listed := _NULL_LISTED.search(found.text):
+        why = f"has {' '.join(text[listed.start() : listed.end()].split())}, in which null is never equal to a value"
+        return Wrong(why, expected="values in the list, and `or … is null` beside it")
+    return None
 
 
 def wrong_placeholder(text: str, *, timed: bool) -> Wrong | None:
