@@ -69,6 +69,17 @@ def bursts(share: float) -> Day:
     return lambda chance, n, day: poisson(chance, 20 * (10 if chance.random() < share else 1))
 
 
+def on_and_off(stays_on: float, stays_off: float, mean: float) -> Day:
+    """A job that is switched on and off, for days each time."""
+    on = [True]
+
+    def day(chance: random.Random, n: int, day: date) -> float:
+        on[0] = chance.random() < stays_on if on[0] else chance.random() >= stays_off
+        return poisson(chance, mean) if on[0] else 0
+
+    return day
+
+
 def on_days(chosen: Callable[[int, date], bool]) -> Day:
     return lambda chance, n, day: poisson(chance, 50) if chosen(n, day) else 0
 
@@ -118,6 +129,12 @@ _INTERMITTENT_SUMS = {
     f"sum on {share:.0%} of days": partial(made, intermittent_sums(share, 10), **SUM)
     for share in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9)
 }
+_ON_AND_OFF = {
+    f"count that stays on by {on:.0%} and off by {off:.0%}, about {mean}": (
+        lambda name, seed, on=on, off=off, mean=mean: made(on_and_off(on, off, mean), name, seed=seed)
+    )
+    for on, off, mean in ((0.7, 0.95, 12), (0.8, 0.7, 100), (0.9, 0.8, 100), (0.9, 0.9, 12), (0.97, 0.8, 100))
+}
 KINDS: Mapping[str, Callable[..., DailySeries]] = {
     **{f"steady count of {mean:g}": partial(made, steady(mean)) for mean in (0.5, 3, 12, 100, 2000)},
     "count, fewer at weekends": partial(made, weekly(100, 100, 100, 100, 100, 20, 20)),
@@ -135,6 +152,7 @@ KINDS: Mapping[str, Callable[..., DailySeries]] = {
     "very clustered count": partial(made, clustered(0.5, 40)),
     **{f"count with bursts on {share:.0%} of days": partial(made, bursts(share)) for share in (0.01, 0.03, 0.1)},
     **_INTERMITTENT,
+    **_ON_AND_OFF,
     "sum": partial(made, intermittent_sums(1, 12), **SUM),
     "sum of few": partial(made, intermittent_sums(1, 1.5), **SUM),
     **_INTERMITTENT_SUMS,

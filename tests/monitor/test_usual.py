@@ -109,6 +109,7 @@ QUICK = (
     "count on 98% of days, about 12",
     "count with bursts on 3% of days",
     "sum on 30% of days",
+    "count that stays on by 90% and off by 80%, about 100",
 )
 
 

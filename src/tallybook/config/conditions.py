@@ -177,7 +177,9 @@ class _Compiler:
 
         if isinstance(one, exp.Null) or isinstance(other, exp.Null):
             named = (one if isinstance(other, exp.Null) else other).sql(dialect="duckdb")
-            raise self.wrong(f"compares {named} with null, which is never true", hint=f"{named} is null, or {named} is not null")
+            raise self.wrong(
+                f"compares {named} with null, which is never true", hint=f"{named} is null, or {named} is not null"
+            )
         left, right = self.value(one), self.value(other)
         left, right = self.read_as(one, left, right.type), self.read_as(other, right, left.type)
         numbers = left.type in NUMBERS and right.type in NUMBERS

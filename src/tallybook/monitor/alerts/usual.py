@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from itertools import pairwise
 from math import ceil, floor, sqrt
 from statistics import median
 
@@ -39,6 +40,10 @@ MAX_STOPPED_CHANCE = 1e-3
 """Days without values are reported as stopped when their probability is at most this."""
 PRIOR_WEEKDAYS = 4
 """Weight of the share of empty days over all weekdays, in days of one weekday."""
+PRIOR_REPEATED = 2
+"""Weight of the share of empty days over all days, in days that followed an empty one."""
+MIN_DEVIATIONS = 2
+"""Empty days follow each other if they do so more often than by chance, by this many standard deviations."""
 MIN_REPEAT_SHARE = 0.5
 """The share of a distance that must occur again to count as a repetition."""
 
@@ -253,11 +258,35 @@ def stopped(series: DailySeries, history: int) -> Verdict | None:
     if not empty or len(before) < MIN_HISTORY_SHARE * history or len(empty) <= longest(before, series.empty):
         return None
     every = (sum(map(series.empty, before)) + 0.5) / (len(before) + 1)
+    longer = [day for day in days if last - PERIODS_BELOW * history * ONE_DAY < day <= last]
+    again = _empty_again(series, longer, every)
     likely = 1.0
     for day in empty:
         same = [series.empty(other) for other in before if other.weekday() == day.weekday()]
-        likely *= (sum(same) + PRIOR_WEEKDAYS * every) / (len(same) + PRIOR_WEEKDAYS)
+        by_weekday = (sum(same) + PRIOR_WEEKDAYS * every) / (len(same) + PRIOR_WEEKDAYS)
+        likely *= by_weekday if day == empty[0] else max(by_weekday, again)
     return Verdict(stopped=True, day=last, days=len(empty)) if likely <= MAX_STOPPED_CHANCE else None
+
+
+def _empty_again(series: DailySeries, days: Sequence[date], every: float) -> float:
+    """The share of days that were empty among those that followed an empty one. 0 if it is not larger than the weekdays
+    alone explain.
+
+    A job that is switched off for days is empty for longer than days that are empty by chance. A weekday that always
+    or never has values says nothing about that: its variance is 0."""
+    by_weekday: dict[int, list[bool]] = {}
+    for day in days:
+        by_weekday.setdefault(day.weekday(), []).append(series.empty(day))
+    shares = {weekday: sum(seen) / len(seen) for weekday, seen in by_weekday.items()}
+    variances = {weekday: share * (1 - share) for weekday, share in shares.items()}
+    followed = [day for one, day in pairwise(days) if day - one == ONE_DAY and series.empty(one)]
+    more = sum(series.empty(day) - shares[day.weekday()] for day in followed)
+    variance = sum(variances[day.weekday()] for day in followed)
+    if more <= MIN_DEVIATIONS * sqrt(variance):
+        return 0.0
+    weight, prior = sum(4 * variances[day.weekday()] for day in followed), PRIOR_REPEATED
+    repeated = sum(4 * variances[day.weekday()] for day in followed if series.empty(day))
+    return (repeated + prior * every) / (weight + prior)
 
 
 def longest(days: Sequence[date], holds: Callable[[date], bool]) -> int:
