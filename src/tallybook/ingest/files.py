@@ -48,7 +48,7 @@ def write_rows(files: Files, engine: duckdb.DuckDBPyConnection, select: str, fol
     """Like `write_table`, with the rows of an SQL statement."""
     path = Path(EVENTS_FOLDER) / folder / f"{uuid.uuid4().hex}.parquet"
     written = files.new(path)
-    options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+    options = "FORMAT parquet, COMPRESSION zstd, PARQUET_VERSION v2, USE_TMP_FILE false"
     rows = engine.execute(f"COPY ({select}) TO {engine_path(written)} ({options})").fetchall()[0][0]
     file = PointsFile(
         path=path.as_posix(),
