@@ -191,7 +191,7 @@ def _metric(items: int) -> dict[str, Any]:
 def _plan(answer: Connection, folder: Path) -> None:
     """Plan in a process of its own, whose largest memory is that of planning. The receiver takes nothing."""
     with open_at(folder, FIRST_DAY) as book:
-        assert book.reader.there
+        assert book.reader.has_book
         before, began = _largest(), time.monotonic()
         planned = planned_items(book)
         answer.send((planned, time.monotonic() - began, _largest(), before))

@@ -20,7 +20,7 @@ from tallybook.deliver.destinations.layout import Grid, arranged
 from tallybook.sheets.api import Api
 from tallybook.sheets.credentials import Keys
 from tallybook.sheets.pace import Bucket, Patience
-from tallybook.sheets.places import Places
+from tallybook.sheets.service_urls import ServiceUrls
 from tallybook_emulators.sheets import Emulator
 
 METRICS = 50
@@ -85,7 +85,7 @@ def _api(google: Emulator) -> Api:
     user = google.authorized_user()
     keys = Keys(**{name: user[name] for name in ("client_id", "client_secret", "refresh_token")})
     clock = {"clock": google.clock.timestamp, "sleep": google.clock.advance}
-    return Api(keys, Places(google.url), patience=Patience(**clock), reads=Bucket(**clock), writes=Bucket(**clock))
+    return Api(keys, ServiceUrls(google.url), patience=Patience(**clock), reads=Bucket(**clock), writes=Bucket(**clock))
 
 
 @contextmanager

@@ -73,7 +73,7 @@ SQL_WORDS = [
 def mutants_of(path: str) -> list[Mutant]:
     """Every change of one file that is known here, in the order of the file."""
     source = (PACKAGE / path).read_text(encoding="utf-8")
-    places = Places(source)
+    places = ServiceUrls(source)
     found = {change for node in places.nodes() for change in places.changes(node)}
     return [Mutant(path, begin, end, new, source) for begin, end, new in sorted(found)]
 
@@ -81,7 +81,7 @@ def mutants_of(path: str) -> list[Mutant]:
 Change = tuple[int, int, str]
 
 
-class Places:
+class ServiceUrls:
     """A source text and its syntax tree: nodes as offsets, and how each may be changed."""
 
     def __init__(self, source: str) -> None:

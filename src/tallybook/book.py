@@ -162,7 +162,7 @@ class Book(KeptBook):
         """Compare every metric with its source, for `check --source`. An unreachable source is reported once."""
         return collect.inspect_metrics(self.project, self.clock())
 
-    def look_at_sources(self) -> list[collect.SourceLook]:
+    def look_at_sources(self) -> list[collect.SourceInspection]:
         """Inspect each source as a whole, for `check --source`. Unreachable sources are left out."""
         return collect.inspect_sources(self.project)
 
@@ -307,7 +307,7 @@ class Book(KeptBook):
     def alert(self) -> AlertReport:
         """Send new and resolved alerts to the recipients in [alerts] that have not received them.
         Raises Busy while another process sends alerts, QueryError when there is no book yet."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             raise QueryError("nothing is collected yet, so there are no alerts to send", hint="tallybook run")
         return self._alerting().send_new()
 
@@ -340,7 +340,7 @@ class Book(KeptBook):
         another process delivers."""
         for name in names:
             querying.known_delivery(self.project.catalog, name)
-        if not self.reader.there:
+        if not self.reader.has_book:
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
         since = as_day(from_, self.reader.today) if from_ is not None else None
         if not (dry_run or verify):
@@ -376,11 +376,11 @@ class Book(KeptBook):
 
     def deliver_rest(self) -> list[DeliveryReport]:
         """Send what earlier calls left in the outbox, for a limited time. For `serve`."""
-        return delivering.deliver_rest(self._delivery_context()) if self.reader.there else []
+        return delivering.deliver_rest(self._delivery_context()) if self.reader.has_book else []
 
     def deliver_actions(self) -> list[DeliveryReport]:
         """Send what rules have put into the outbox. What cannot be sent now is sent by a later call or by `run`."""
-        if not self.reader.there or not self.project.catalog.rules:
+        if not self.reader.has_book or not self.project.catalog.rules:
             return []
         context = self._delivery_context()
         names = [name for name, one in context.more.items() if delivering.is_of_rules(one)]

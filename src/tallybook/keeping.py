@@ -41,7 +41,7 @@ class KeptBook:
         """Merge the files of closed years and delete files that no kept version needs. Returns {"folded": …, "deleted":
         …}, numbers of files."""
         done = collect.compact(self.reader, self.clock())
-        if self.reader.there:
+        if self.reader.has_book:
             self._event_upkeep().step()
         return done
 
@@ -105,7 +105,7 @@ class KeptBook:
 
     def doctor(self) -> list[str]:
         """The defects of the book, each with its remedy; an empty list for a sound book."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             return []
         zone = self.project.catalog.book.timezone
         with self.reader.reading() as reading:
@@ -113,14 +113,14 @@ class KeptBook:
 
     def rebuild_ids(self) -> ingest.RebuiltIds:
         """Write files of event ids that are missing or damaged again, from the events themselves."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             return ingest.RebuiltIds()
         events = storage.EventLedger(self.store.ledger, self.store.files)
         return ingest.rebuild_ids(events, self.clock, self.project.catalog.events)
 
     def remarks(self) -> list[str]:
         """Remarks about the book that are not defects: file modes, files of an older ledger."""
-        return storage.remarks(self.store, self.project.catalog.book.access) if self.reader.there else []
+        return storage.remarks(self.store, self.project.catalog.book.access) if self.reader.has_book else []
 
     def doubts(self) -> dict[str, list[str]]:
         """Suspicious declarations by place in the file, such as `deliveries.board`: filter values that no row of the

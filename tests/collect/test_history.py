@@ -22,7 +22,7 @@ from hypothesis import given, strategies as st
 import tallybook
 from tallybook.collect.history.cells import days_of, numbers_of
 from tallybook.sheets.credentials import NAMES
-from tallybook.sheets.places import link as document_link
+from tallybook.sheets.service_urls import link as document_link
 from tallybook_emulators.sheets import Emulator
 from tests.crash import Driver
 from tests.projects import Project, project

@@ -152,7 +152,7 @@ def test_a_text_stored_as_a_blob_is_no_text(project):
 
 def test_an_index_on_the_text_is_used_to_look(project):
     from tallybook.collect.binding import bind
-    from tallybook.collect.doubts import _texts
+    from tallybook.collect.column_checks import _texts
     from tallybook.collect.grouping import group_key
     from tallybook.collect.sources.registry import open_source
     from tallybook.collect.statements import Group

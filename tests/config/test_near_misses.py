@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tallybook.collect.sources import mysql, postgresql
-from tallybook.config import build, zone_doubts
+from tallybook.config import build, zone_warnings
 from tallybook.config.urls import masked_url, wrong_url
 from tallybook.core import DeclarationError, Problem, SourceSettings
 from tallybook.query.question import as_day
@@ -101,7 +101,7 @@ def test_a_text_that_names_no_zone_is_not_proposed_again(written: str) -> None:
 
 def test_a_zone_without_summer_time_is_doubted_by_check(tmp_path: Path) -> None:
     def doubts(zone: str) -> dict[str, list[str]]:
-        return zone_doubts(build({"book": {"timezone": zone}}, kinds={}))
+        return zone_warnings(build({"book": {"timezone": zone}}, kinds={}))
 
     assert 'timezone = "America/New_York"' in doubts("EST")["book.timezone"][0]
     assert "America/Denver" in doubts("MST")["book.timezone"][0]

@@ -31,7 +31,7 @@ from tallybook.deliver.destinations.layout import Grid, arranged
 from tallybook.sheets.api import Api
 from tallybook.sheets.credentials import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience
-from tallybook.sheets.places import Places
+from tallybook.sheets.service_urls import ServiceUrls
 from tallybook_emulators.sheets import Emulator, Fault, Tab
 from tests.projects import Project
 
@@ -134,7 +134,7 @@ def sheet(
         keys = Keys(**{name: user[name] for name in NAMES})
         waits = Patience(tries=3 if made.patient else 1, sleep=lambda _: None)
         buckets = Bucket(per_minute=1e9), Bucket(per_minute=1e9)
-        return Api(keys, Places(google.url), patience=waits, reads=buckets[0], writes=buckets[1])
+        return Api(keys, ServiceUrls(google.url), patience=waits, reads=buckets[0], writes=buckets[1])
 
     monkeypatch.setattr(deliver_sheets, "_opened", opened)
     yield made
@@ -429,7 +429,7 @@ class Morning:
     def api(self, *, tries: int = 3, at: int = 0, answered: bool = False) -> Mortal:
         patience = Patience(tries=tries, sleep=lambda _: None)
         buckets = Bucket(per_minute=1e9), Bucket(per_minute=1e9)
-        places = Places(self.google.url)
+        places = ServiceUrls(self.google.url)
         return Mortal(
             self.keys, places, patience=patience, reads=buckets[0], writes=buckets[1], at=at, answered=answered
         )

@@ -28,7 +28,7 @@ from tallybook.deliver.destinations.google_sheets import delivery as deliver_she
 from tallybook.sheets.api import Api
 from tallybook.sheets.credentials import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience
-from tallybook.sheets.places import Places
+from tallybook.sheets.service_urls import ServiceUrls
 from tallybook_emulators.sheets import Emulator
 from tests.conftest import SOAK, WORLDS
 from tests.oracle import Ask, Refusal, Row, Undecided, Value
@@ -218,7 +218,7 @@ def test_a_google_sheet_shows_the_numbers_of_the_raw_rows(
         def opened(api: str, means: Any) -> Api:
             free = Bucket(per_minute=1e9), Bucket(per_minute=1e9)
             waits = Patience(tries=3, sleep=lambda _: None)
-            return Api(keys, Places(google.url), patience=waits, reads=free[0], writes=free[1])
+            return Api(keys, ServiceUrls(google.url), patience=waits, reads=free[0], writes=free[1])
 
         monkeypatch.setattr(deliver_sheets, "_opened", opened)
         for name, variable in NAMES.items():

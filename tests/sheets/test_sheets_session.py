@@ -32,8 +32,8 @@ from tallybook.sheets.cells import cell, zone_of
 from tallybook.sheets.credentials import Keys
 from tallybook.sheets.marks import Stamp, metadata_id
 from tallybook.sheets.pace import Bucket, Patience
-from tallybook.sheets.places import Document, document as named
 from tallybook.sheets.rows import KEY, MAX_CLAIMS, Claim, Row, WorksheetRows, plan
+from tallybook.sheets.service_urls import Document, document as named
 from tallybook.sheets.session import Session, Unwritten
 from tallybook.sheets.worksheet import Gathering, Worksheet, column_number
 from tallybook_emulators.sheets import Emulator

@@ -30,8 +30,8 @@ from tallybook.sheets.consent import ConsentRequest, OAuthClient, client_file, c
 from tallybook.sheets.credentials import FILES, SPREADSHEETS, Keys
 from tallybook.sheets.marks import DELIVERY
 from tallybook.sheets.pace import Patience
-from tallybook.sheets.places import Places
 from tallybook.sheets.refusals import Answer, refusal
+from tallybook.sheets.service_urls import ServiceUrls
 from tallybook.sheets.session import Session
 from tallybook_emulators.sheets import Emulator
 
@@ -43,7 +43,7 @@ KEYS = Keys(client_id="id", client_secret="a-client-secret", refresh_token="1//a
 
 
 def asked() -> Any:
-    return request_consent(CLIENT, [FILES], Places(), redirect="http://127.0.0.1:5000")
+    return request_consent(CLIENT, [FILES], ServiceUrls(), redirect="http://127.0.0.1:5000")
 
 
 def test_the_request_has_what_rfc_8252_and_google_want() -> None:
@@ -478,7 +478,7 @@ def test_who_cannot_create_documents_says_in_which_a_full_one_goes_on(
     assert f"is continued by {new} already" in run.err
     assert f"tallybook sheets continue {new} --in {other}" in run.err
     assert run("continue", full, "--in", full).code == 2
-    api = Api(Keys(service_account=google.service_account()), Places(google.url))
+    api = Api(Keys(service_account=google.service_account()), ServiceUrls(google.url))
     with pytest.raises(DestinationRefused, match="cannot create the next") as refused:
         continue_elsewhere(api, api.read(other, fields=OVERVIEW), other)
     assert refused.value.hint == f"create one, share it with {email}, then: tallybook sheets continue {other} --in DOC"
@@ -558,18 +558,18 @@ def test_a_code_holds_once(run: Command, google: Emulator) -> None:
     request = request_consent(
         OAuthClient(google.client_id, google.client_secret),
         [FILES],
-        Places(google.url),
+        ServiceUrls(google.url),
         redirect="http://127.0.0.1:5000",
     )
     url = google.visit(request.url, follow=False).url
-    assert exchange_answer(request, url, Places(google.url), now=NOW).refresh_token
+    assert exchange_answer(request, url, ServiceUrls(google.url), now=NOW).refresh_token
     with pytest.raises(SignInError, match="does not accept the code"):
-        exchange_answer(request, url, Places(google.url), now=NOW)
-    other = request_consent(request.client, [FILES], Places(google.url), redirect=request.redirect)
+        exchange_answer(request, url, ServiceUrls(google.url), now=NOW)
+    other = request_consent(request.client, [FILES], ServiceUrls(google.url), redirect=request.redirect)
     url = google.visit(request.url, follow=False).url
     with pytest.raises(SignInError, match="does not accept the code"):  # the verifier is not the one of the request
         exchange_answer(
-            ConsentRequest(**{**vars(request), "verifier": other.verifier}), url, Places(google.url), now=NOW
+            ConsentRequest(**{**vars(request), "verifier": other.verifier}), url, ServiceUrls(google.url), now=NOW
         )
 
 

@@ -16,7 +16,7 @@ from tallybook.sheets import consent
 from tallybook.sheets.api import Api
 from tallybook.sheets.credentials import Keys
 from tallybook.sheets.pace import Bucket, Patience
-from tallybook.sheets.places import Places
+from tallybook.sheets.service_urls import ServiceUrls
 
 PAGE = b"<html><title>Sign in to the hotel</title></html>"
 TOKEN = json.dumps({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}).encode()
@@ -61,7 +61,9 @@ def server() -> Iterator[ThreadingHTTPServer]:
 def api(server: ThreadingHTTPServer, tries: int = 1) -> Api:
     full = Bucket(per_minute=1e9)
     patience = Patience(tries=tries, sleep=lambda _: None)
-    return Api(KEYS, Places(f"http://127.0.0.1:{server.server_address[1]}"), patience=patience, reads=full, writes=full)
+    return Api(
+        KEYS, ServiceUrls(f"http://127.0.0.1:{server.server_address[1]}"), patience=patience, reads=full, writes=full
+    )
 
 
 TEMPORARY = [
@@ -120,7 +122,7 @@ def test_the_documented_refusals_are_for_good(server, error: str, said: str) -> 
 
 @pytest.mark.parametrize(("status", "body", "said"), TEMPORARY)
 def test_the_exchange_of_a_code_knows_the_same_answers(server, status: int, body: bytes, said: str) -> None:
-    places = Places(f"http://127.0.0.1:{server.server_address[1]}")
+    places = ServiceUrls(f"http://127.0.0.1:{server.server_address[1]}")
     asked = consent.request_consent(
         consent.OAuthClient(id="c", secret="s"), ["a"], places, redirect="http://127.0.0.1:1"
     )

@@ -196,8 +196,8 @@ def test_who_only_looks_makes_no_book_and_hides_none_from_another_thread(project
     made.declare(METRICS, start="2024-03-01")
     book = made.book
     with book.reader.only_reading():
-        assert book.reader.there
-        assert all_at_once(lambda: book.reader.there) == [False]
+        assert book.reader.has_book
+        assert all_at_once(lambda: book.reader.has_book) == [False]
         assert all_at_once(lambda: book.run().exit_code) == [0]
     assert asked(book, (("n",), {"scope": "all"})) == right(made, [(("n",), {"scope": "all"})])[0]
 
@@ -265,7 +265,7 @@ def test_a_question_that_reads_kept_points_while_somebody_is_forgotten_disturbs_
     assert [total(), total(), total()] == [1120] * 3
     query = book.answers.check(Question(metrics=["n"], scope="all"))
     with book.reader.reading() as reading:
-        early = book.reader.ground(query, None, None, reading)
+        early = book.reader.context_of(query, None, None, reading)
         before = set(reading.engine.execute(tables).fetchall())
         book.answers.read_again()
         assert [total(), total(), total()] == [1120] * 3

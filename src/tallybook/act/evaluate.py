@@ -82,7 +82,7 @@ class RuleEvaluator:
     ) -> RulesReport:
         """Evaluate all rules, or those of a kind for some ids; with `commit`, for all ids that changed up to this
         commit of users and accounts. Raises Busy while another process evaluates."""
-        if not self.reader.there or not (self.catalog.rules or self.ledger.snapshot().rules):
+        if not self.reader.has_book or not (self.catalog.rules or self.ledger.snapshot().rules):
             return RulesReport()
         with self.leased() as lease:
             return _Evaluation(self, lease, kind=kind, ids=ids, commit=commit).run()

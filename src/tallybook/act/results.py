@@ -50,7 +50,7 @@ class RuleResults:
 
 def rule_results(evaluator: RuleEvaluator, rule: Rule) -> RuleResults:
     """The results of all firings of a rule."""
-    if not evaluator.reader.there:
+    if not evaluator.reader.has_book:
         return RuleResults(rule=rule.name, label=NO_EXPERIMENT, fired=0, held_out=0)
     firings = [one for one in evaluator.ledger.firings(rule.name) if one.edge == ENTER]
     fired = [one for one in firings if one.state == FIRED]

@@ -41,7 +41,7 @@ class Rules:
     def after_quiet_hours(self) -> list[RulesReport]:
         """Fire what waited for the end of quiet hours, for entities that are still inside. If another process is
         evaluating, the firings keep waiting."""
-        waiting = self.evaluator.ledger.firings(state=WAITING) if self.service.reader.there else []
+        waiting = self.evaluator.ledger.firings(state=WAITING) if self.service.reader.has_book else []
         now, done = stamp_of(self.clock()), []
         for kind in sorted({one.kind for one in waiting if one.due is not None and one.due <= now}):
             with suppress(Busy):
@@ -68,7 +68,7 @@ class Rules:
     @property
     def number(self) -> int:
         """The number of the last evaluation; 0 before the first."""
-        return self.evaluator.ledger.number() if self.service.reader.there else 0
+        return self.evaluator.ledger.number() if self.service.reader.has_book else 0
 
     def inside(self, kind: str, ids: Sequence[str] = ()) -> InsideRules:
         """How many users or accounts are inside rules, and which rules the given ids are inside."""
@@ -76,7 +76,7 @@ class Rules:
 
     def firings_of(self, kind: str, entity: str) -> Sequence[Firing]:
         """The firings of all rules for one user or account, under every linked id, in the order of evaluations."""
-        if not self.service.reader.there:
+        if not self.service.reader.has_book:
             return []
         ledger = self.evaluator.ledger
         return People.of(ledger, kind, [entity]).firings(ledger, kind, [entity])

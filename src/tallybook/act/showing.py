@@ -124,7 +124,7 @@ class Showing:
 
     def lines(self) -> list[RuleLine]:
         """All rules in the order of the file."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             return [
                 RuleLine(rule=one.name, for_=one.for_, status=_status(one, None)) for one in self.catalog.rules.values()
             ]
@@ -170,7 +170,7 @@ class Showing:
 
     def inside(self, kind: str, ids: Sequence[str] = ()) -> InsideRules:
         """How many entities of a kind are inside the rules, and which rules the given ids are inside."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             return InsideRules()
         before = self.evaluator.ledger.snapshot()
         rules = [
@@ -197,7 +197,7 @@ class Showing:
     def details(self, rule: Rule) -> RuleDetails:
         line = next(one for one in self.lines() if one.rule == rule.name)
         firings, collisions = [], []
-        if self.reader.there:
+        if self.reader.has_book:
             firings = self.evaluator.ledger.firings(rule.name)
             collisions = self.evaluator.ledger.collisions(rule.name)
         return RuleDetails(
@@ -210,7 +210,7 @@ class Showing:
 
     def entity(self, rule: Rule, entity: str) -> RuleOfEntity:
         """The state of one entity in a rule. Raises QueryError if the entity does not exist."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             raise QueryError("nothing is collected yet", hint="tallybook run")
         names = names_of_rule(self.catalog, rule)
         people = People.of(self.evaluator.ledger, rule.kind, [entity])

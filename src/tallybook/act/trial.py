@@ -62,7 +62,7 @@ class RuleTrial:
 def try_rule(evaluator: RuleEvaluator, rule: Rule, *, over: str | None) -> RuleTrial:
     """Try a rule over a span of days that ends today. The rule starts on the first day, so entities that are inside
     then do not enter. For the other rules, only firings that really happened count."""
-    if not evaluator.reader.there:
+    if not evaluator.reader.has_book:
         raise QueryError("nothing is collected yet", hint="tallybook run")
     return _Trial(evaluator, with_changes(rule, draft=False), (over or WEEK).removeprefix("last ")).run()
 

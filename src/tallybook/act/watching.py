@@ -29,7 +29,7 @@ class RuleWatch:
         """Evaluate the rules for entities that changed since the last step, and fire what waited for the end of quiet
         hours. If another process is evaluating, the next step covers the changes."""
         reader, catalog = self.rules.service.reader, self.rules.catalog
-        if not catalog.rules or not reader.there:
+        if not catalog.rules or not reader.has_book:
             return []
         ledger = EntityLedger(reader.store.ledger)
         number = ledger.number()

@@ -77,9 +77,9 @@ def _experimental(book: Book) -> list[tuple[str, str]]:
 
 def _doubts(book: Book) -> dict[str, list[str]]:
     """Doubts about the file, and doubts that need the book, which are left out if the book cannot be read."""
-    from tallybook.config import zone_doubts
+    from tallybook.config import zone_warnings
 
-    found = zone_doubts(book.project.catalog)
+    found = zone_warnings(book.project.catalog)
     try:
         return found | book.doubts()
     except TallybookError:

@@ -92,7 +92,7 @@ class Serving:
         self.alert_at = None
         try:
             with self._opened() as book:
-                if book.project.catalog.alerts.to and book.reader.there:
+                if book.project.catalog.alerts.to and book.reader.has_book:
                     report = book.alert()
                     log_alerts(self.terminal, report)
                     self._remember(report)

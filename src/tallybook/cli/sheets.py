@@ -16,7 +16,7 @@ from tallybook.core import DONE, NOT_READY
 
 if TYPE_CHECKING:
     from tallybook.core import Catalog
-    from tallybook.sheets import Finding, Keys, Places, WorksheetRows
+    from tallybook.sheets import Finding, Keys, ServiceUrls, WorksheetRows
 
 VERBS = {
     "Google Sheets": {
@@ -61,17 +61,17 @@ def clock(terminal: Terminal) -> datetime:
     return terminal.now() if terminal.now else datetime.now(UTC)
 
 
-def opened(terminal: Terminal, api: str | None) -> tuple[Keys, Places]:
+def opened(terminal: Terminal, api: str | None) -> tuple[Keys, ServiceUrls]:
     """The stored keys, masked in all output, and the addresses of Google. Raises DeclarationError."""
-    from tallybook.sheets import Places, find_keys
+    from tallybook.sheets import ServiceUrls, find_keys
 
     env = environment(terminal)
     keys = find_keys(env)
     terminal.hide(keys.secrets)
-    return keys, Places.of(api, env)
+    return keys, ServiceUrls.of(api, env)
 
 
-def worksheets_of(keys: Keys, places: Places, document: str) -> list[WorksheetRows]:
+def worksheets_of(keys: Keys, places: ServiceUrls, document: str) -> list[WorksheetRows]:
     """The worksheets of a document that have cells. Raises DestinationRefused, SignInError or
     DestinationUnavailable."""
     from tallybook.sheets import SHAPE, Api, sheets_of
@@ -90,7 +90,7 @@ def declared(terminal: Terminal) -> Catalog | None:
         return None
 
 
-def described(terminal: Terminal, document: str, found: Sequence[WorksheetRows], places: Places) -> dict[str, Any]:
+def described(terminal: Terminal, document: str, found: Sequence[WorksheetRows], places: ServiceUrls) -> dict[str, Any]:
     """The document and its worksheets with the code for each, as printed and as JSON."""
     from tallybook.sheets import delivery_lines, link, python_lines, session_lines
 

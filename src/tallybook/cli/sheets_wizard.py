@@ -14,7 +14,7 @@ from tallybook.cli.terminal import Terminal
 from tallybook.core import DeclarationError
 
 if TYPE_CHECKING:
-    from tallybook.sheets import ConsentRequest, Keys, OAuthClient, Places
+    from tallybook.sheets import ConsentRequest, Keys, OAuthClient, ServiceUrls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class SheetsWizard:
     """The steps of `sheets setup`: keys, consent, document."""
 
     def __init__(self, terminal: Terminal, options: SetupOptions) -> None:
-        from tallybook.sheets import Places
+        from tallybook.sheets import ServiceUrls
 
         self.terminal, self.options = terminal, options
         self.env = dict(environment(terminal))
@@ -77,7 +77,7 @@ class SheetsWizard:
             from tallybook.sheets import FILE
 
             self.env[FILE] = str(options.save)
-        self.places: Places = Places.of(options.api, self.env)
+        self.places: ServiceUrls = ServiceUrls.of(options.api, self.env)
         self.document, self.create = options.document, options.create
 
     def run(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ __getattr__, __dir__ = opened(
         "history.request": ("ImportOptions", "ImportRequest"),
         "housekeeping": ("compact", "keep_house"),
         "inspecting": ("inspect_metrics", "inspect_sources"),
-        "inspection": ("Inspection", "SourceLook"),
+        "inspection": ("Inspection", "SourceInspection"),
         "live_answers": ("LiveAnswers",),
         "moving": ("back_up", "move_book", "restore"),
         "planning": ("bind_metric", "last_bound"),

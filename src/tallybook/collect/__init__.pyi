@@ -29,7 +29,7 @@ from tallybook.collect.history.importing import import_history as import_history
 from tallybook.collect.history.request import ImportOptions as ImportOptions, ImportRequest as ImportRequest
 from tallybook.collect.housekeeping import compact as compact, keep_house as keep_house
 from tallybook.collect.inspecting import inspect_metrics as inspect_metrics, inspect_sources as inspect_sources
-from tallybook.collect.inspection import Inspection as Inspection, SourceLook as SourceLook
+from tallybook.collect.inspection import Inspection as Inspection, SourceInspection as SourceInspection
 from tallybook.collect.live_answers import LiveAnswers as LiveAnswers
 from tallybook.collect.moving import back_up as back_up, move_book as move_book, restore as restore
 from tallybook.collect.planning import bind_metric as bind_metric, last_bound as last_bound

@@ -23,7 +23,7 @@ MIN_AHEAD_OF_ONE = timedelta(hours=2)
 """If a single row is ahead by less than this, it is a planned row and not a sign of local times."""
 MIN_CHANGED_ROWS = 5
 MIN_ZONE_OFFSET = timedelta(minutes=50)
-"""Zones that differ by less cannot be told from a delay between the time of a row and its first writing."""
+"""A smaller difference may be a delay between the time of a row and its first writing."""
 _BUSY_FACTOR = 10
 """A table is late if its newest row is older than this many usual gaps between rows."""
 

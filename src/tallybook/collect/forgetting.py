@@ -82,7 +82,7 @@ def forget_entity_in(
 
 def _every(reader: BookReader) -> Iterator[tuple[str, str]]:
     """(name, key) of every metric in the book, including metrics that are no longer declared."""
-    if not reader.there:
+    if not reader.has_book:
         return
     names = {key: name for name, key in reader.keys(list(reader.project.catalog.metrics)).items()}
     for key in sorted(reader.store.ledger.snapshot().definitions):

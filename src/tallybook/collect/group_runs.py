@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from tallybook.collect.binding import BoundMetric
-from tallybook.collect.doubts import doubts, without_doubtful
+from tallybook.collect.column_checks import check_columns, without_misfits
 from tallybook.collect.gathering import Step, by_index, gather_days, gather_function, gather_intervals, gather_now
 from tallybook.collect.grouping import INTERVAL_PLAN
 from tallybook.collect.publishing import PUBLISH_POINTS, Publisher, StagedSteps
@@ -71,7 +71,7 @@ class GroupRuns(Publisher):
         if work.group is None or work.snapshot_day is not None:
             return True
         first, last = min(a for a, _ in work.stretches), max(b for _, b in work.stretches)
-        found = doubts(work.group, first, last, work.horizon.last_closed, self.looked_at)
+        found = check_columns(work.group, first, last, work.horizon.last_closed, self.looked_at)
         if found.misfits and len({facts.metric.where for facts in work.facts}) > 1:
             # Each metric decides by its own `where` whether it counts such a row.
             self._one_by_one(work, found.misfits[0].error(work.facts[0].metric.name), fused=True)
@@ -79,7 +79,7 @@ class GroupRuns(Publisher):
         for facts in work.facts:
             report = self._report(facts)
             report.notes += [note for note in found.notes() if note not in report.notes]
-        left = without_doubtful(work.stretches, found)
+        left = without_misfits(work.stretches, found)
         for facts in work.facts:
             for misfits in found.misfits:
                 error = misfits.error(facts.metric.name)

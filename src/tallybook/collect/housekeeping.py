@@ -40,7 +40,7 @@ def keep_entities(reader: BookReader, now: datetime) -> int:
 
 def compact(reader: BookReader, now: datetime) -> dict[str, int]:
     """Fold and delete everything possible. Returns {"folded": …, "deleted": …} with numbers of files."""
-    if not reader.there:
+    if not reader.has_book:
         return {"folded": 0, "deleted": 0}
     settings, store = reader.project.catalog.book, reader.store
     with reader.reading() as reading:

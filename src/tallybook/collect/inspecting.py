@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 
-from tallybook.collect.inspection import Inspection, SourceLook, look, look_at
+from tallybook.collect.inspection import Inspection, SourceInspection, inspect_metric, inspect_source
 from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.registry import close_sources, open_sources
 from tallybook.config import Project
@@ -31,14 +31,14 @@ def inspect_metrics(project: Project, now: datetime) -> list[Inspection]:
     return list(found.values())
 
 
-def inspect_sources(project: Project) -> list[SourceLook]:
+def inspect_sources(project: Project) -> list[SourceInspection]:
     """Inspect each source as a whole. Sources that cannot be reached are left out."""
     sources, _ = open_sources(project.catalog.sources)
     found = []
     try:
         for source in sources.values():
             with suppress(SourceError), isolated():
-                found.append(look_at(source, project.folder))
+                found.append(inspect_source(source, project.folder))
     finally:
         close_sources(sources)
     return found
@@ -51,7 +51,7 @@ def _inspected(source: Source | SourceError, metric: Metric, zone: str, now: dat
             if isinstance(source, SourceError):
                 path, lost = f"sources.{metric.source}", True
                 raise source
-            return look(source, metric, zone, now)
+            return inspect_metric(source, metric, zone, now)
     except SourceError as error:
         if isinstance(error, SourceUnavailable):
             path, lost = f"sources.{metric.source}", True

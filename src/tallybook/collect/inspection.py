@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tallybook.collect.binding import BoundMetric, bind, describe_time
 from tallybook.collect.clock_skew import skew_of, skew_of_changed
-from tallybook.collect.doubts import doubts
+from tallybook.collect.column_checks import check_columns
 from tallybook.collect.grouping import group_key
 from tallybook.collect.relations import placeholders_filled
 from tallybook.collect.sources.base import Source
@@ -50,16 +50,16 @@ class Inspection:
 
 
 @dataclass
-class SourceLook:
+class SourceInspection:
     """The result for one source, in sentences that a person should confirm."""
 
     source: str
     said: list[str] = field(default_factory=list)
 
 
-def look_at(source: Source, folder: Path) -> SourceLook:
+def inspect_source(source: Source, folder: Path) -> SourceInspection:
     """Inspect a source of the project in `folder` as a whole. Raises SourceError if it cannot be queried."""
-    found = SourceLook(source.settings.name)
+    found = SourceInspection(source.settings.name)
     if source.kind.experimental:
         found.said.append(source.kind.experimental_notice)
     identity = source.identity(folder)
@@ -86,7 +86,7 @@ def _some(names: list[str]) -> str:
     return shorten_list(names, 20)
 
 
-def look(source: Source, metric: Metric, zone: str, now: datetime) -> Inspection:
+def inspect_metric(source: Source, metric: Metric, zone: str, now: datetime) -> Inspection:
     """Compare one metric with its source. Raises SourceUnavailable if the source cannot be queried."""
     found = Inspection(metric.name, source=source.settings.name)
     if metric.function:
@@ -151,7 +151,7 @@ def _doubt_changed(source: Source, facts: BoundMetric, zone: str, found: Inspect
 def _doubt(group: Group, found: Inspection) -> None:
     """Add doubts about all rows, before and after 1971."""
     day = date(1971, 1, 3)
-    seen = doubts(group, day, day, day, {})
+    seen = check_columns(group, day, day, day, {})
     found.said += seen.notes()
     for misfits in seen.misfits:
         error = misfits.error(found.metric)

@@ -9,8 +9,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tallybook.collect.binding import BoundMetric
+from tallybook.collect.column_checks import check_columns
 from tallybook.collect.daily_run import horizon_of
-from tallybook.collect.doubts import doubts
 from tallybook.collect.gathering import by_index, gather_days, gather_function, gather_intervals, gather_now
 from tallybook.collect.grouping import INTERVAL_PLAN, SNAPSHOT_PLAN, group_key
 from tallybook.collect.planning import bind_metric
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tallybook.collect.sources.base import Source
 
 
-def live_ground(
+def live_context(
     context: RunContext,
     query: Query,
     known: VersionSnapshot,
@@ -175,7 +175,7 @@ def _gather(group: Group, metric: Metric, first: date, last: date, today: date, 
             )
         gather_now(group, today, staging)
         return Coverage(((today, today),))
-    for misfits in doubts(group, first, last, today, {}).misfits:
+    for misfits in check_columns(group, first, last, today, {}).misfits:
         if misfits.days is None or misfits.days & set(calendar.days(first, last)):
             raise misfits.error(metric.name)
     if group.key.plan == INTERVAL_PLAN:

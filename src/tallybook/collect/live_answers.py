@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from tallybook.collect.live import live_ground
+from tallybook.collect.live import live_context
 from tallybook.collect.preparing import prepare_run
 from tallybook.collect.sources.registry import close_sources
 from tallybook.config import Project
@@ -64,7 +64,7 @@ class LiveAnswers:
         """The query with both its days set, and the first collected day."""
         reader = self.service.reader
         with reader.reading() as reading:
-            stored = reader.ground(query, None, None, reading)
+            stored = reader.context_of(query, None, None, reading)
         begins = (c.stretches[0][0] for c in stored.coverage.values() if c.stretches)
         begin = min(begins, default=reader.today - NEW_BOOK_DAYS * ONE_DAY)
         last = query.last or reader.today - ONE_DAY
@@ -83,8 +83,8 @@ class LiveAnswers:
             near = clipped(query, begin, reader.today)
             floor = calendar.plus_days(begin, -MAX_GAP_DAYS)
             known = reader.snapshot(keys, None)
-            ground = live_ground(context, near.query, known, keys, engine, floor=floor)
-            return answer(near.query, replace(ground, computed=reader.computed(near.query, None, engine)), near)
+            source_context = live_context(context, near.query, known, keys, engine, floor=floor)
+            return answer(near.query, replace(source_context, computed=reader.computed(near.query, None, engine)), near)
         finally:
             engine.close()
             close_sources(context.sources)

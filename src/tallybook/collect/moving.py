@@ -20,7 +20,7 @@ def move_book(reader: BookReader, place: BookLocation, now: datetime) -> Copied:
     Raises QueryError if there is nothing to copy or the place is the same, BookError if the place already has a book,
     and Busy during a run."""
     same_ledger = _only_the_folder(reader, place)
-    if not reader.there:
+    if not reader.has_book:
         raise QueryError(
             "there is no book to move yet", hint="write the place into tallybook.toml, then: tallybook run"
         )
@@ -49,7 +49,7 @@ def _only_the_folder(reader: BookReader, place: BookLocation) -> bool:
 def back_up(reader: BookReader, folder: Path) -> Copied:
     """Copy the book, as of one moment, into a new folder. Raises QueryError for an empty book, and BookError if the
     folder has a book."""
-    if not reader.there:
+    if not reader.has_book:
         raise QueryError("there is no book to back up yet", hint="tallybook run")
     to = BookLocation(folder=folder, access=reader.project.catalog.book.access)
     return copy_book(reader.store, to, alone=False)

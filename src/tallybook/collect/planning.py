@@ -13,8 +13,8 @@ from tallybook.collect.binding import BoundMetric, bind
 from tallybook.collect.first_days import FirstDays
 from tallybook.collect.grouping import SNAPSHOT_PLAN, GroupKey, group_key
 from tallybook.collect.late import MARGIN, Candidate, follow, in_order, not_followed_since
-from tallybook.collect.looks import Looks, older_source_note, refuse_older
 from tallybook.collect.report import MetricReport
+from tallybook.collect.source_recency import SourceRecency, older_source_note, refuse_older
 from tallybook.collect.statements import Group
 from tallybook.collect.touched import is_marked
 from tallybook.collect.work import Horizon, RunPlan, RunRequest, Work
@@ -55,7 +55,7 @@ class Planner(FirstDays):
         self.zone, self.ledger = catalog.book.timezone, ledger
         self.followed = ledger.followed() if ledger else {}
         self.candidates: list[Candidate] = []
-        self.looks = Looks(ledger, now)
+        self.looks = SourceRecency(ledger, now)
 
     def plan(self, asked: RunRequest) -> RunPlan:
         """The plan for a request. Raises Refused if a requested day is not over."""

@@ -34,7 +34,7 @@ __getattr__, __dir__ = opened(
             "read_weekday_names",
         ),
         "catalog.words": ("toml",),
-        "catalog.zones": ("zone_doubts",),
+        "catalog.zones": ("zone_warnings",),
         "condition_parsing": ("SINCE_LAST", "names_in"),
         "conditions": ("ANY", "Condition", "ConditionColumn", "compile_condition"),
         "asked_events": ("event_metrics", "events_settings"),

@@ -44,7 +44,7 @@ from tallybook.config.catalog.values import (
 from tallybook.config.catalog.words import (
     toml as toml,
 )
-from tallybook.config.catalog.zones import zone_doubts as zone_doubts
+from tallybook.config.catalog.zones import zone_warnings as zone_warnings
 from tallybook.config.condition_parsing import (
     SINCE_LAST as SINCE_LAST,
     names_in as names_in,

@@ -13,7 +13,14 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 """Identifies the language; drawing does not fetch it."""
 MIME = "application/vnd.vegalite.v5+json"
 MAX_TICKS = 12
-TIMES = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m", "quarter": "%Y Q%q", "year": "%Y", "all": "%Y-%m-%d"}
+LABEL_FORMATS = {
+    "day": "%Y-%m-%d",
+    "week": "%Y-%m-%d",
+    "month": "%Y-%m",
+    "quarter": "%Y Q%q",
+    "year": "%Y",
+    "all": "%Y-%m-%d",
+}
 
 
 def chart(facts: Mapping[str, Any], *, title: str | None = None) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def _panel(facts: Mapping[str, Any], column: Mapping[str, Any], dims: Sequence[s
 
 def _period_axis(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Ticks at the first days of periods, at most `MAX_TICKS`: a week begins on the book's day and not on Sunday."""
-    axis = {"format": TIMES["day" if _fiscal(facts) else facts["scope"]], "labelOverlap": True}
+    axis = {"format": LABEL_FORMATS["day" if _fiscal(facts) else facts["scope"]], "labelOverlap": True}
     if facts["scope"] in ("day", "all") and not _fiscal(facts):
         return axis
     days = sorted({str(row["period"]) for row in facts["rows"] if row["period"] is not None})

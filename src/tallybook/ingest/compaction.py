@@ -32,8 +32,8 @@ from tallybook.ingest.id_runs import id_hashing, merged_runs, write_run
 from tallybook.ingest.log import LogFolder, LogGone, LogRow
 from tallybook.ingest.names import within_names
 from tallybook.ingest.once import FoundEvent, NewEvents, new_events, repeats_of
-from tallybook.ingest.said_of_users import SaidOfUsers, days_of_users
 from tallybook.ingest.unpacking import decode_row
+from tallybook.ingest.user_changes import PushedUserChanges, days_of_users
 from tallybook.storage import (
     REJECTED,
     Conflict,
@@ -201,7 +201,7 @@ class Compactor:
     def _compact(self, batch: _LogBatch, known: EventsSnapshot) -> None:
         order, names = ReceiptOrder(self.last_receipts, known.number + 1), set(known.events)
         found: list[FoundEvent] = []
-        said = SaidOfUsers()
+        said = PushedUserChanges()
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
         for log, row in self._in_order(batch.rows):
             decoded = within_names(self.decoded(row), names, self.rules.settings.max_events)
@@ -235,7 +235,7 @@ class Compactor:
         for run in gone:
             self.events.files.delete(run.stored)
 
-    def new(self, known: EventsSnapshot, found: Sequence[FoundEvent], said: SaidOfUsers) -> NewEvents:
+    def new(self, known: EventsSnapshot, found: Sequence[FoundEvent], said: PushedUserChanges) -> NewEvents:
         """The events that were not stored before."""
         return new_events(self.events, known.runs, found, said, self.rules.settings)
 

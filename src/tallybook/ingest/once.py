@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from tallybook.core import Event, EventSettings
 from tallybook.ingest.columns import StoredEvent
 from tallybook.ingest.id_runs import id_hash, latest_receipts
-from tallybook.ingest.said_of_users import SaidOfUsers
+from tallybook.ingest.user_changes import PushedUserChanges
 from tallybook.storage import EventLedger, IdRun
 
 
@@ -46,7 +46,7 @@ class NewEvents:
     """The events and user changes to store, and the hashes by which both are recognized later."""
 
     stored: list[StoredEvent] = field(default_factory=list)
-    said: SaidOfUsers = field(default_factory=SaidOfUsers)
+    said: PushedUserChanges = field(default_factory=PushedUserChanges)
     ids: dict[bytes, datetime] = field(default_factory=dict)
 
 
@@ -72,7 +72,11 @@ def repeats_of(key: str, events: Iterable[tuple[int, Event]], settings: EventSet
 
 
 def new_events(
-    events: EventLedger, runs: Sequence[IdRun], found: Sequence[FoundEvent], said: SaidOfUsers, settings: EventSettings
+    events: EventLedger,
+    runs: Sequence[IdRun],
+    found: Sequence[FoundEvent],
+    said: PushedUserChanges,
+    settings: EventSettings,
 ) -> NewEvents:
     """The events that were not stored before, in the same order."""
     asked: dict[bytes, datetime] = said.ids()

@@ -19,9 +19,9 @@ from tallybook.ingest.log import LogRow
 from tallybook.ingest.once import FoundEvent
 from tallybook.ingest.reading import sql_path
 from tallybook.ingest.rejected import RejectedQuestion, condition_of, instant_sql, rejected_rows
-from tallybook.ingest.said_of_users import SaidOfUsers
 from tallybook.ingest.unpacking import decode_row
 from tallybook.ingest.upkeep import file_of
+from tallybook.ingest.user_changes import PushedUserChanges
 from tallybook.storage import REJECTED, Conflict, EventFile, EventsSnapshot, connect
 
 MAX_SLICE_ROWS = 500
@@ -113,7 +113,7 @@ class _ReplaySlice:
     after: datetime | None
     until: datetime
     good: list[FoundEvent] = field(default_factory=list)
-    said: SaidOfUsers = field(default_factory=SaidOfUsers)
+    said: PushedUserChanges = field(default_factory=PushedUserChanges)
     still: int = 0
 
     def run(self) -> tuple[Replayed, datetime | None]:

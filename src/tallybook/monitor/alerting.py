@@ -180,7 +180,7 @@ class Alerting:
         return list(known_after(self.known(), self.look(), self.context.clock()).values())
 
     def known(self) -> dict[str, Known]:
-        if not self.reader.there:
+        if not self.reader.has_book:
             return {}
         return {cause: as_known(state) for cause, state in self.reader.store.ledger.alerts().items()}
 
@@ -202,7 +202,7 @@ class Alerting:
         runs = [run for run in self.reader.runs(MAX_RUNS) if run.what == COLLECT]
         watched = [m for m in project.catalog.metrics.values() if m.alerts and not m.derived]
         valued = {"stopped", "unusual", "revised"} & set(about)
-        series = self.series(watched) if valued and self.reader.there else {}
+        series = self.series(watched) if valued and self.reader.has_book else {}
         report, crash = (ended.report, ended.crash) if ended else (None, None)
         deliveries = report.deliveries if report else []
         facts = Observations(

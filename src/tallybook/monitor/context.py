@@ -31,7 +31,7 @@ class MonitorContext:
         """The status of the book now."""
         from tallybook.deliver import outbox_progress, up_to_date_deliveries
 
-        ledger, now = self.reader.store.ledger if self.reader.there else None, self.clock()
+        ledger, now = self.reader.store.ledger if self.reader.has_book else None, self.clock()
         return status(
             self.project.catalog,
             now=now,
@@ -50,7 +50,7 @@ class MonitorContext:
 
     def _events(self, now: datetime) -> list[EventProblem]:
         """Problems of usage events, for a book that has some."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             return []
         store = self.reader.store
         events = EventLedger(store.ledger, store.files)

@@ -192,7 +192,7 @@ class EntityAnswers:
 
     def _table(self, engine: duckdb.DuckDBPyConnection, as_of: Day | None) -> tuple[int, EntityTable]:
         """(commit, table of the entities now or at the end of a day)."""
-        if not self.reader.there:
+        if not self.reader.has_book:
             return 0, entity_table(engine, self.kind, {}, ())
         if as_of is None:
             return current_table(engine, self.kind, EntitySnapshots.of(self.reader.project.place, self.ledger))
@@ -239,16 +239,16 @@ class EntityAnswers:
         """The type of an attribute; text if it has no value yet."""
         if name in self.settings.metrics:
             return NUMBER_VALUE
-        known = self.ledger.types(self.kind).get(name.casefold()) if self.reader.there else None
+        known = self.ledger.types(self.kind).get(name.casefold()) if self.reader.has_book else None
         return known.type if known else TEXT_VALUE
 
     def attributes(self) -> Sequence[str]:
         """The attributes that any entity has, without metric attributes."""
-        return [one.spelled for one in self.ledger.types(self.kind).values()] if self.reader.there else []
+        return [one.spelled for one in self.ledger.types(self.kind).values()] if self.reader.has_book else []
 
     def has(self, name: str) -> bool:
         """Whether any entity has an attribute."""
-        return self.reader.there and name.casefold() in self.ledger.types(self.kind)
+        return self.reader.has_book and name.casefold() in self.ledger.types(self.kind)
 
     def latest(self, names: Sequence[str], also: str | None = None) -> Iterator[tuple[str, Sequence[Any], Any]]:
         """(id, values of the attributes, value of one more) for every entity, in order of id. Unknown values are None.
@@ -269,7 +269,7 @@ class EntityAnswers:
     def show(self, entity_id: str, *, as_of: Day | None = None) -> EntityDetails:
         """The details of one user or account, now or at the end of a day. Raises QueryError if it does not exist."""
         found = None
-        if self.reader.there:
+        if self.reader.has_book:
             found = (
                 self.ledger.get(self.kind, entity_id) if as_of is None else self._at(as_of, entity_id).get(entity_id)
             )

@@ -27,7 +27,7 @@ from tallybook.core import (
     why_null,
 )
 from tallybook.query import pace
-from tallybook.query.pace import ADDS_UP, OPEN, PATH, STEADY, UNKNOWN, GoalProgress
+from tallybook.query.pace import ADDS_UP, COMPARABLE, OPEN, PATH, UNKNOWN, GoalProgress
 from tallybook.query.question import Question, QuestionAnswers
 from tallybook.query.questions import known_goal
 
@@ -270,7 +270,7 @@ class _GoalReading:
                 gap = "had nothing to measure" if self.daily.get(before, {}).get("days") else "was not collected"
                 return f"no pace: {before}, the day before the {s.scope}, {gap}"
             return f"no pace: it was there already when the {s.scope} began"
-        instead = "; compared with the target itself" if self.nature == STEADY else ""
+        instead = "; compared with the target itself" if self.nature == COMPARABLE else ""
         instead = f"; decided when the {s.scope} is over" if s.status == OPEN else instead
         return f"no pace: {pace.why_no_pace(self.metric, self.show)}{instead}"
 

@@ -80,7 +80,7 @@ def metric_values(
         span = last or ("1 day" if show in ("last", "first") or _are_levels(catalog, metrics) else None)
         chosen = list(where) if only is None else [*where, *_only(dimension, only)]
         question = Question(metrics=metrics, by=[dimension], scope="all", last=span, to=day, show=show, where=chosen)
-        solved = service.read(question, _solved) if service.reader.there else {}
+        solved = service.read(question, _solved) if service.reader.has_book else {}
         for name in several:
             found[name] = _values(name, wanted[name], solved.get(wanted[name].metric))
     return {name: found[name] for name in wanted}
@@ -91,7 +91,7 @@ def book_values(service: QueryService, catalog: Catalog, names: Sequence[str], d
     found = {}
     for name in names:
         question = Question(metrics=[name], scope="all", last="1 day", to=day)
-        solved = service.read(question, _solved) if service.reader.there else {}
+        solved = service.read(question, _solved) if service.reader.has_book else {}
         values = _values(name, MetricAttribute(metric=name), solved.get(name), whole=True)
         found[name] = values
     return found

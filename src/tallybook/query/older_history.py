@@ -73,7 +73,7 @@ class OlderHistory:
 def older_histories(reader: BookReader) -> list[OlderHistory]:
     """The older days of all declared metrics, then the stored names that no declared metric has."""
     catalog = reader.project.catalog
-    if not reader.there:
+    if not reader.has_book:
         return []
     collected = [name for name, metric in catalog.metrics.items() if not metric.derived]
     keys = reader.keys(collected)
@@ -120,7 +120,7 @@ def _older(own: Stretches, every: Mapping[str, Stretches]) -> tuple[list[tuple[d
 
 def _undeclared(reader: BookReader, version: int | None) -> dict[str, tuple[list[tuple[date, date]], set[str]]]:
     """Stored names that no declared metric has: their stored days, and the declarations that collected them."""
-    if not reader.there:
+    if not reader.has_book:
         return {}
     declared, ledger = list(reader.project.catalog.metrics), reader.store.ledger
     others = ledger.stored_metrics().difference(reader.keys(declared).values())

@@ -22,9 +22,9 @@ PATH = "path"
 """The value at the end of a day, on the way from the opening value; or the change since the period began."""
 RISES, FALLS = "rises", "falls"
 """The maximum, or minimum, so far. It can never decrease, or increase, again."""
-STEADY = "steady"
+COMPARABLE = "steady"
 """The value of a part is comparable with the whole: averages, percentiles, ratios."""
-UNSTEADY = "unsteady"
+NOT_COMPARABLE = "unsteady"
 """The value of a part is not comparable with the whole, or it is unknown whether it is."""
 
 
@@ -32,7 +32,7 @@ UNSTEADY = "unsteady"
 
 
 def nature(catalog: Catalog, metric: Metric, show: str) -> str:
-    """What part of a period says about the whole: ADDS_UP, GROWS, PATH, RISES, FALLS, STEADY or UNSTEADY."""
+    """What part of a period says about the whole: ADDS_UP, GROWS, PATH, RISES, FALLS, COMPARABLE or NOT_COMPARABLE."""
     if _adds_up(catalog, metric, show):
         return ADDS_UP
     if _is_level(catalog, metric, show):
@@ -44,7 +44,7 @@ def nature(catalog: Catalog, metric: Metric, show: str) -> str:
             return extreme
         if show == "total" and (metric.kind == UNIQUES or (metric.linear and not metric.per)):
             return GROWS
-    return STEADY if _degree_of(catalog, metric, show) == 0 else UNSTEADY
+    return COMPARABLE if _degree_of(catalog, metric, show) == 0 else NOT_COMPARABLE
 
 
 def _extreme(metric: Metric, show: str) -> str:
@@ -254,7 +254,7 @@ def status(p: GoalProgress) -> str:
 def _line(p: GoalProgress) -> Fraction | None:
     """The value with which a running period is compared: the value expected by now, or the target itself."""
     expected = pace(p).expected
-    alike = p.nature == STEADY or (p.nature == PATH and p.opening is not None)
+    alike = p.nature == COMPARABLE or (p.nature == PATH and p.opening is not None)
     return p.target if expected is None and alike else expected
 
 

@@ -116,7 +116,7 @@ class BookReader:
         """Use an empty temporary book inside the block if no book exists yet, so that reading does not create one."""
         from tallybook.storage import scratch_folder
 
-        if self.there:
+        if self.has_book:
             yield
             return
         with scratch_folder() as elsewhere:
@@ -128,7 +128,7 @@ class BookReader:
                 self._elsewhere.store = None
 
     @property
-    def there(self) -> bool:
+    def has_book(self) -> bool:
         """Whether the book exists. Does not create it."""
         if self._empty_store is not None:
             return True
@@ -163,23 +163,23 @@ class BookReader:
     @property
     def version(self) -> int:
         """The newest version of the book; 0 if there is no book."""
-        return self.store.ledger.version() if self.there else 0
+        return self.store.ledger.version() if self.has_book else 0
 
     def version_at(self, day: date | None) -> int | None:
-        if day is None or not self.there:
+        if day is None or not self.has_book:
             return None
         return self.store.ledger.version_at(calendar.end_of(day, self.project.catalog.book.timezone))
 
     def keys(self, names: Sequence[str]) -> dict[str, str]:
         """The key under which the points of each metric are stored."""
-        if not self.there:
+        if not self.has_book:
             return {name: name for name in names}
         kept, catalog = self.store.ledger.metric_keys(), self.project.catalog
         return {name: kept_under(kept, name, catalog.metrics[name].renamed_from) for name in names}
 
     def snapshot(self, keys: Mapping[str, str], version: int | None) -> VersionSnapshot:
         """The ledger's data about these metrics, at a version or now."""
-        if not self.there:
+        if not self.has_book:
             return VersionSnapshot(version=0, files=(), coverage={}, definitions={})
         known = self.store.snapshot(keys.values(), version=version)
         return self.taken_back.without(known) if version is None else known
@@ -187,7 +187,7 @@ class BookReader:
     @property
     def taken_back(self) -> TakenBack:
         """Days that were collected while a clock was ahead, until a run removes them."""
-        if not self.there:
+        if not self.has_book:
             return TakenBack()
         return taken_back(self.store.ledger, now=self.now, zone=self.project.catalog.book.timezone)
 
@@ -231,7 +231,9 @@ class BookReader:
             )
         return f"{name} was never collected: tallybook run"
 
-    def ground(self, question: Query, version: int | None, as_of: date | None, reading: ReadSession) -> QueryContext:
+    def context_of(
+        self, question: Query, version: int | None, as_of: date | None, reading: ReadSession
+    ) -> QueryContext:
         """The context of a question: the definitions and covered days of its metrics, and their points."""
         catalog = self.project.catalog
         names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
@@ -269,7 +271,7 @@ class BookReader:
             version=known.version,
             whys=whys,
             past=past,
-            events=known_event_days(catalog, names, self.store.ledger, keys) if self.there else {},
+            events=known_event_days(catalog, names, self.store.ledger, keys) if self.has_book else {},
             hidden={own: Coverage(stretches) for own, stretches in known.hidden.items()},
             older=[] if question.definition else [one.sentence for one in older_of(self, keys, known)],
             computed=self.computed(question, as_of, reading.engine),
@@ -277,7 +279,7 @@ class BookReader:
 
     def computed(self, question: Query, as_of: date | None, engine: duckdb.DuckDBPyConnection) -> Computed:
         """The dimensions of a question that are computed instead of stored."""
-        if not (names := attributes_of(self.project.catalog, question)) or not self.there:
+        if not (names := attributes_of(self.project.catalog, question)) or not self.has_book:
             return {}
         ledger = EntityLedger(self.store.ledger, self.store.files)
         history = EntityHistory(self.store.ledger, self.store.files)
@@ -288,7 +290,7 @@ class BookReader:
 
     def entity_commit(self, question: Query) -> int:
         """The commit of users and accounts that an answer depends on; 0 if it depends on none."""
-        if not (attributes_of(self.project.catalog, question) and self.there):
+        if not (attributes_of(self.project.catalog, question) and self.has_book):
             return 0
         return EntityLedger(self.store.ledger).number()
 
@@ -316,11 +318,11 @@ class BookReader:
 
     def runs(self, limit: int) -> list[RunRecord]:
         """The latest runs, newest first."""
-        return [RunRecord(**run) for run in self.store.ledger.runs(limit)] if self.there else []
+        return [RunRecord(**run) for run in self.store.ledger.runs(limit)] if self.has_book else []
 
     def is_forgotten(self, name: str) -> bool:
         """Whether the book contains nothing of a metric that is declared or was forgotten before."""
-        declared, ledger = self.project.catalog.metrics.get(name), self.store.ledger if self.there else None
+        declared, ledger = self.project.catalog.metrics.get(name), self.store.ledger if self.has_book else None
         if ledger is None or (declared is not None and declared.derived):
             return False
         key = self.keys([name])[name] if declared else ledger.metric_keys().get(name, name)
@@ -328,7 +330,7 @@ class BookReader:
 
     def kept(self, name: str) -> tuple[str, str]:
         """(the metric, the key of its points). Raises QueryError if the book contains nothing of it."""
-        catalog, ledger = self.project.catalog, self.store.ledger if self.there else None
+        catalog, ledger = self.project.catalog, self.store.ledger if self.has_book else None
         declared = catalog.metrics.get(name)
         if declared is not None and declared.derived:
             made_of = ", ".join(catalog.operands(name))

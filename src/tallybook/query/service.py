@@ -157,7 +157,7 @@ class QueryService:
 
         def once() -> T:
             with self.reader.reading() as reading:
-                return answer(query, self.reader.ground(query, version, as_of, reading))
+                return answer(query, self.reader.context_of(query, version, as_of, reading))
 
         try:
             return once()

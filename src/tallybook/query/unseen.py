@@ -28,14 +28,14 @@ def unseen_values(
     `solved`: the answers. If an answer shows that the filters matched something, points are not read for it."""
     found: dict[str, list[str]] = {}
     for name in query.metrics:
-        filters = _doubtful(query.where, solved[name] if solved else None)
+        filters = _unseen_filters(query.where, solved[name] if solved else None)
         whys = [why for one in filters if (why := _why_unseen(context, name, one))]
         if whys:
             found[name] = whys
     return found
 
 
-def _doubtful(where: Sequence[Filter], solved: Solved | None) -> list[Filter]:
+def _unseen_filters(where: Sequence[Filter], solved: Solved | None) -> list[Filter]:
     """The filters that may have matched nothing.
 
     Without an answer: all filters. Otherwise: filters with alternatives on the same dimension, and excluding

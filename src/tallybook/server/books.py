@@ -116,7 +116,7 @@ class SharedBook:
             opened = self._opened
             declared = opened.declarations if opened is not None and opened.book is book else ""
         reader = book.reader
-        commits = commits_of(reader.store.ledger) if reader.there else BookCommits()
+        commits = commits_of(reader.store.ledger) if reader.has_book else BookCommits()
         return BookState(
             commits=commits,
             declarations=declared,

@@ -74,7 +74,7 @@ class EngagementDoor:
 
 def _messages(book: Book, viewer: Viewer) -> dict[str, Any]:
     """The messages to show, and the event under which reactions are reported, if the project declares it."""
-    found: dict[str, Any] = {"messages": book.rules.engagements.messages(viewer) if book.reader.there else []}
+    found: dict[str, Any] = {"messages": book.rules.engagements.messages(viewer) if book.reader.has_book else []}
     if MESSAGE_EVENT in book.project.catalog.events.declared:
         found["event"] = MESSAGE_EVENT
     return found

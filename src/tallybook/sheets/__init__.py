@@ -61,11 +61,11 @@ __getattr__, __dir__ = opened(
             "metadata_id",
             "metadata_removal",
         ),
-        "places": (
+        "service_urls": (
             "AUDIENCE",
             "CLIENTS",
             "ENABLE",
-            "Places",
+            "ServiceUrls",
             "document",
             "link",
         ),

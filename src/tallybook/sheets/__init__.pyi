@@ -42,14 +42,6 @@ from tallybook.sheets.marks import (
     metadata_id as metadata_id,
     metadata_removal as metadata_removal,
 )
-from tallybook.sheets.places import (
-    AUDIENCE as AUDIENCE,
-    CLIENTS as CLIENTS,
-    ENABLE as ENABLE,
-    Places as Places,
-    document as document,
-    link as link,
-)
 from tallybook.sheets.refusals import (
     no_drive_space as no_drive_space,
 )
@@ -58,6 +50,14 @@ from tallybook.sheets.rows import (
     SHAPE as SHAPE,
     WorksheetRows as WorksheetRows,
     sheets_of as sheets_of,
+)
+from tallybook.sheets.service_urls import (
+    AUDIENCE as AUDIENCE,
+    CLIENTS as CLIENTS,
+    ENABLE as ENABLE,
+    ServiceUrls as ServiceUrls,
+    document as document,
+    link as link,
 )
 from tallybook.sheets.session import (
     Session as Session,

@@ -1,6 +1,6 @@
 """Requests to Google Sheets: authorized, paced, and retried only where that is safe.
 
-    api = Api(keys, Places())
+    api = Api(keys, ServiceUrls())
     api.read(document_id, fields="sheets.properties")
     api.batch_update(document_id, requests, Stamp(id=…, key="tallybook.…", value=…))
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import requests
 
     from tallybook.sheets.credentials import Keys
-    from tallybook.sheets.places import Places
+    from tallybook.sheets.service_urls import ServiceUrls
 
 TIMEOUT_SECONDS = (10.0, 185.0)
 """For the connection and for the response. Google itself aborts requests after 180 s."""
@@ -57,7 +57,7 @@ class Api:
     def __init__(
         self,
         keys: Keys,
-        places: Places,
+        places: ServiceUrls,
         *,
         patience: Patience | None = None,
         reads: Bucket | None = None,

@@ -26,8 +26,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tallybook.core import DeclarationError, DestinationUnavailable, SignInError
 from tallybook.sheets.credentials import Keys, require_packages
-from tallybook.sheets.places import CLIENTS, Places
 from tallybook.sheets.refusals import Answer, token_answer_refusal, token_refusal
+from tallybook.sheets.service_urls import CLIENTS, ServiceUrls
 
 _AGAIN = "run `tallybook sheets setup` again"
 
@@ -77,7 +77,9 @@ class ConsentRequest:
     verifier: str = field(repr=False)
 
 
-def request_consent(client: OAuthClient, scopes: Sequence[str], places: Places, *, redirect: str) -> ConsentRequest:
+def request_consent(
+    client: OAuthClient, scopes: Sequence[str], places: ServiceUrls, *, redirect: str
+) -> ConsentRequest:
     """A new request with its own state and verifier."""
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(24)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -96,7 +98,7 @@ def request_consent(client: OAuthClient, scopes: Sequence[str], places: Places, 
     return ConsentRequest(client, tuple(scopes), redirect, f"{places.consent}?{urlencode(parameters)}", state, verifier)
 
 
-def exchange_answer(asked: ConsentRequest, url: str, places: Places, *, now: datetime) -> Keys:
+def exchange_answer(asked: ConsentRequest, url: str, places: ServiceUrls, *, now: datetime) -> Keys:
     """Exchange the address that the browser was redirected to for the keys.
 
     Raises SignInError: consent refused, wrong state, a used or expired code, an unknown client, an unchecked box.
@@ -139,7 +141,7 @@ def _same(seen: str, expected: str) -> bool:
     return hmac.compare_digest(seen.encode(errors="surrogatepass"), expected.encode())
 
 
-def _exchanged(asked: ConsentRequest, code: str, places: Places, now: datetime) -> Keys:
+def _exchanged(asked: ConsentRequest, code: str, places: ServiceUrls, now: datetime) -> Keys:
     body = {
         "grant_type": "authorization_code",
         "code": code,

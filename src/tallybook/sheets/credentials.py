@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import DeclarationError, DestinationUnavailable, SignInError
-from tallybook.sheets.places import SERVICE_ACCOUNTS, Places
 from tallybook.sheets.refusals import Answer, token_answer_refusal, token_refusal
+from tallybook.sheets.service_urls import SERVICE_ACCOUNTS, ServiceUrls
 
 if TYPE_CHECKING:
     import requests
@@ -79,7 +79,7 @@ class Keys:
         hidden = (self.client_secret, self.refresh_token, self.service_account.get("private_key", ""))
         return {secret: "***" for secret in hidden if secret}
 
-    def signer(self, places: Places) -> Signer:
+    def signer(self, places: ServiceUrls) -> Signer:
         """The signer of requests. Raises DeclarationError without the extra `google`, or for an invalid key."""
         require_packages()
         return Signer(self, places)
@@ -107,7 +107,7 @@ def keys_of_user(values: Mapping[str, str], **more: Any) -> Keys:
 class Signer:
     """Adds an access token to each request (as `auth=` of requests), and renews it before it expires."""
 
-    def __init__(self, keys: Keys, places: Places) -> None:
+    def __init__(self, keys: Keys, places: ServiceUrls) -> None:
         from importlib.metadata import version
 
         import google.auth.transport.requests
@@ -162,7 +162,7 @@ class Signer:
         return tuple(scopes)
 
 
-def _credentials(keys: Keys, places: Places) -> Any:
+def _credentials(keys: Keys, places: ServiceUrls) -> Any:
     if keys.service_account:
         from google.oauth2 import service_account
 

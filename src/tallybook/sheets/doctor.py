@@ -12,8 +12,8 @@ from tallybook.core import DestinationRefused, SignInError, TallybookError
 from tallybook.sheets.api import Api
 from tallybook.sheets.credentials import FILES, Keys
 from tallybook.sheets.pace import PER_MINUTE, Patience
-from tallybook.sheets.places import AUDIENCE, Places, document as named
 from tallybook.sheets.rows import SHAPE, sheets_of
+from tallybook.sheets.service_urls import AUDIENCE, ServiceUrls, document as named
 
 MAX_DOCUMENT_CELLS = 10_000_000
 """Maximum number of cells in a document: rows times columns of all its worksheets, including empty ones."""
@@ -32,7 +32,7 @@ class Finding:
     hint: str = ""
 
 
-def examine(keys: Keys, places: Places, *, document: str | None, now: datetime) -> Iterator[Finding]:
+def examine(keys: Keys, places: ServiceUrls, *, document: str | None, now: datetime) -> Iterator[Finding]:
     """Yield the results of all checks that do not write. Stops at the first bad result, because later checks depend on
     it."""
     yield from _kept(keys)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallybook.core import DestinationError, DestinationRefused, DestinationUnavailable, SignInError
-from tallybook.sheets import places
+from tallybook.sheets import service_urls
 
 _BUSY = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}
 _SETUP = "`tallybook sheets setup` connects again"
@@ -72,7 +72,7 @@ class Answer:
         """The URL at which a disabled service is enabled."""
         links = [d.get("metadata", {}).get("activationUrl") for d in self.details]
         links += [link.get("url") for d in self.details for link in d.get("links", ())]
-        return next((str(link) for link in links if link), places.ENABLE)
+        return next((str(link) for link in links if link), service_urls.ENABLE)
 
 
 def refusal(answer: Answer, *, document: str = "", account: str = "") -> DestinationError:
@@ -195,18 +195,18 @@ def token_refusal(error: str, description: str, *, account: str = "", aged: str 
     if error in ("invalid_client", "unauthorized_client", "deleted_client"):
         return SignInError(
             f"Google does not know this client ({reason})",
-            hint=f"compare the client id and the client secret with {places.CLIENTS}; the client must be a Desktop app",
+            hint=f"compare the client id and the client secret with {service_urls.CLIENTS}; the client must be a Desktop app",
         )
     if account:
         return SignInError(
             f"Google does not accept the key of {account} ({reason})",
-            hint=f"check that the key exists, and the clock of this machine: {places.SERVICE_ACCOUNTS}",
+            hint=f"check that the key exists, and the clock of this machine: {service_urls.SERVICE_ACCOUNTS}",
         )
     if error == "invalid_grant":
         return SignInError(
             f"the refresh token is revoked or expired ({reason})" + (f"; {aged}" if aged else ""),
             hint=f"{_SETUP}. If it recurs every week, the app is in testing, where refresh tokens expire after\n"
-            f"7 days: press Publish app at {places.AUDIENCE}, then connect again",
+            f"7 days: press Publish app at {service_urls.AUDIENCE}, then connect again",
         )
     if error == "invalid_scope":
         return SignInError(f"Google does not grant the requested scopes ({reason})", hint=_SETUP)

@@ -14,9 +14,9 @@ from tallybook.core import DeclarationError, TallybookError
 from tallybook.sheets.api import Api
 from tallybook.sheets.credentials import Keys, find_keys, keys_of_user
 from tallybook.sheets.pace import Patience
-from tallybook.sheets.places import Places, document as named
 from tallybook.sheets.refusals import no_drive_space
 from tallybook.sheets.rows import SHAPE, sheets_of
+from tallybook.sheets.service_urls import ServiceUrls, document as named
 from tallybook.sheets.worksheet import Gathering, Worksheet
 
 AT_EXIT_SECONDS = 20.0
@@ -55,7 +55,7 @@ class Session:
     ) -> None:
         env = os.environ if env is None else env
         keys = keys or _keys(client_id, client_secret, refresh_token, env)
-        self.api = Api(keys, Places.of(api, env), patience=patience)
+        self.api = Api(keys, ServiceUrls.of(api, env), patience=patience)
         self._gathering, self._clock = gathering or Gathering(), clock
         self._worksheets: dict[tuple[str, int | str | None, str], Worksheet] = {}
         # This also keeps the session alive, so that rows of an abandoned session are not lost.

@@ -94,7 +94,7 @@ def _of_an_older_ledger(store: Store) -> list[str]:
 def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: PointsFile) -> list[str]:
     import duckdb
 
-    again = store.way_out(file)
+    again = store.recovery_hint(file)
     target = engine_path(store.path(file))
     try:
         described = engine.execute(f"DESCRIBE SELECT * FROM read_parquet({target})").fetchall()

@@ -29,7 +29,7 @@ from tallybook.core import (
 from tallybook.storage.drafts import Drafts, Unit, replace_files
 from tallybook.storage.files import BadFile, Files, FolderFiles, engine_path, hash_of, on_disk
 from tallybook.storage.ledger import LOST, Commit, Lease, PointsFile, VersionSnapshot
-from tallybook.storage.lost import Losses, uncovered, way_out
+from tallybook.storage.lost import Losses, recovery_hint, uncovered
 from tallybook.storage.owned_days import (
     has_equal_rows,
     make_owned_days,
@@ -79,12 +79,12 @@ class Store:
         try:
             return self.files.path(file)
         except BadFile as bad:
-            hint = "ask for a later day" if file.sha256 == LOST else self.way_out(file)
+            hint = "ask for a later day" if file.sha256 == LOST else self.recovery_hint(file)
             raise BadFile(file, bad.reason, hint=hint) from None
 
-    def way_out(self, file: PointsFile) -> str:
+    def recovery_hint(self, file: PointsFile) -> str:
         """The remedy for a file that cannot be read."""
-        return way_out(self.ledger.snapshot(), file, self.last_closed and self.last_closed())
+        return recovery_hint(self.ledger.snapshot(), file, self.last_closed and self.last_closed())
 
     def problems(self, files: Sequence[PointsFile]) -> dict[str, BadFile]:
         """{path: error} of the files that cannot be read. Every file is read completely, once in each process."""
@@ -93,7 +93,7 @@ class Store:
         for file in files:
             try:
                 if file.path in missing and file.sha256 != LOST:
-                    raise BadFile(file, "is missing", hint=self.way_out(file))
+                    raise BadFile(file, "is missing", hint=self.recovery_hint(file))
                 self.path(file)
             except BadFile as bad:
                 found[file.path] = bad

@@ -52,7 +52,7 @@ def span(known: VersionSnapshot, file: PointsFile, last_closed: date | None) -> 
     return min(covered), last if last_closed is None else min(last, last_closed)
 
 
-def way_out(known: VersionSnapshot, file: PointsFile, last_closed: date | None) -> str:
+def recovery_hint(known: VersionSnapshot, file: PointsFile, last_closed: date | None) -> str:
     """The remedy for a file that cannot be read, with lines to paste."""
     if file.id not in {one.id for one in known.files}:
         return (

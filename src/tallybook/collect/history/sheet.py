@@ -20,10 +20,10 @@ def lines_of(address: str, tab: str | None, variables: Mapping[str, str]) -> lis
     """The displayed values of its cells, line by line: of the worksheet in the address, or of `tab`, or of the first.
 
     Only reads. Raises DeclarationError, and DestinationError if Google refuses access."""
-    from tallybook.sheets import Api, Places, document, find_keys, find_worksheet
+    from tallybook.sheets import Api, ServiceUrls, document, find_keys, find_worksheet
 
     place = document(address)
-    api = Api(find_keys(variables), Places.of("", variables))
+    api = Api(find_keys(variables), ServiceUrls.of("", variables))
     sheet = find_worksheet(api, place.id, tab or place.worksheet)
     read = api.read(place.id, fields=CELLS, ranges=[{"gridRange": {"sheetId": sheet.id}}])
     return [

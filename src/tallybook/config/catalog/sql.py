@@ -60,7 +60,7 @@ def wrong_measure(text: str, dialect: str) -> str:
 
 
 def _never_true(found: Bare, text: str) -> Wrong | None:
-    """The comparison with null in a condition, which is never true; None if there is none."""
+    """The comparison with null in a condition, which is never true; None if it has no such comparison."""
     if compared := _NULL_COMPARED.search(found.text):
         word = "is" if compared["sign"] in ("=", "==") else "is not"
         meant = f"{text[: compared.start()].rstrip()} {word} null{text[compared.end() :]}"

@@ -106,14 +106,14 @@ def _closest_zone(name: str) -> str | None:
     return closest_key(wanted, zones, cutoff=0.75) or (by_city[city] if city else None)
 
 
-def zone_doubts(catalog: Catalog) -> dict[str, list[str]]:
+def zone_warnings(catalog: Catalog) -> dict[str, list[str]]:
     """Zones without daylight saving time whose names often mean a zone with it: remarks by place in the file."""
     named = {"book.timezone": catalog.book.timezone}
     named |= {f"metrics.{one.name}.stored_zone": one.stored_zone or "" for one in catalog.metrics.values()}
-    return {place: [why] for place, zone in named.items() if (why := _why_doubtful(place.rpartition(".")[2], zone))}
+    return {place: [why] for place, zone in named.items() if (why := _why_wrong_zone(place.rpartition(".")[2], zone))}
 
 
-def _why_doubtful(key: str, zone: str) -> str:
+def _why_wrong_zone(key: str, zone: str) -> str:
     if zone in _WITHOUT_SUMMER_TIME:
         line = f'{key} = "{_WITHOUT_SUMMER_TIME[zone]}"'
         return f"{zone} has no daylight saving time: in summer its days are an hour off where clocks change; {line}"

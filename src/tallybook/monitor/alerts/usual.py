@@ -269,8 +269,8 @@ def stopped(series: DailySeries, history: int) -> Verdict | None:
 
 
 def _empty_again(series: DailySeries, days: Sequence[date], every: float) -> float:
-    """The share of days that were empty among those that followed an empty one. 0 if it is not larger than the weekdays
-    alone explain.
+    """The share of days that were empty among those that followed an empty one. 0 if the weekdays
+    explain it.
 
     A job that is switched off for days is empty for longer than days that are empty by chance. A weekday that always
     or never has values says nothing about that: its variance is 0."""

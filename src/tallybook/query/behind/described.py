@@ -76,7 +76,7 @@ def days_without_value(reader: BookReader, due: date) -> dict[str, list[date]]:
     """The days up to `due` on which metrics of pushed values expected a value and received none, by metric."""
     catalog = reader.project.catalog
     names = [name for name, metric in catalog.metrics.items() if metric.expect is not None]
-    if not names or not reader.there:
+    if not names or not reader.has_book:
         return {}
     found = {}
     for name, days in known_event_days(catalog, names, reader.store.ledger).items():

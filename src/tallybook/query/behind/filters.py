@@ -19,7 +19,7 @@ def unseen_filter_values(service: QueryService) -> dict[str, list[str]]:
     }
     found = {}
     for place, asked in declared.items():
-        if asked.where and service.reader.there and (whys := _unseen(service, asked)):
+        if asked.where and service.reader.has_book and (whys := _unseen(service, asked)):
             found[place] = whys
     return found
 
@@ -27,5 +27,5 @@ def unseen_filter_values(service: QueryService) -> dict[str, list[str]]:
 def _unseen(service: QueryService, question: Question) -> list[str]:
     query = service.check(question)
     with service.reader.reading() as reading:
-        unseen = unseen_values(service.reader.ground(query, None, None, reading), query)
+        unseen = unseen_values(service.reader.context_of(query, None, None, reading), query)
     return [why for whys in unseen.values() for why in whys]

@@ -80,7 +80,7 @@ def _problems(work: PageWork) -> list[AttentionItem]:
 
 def known_causes(work: PageWork) -> list[Known]:
     """The known causes of alerts about values of metrics, read once per page."""
-    can_see = work.book.reader.there and not work.reader.is_filtered
+    can_see = work.book.reader.has_book and not work.reader.is_filtered
     return work.once("causes", lambda: work.book.alerts() if can_see else [])
 
 
@@ -123,7 +123,7 @@ def _off_goal(work: PageWork) -> list[AttentionItem]:
 
 def calendars(work: PageWork) -> list[CoverageCalendar]:
     """The coverage of all metrics, read once per page."""
-    return work.once("coverage", lambda: work.book.coverage() if work.book.reader.there else [])
+    return work.once("coverage", lambda: work.book.coverage() if work.book.reader.has_book else [])
 
 
 def gaps_of(work: PageWork) -> dict[str, int]:

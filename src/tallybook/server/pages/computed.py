@@ -73,7 +73,7 @@ def computed(work: PageWork, view: MetricView, result: Result) -> ComputedFacts:
     """How the numbers of a metric are computed."""
     metric = view.metric
     explained = work.book.why(metric.name)
-    covered = next(iter(work.book.coverage(metric.name)), None) if work.book.reader.there else None
+    covered = next(iter(work.book.coverage(metric.name)), None) if work.book.reader.has_book else None
     asked = work.ask.one("day")
     day, wrong = _explained_day(work, view, asked) if asked else (None, "")
     shown_day = asked or str(work.book.today - ONE_DAY)
@@ -189,7 +189,7 @@ def _month(first: date, signs: Mapping[str, str], revised: set[str]) -> Calendar
 def _revisions(work: PageWork, name: str) -> list[RevisionLine]:
     """The latest values that changed after they were collected."""
     reader = work.book.reader
-    if not reader.there or work.catalog.metrics[name].derived or work.reader.is_filtered:
+    if not reader.has_book or work.catalog.metrics[name].derived or work.reader.is_filtered:
         return []
     import json
 

@@ -262,7 +262,7 @@ def page_tag(state: BookState, ask: PageRequest, reader: AnswerReader, now: date
 
 
 def _last_run(book: Book) -> list[object]:
-    runs = book.runs(1) if book.reader.there else []
+    runs = book.runs(1) if book.reader.has_book else []
     return [runs[0].run, runs[0].status] if runs else []
 
 

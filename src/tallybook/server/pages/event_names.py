@@ -9,7 +9,7 @@ from tallybook.storage import EventLedger
 def known_events(work: PageWork) -> dict[str, list[str]]:
     """The properties of each received event. Empty if the reader may not query events."""
     reader = work.book.reader
-    if not reader.there or (work.reader.metrics and not work.reader.events):
+    if not reader.has_book or (work.reader.metrics and not work.reader.events):
         return {}
     if "events" not in work.found:
         ledger = EventLedger(reader.store.ledger)

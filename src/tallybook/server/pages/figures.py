@@ -168,7 +168,7 @@ def metric_slots(work: PageWork, names: Sequence[str]) -> dict[str, int]:
 def _assigned(work: PageWork, dimension: str, texts: dict[Any, str]) -> dict[Any, int]:
     found: dict[str, int] = {}
     wanted = list(texts.values())
-    if work.book.reader.there:
+    if work.book.reader.has_book:
         # If the ledger cannot be written now, the colors are used but not stored.
         with suppress(BookError):
             slots = SeriesSlots(work.book.reader.store.ledger)

@@ -31,7 +31,7 @@ class GoalLine:
 
 def goal_standings(work: PageWork) -> list[Standing]:
     """The standings of all goals, read once per page."""
-    can_see = work.catalog.goals and work.book.reader.there and not work.reader.is_filtered
+    can_see = work.catalog.goals and work.book.reader.has_book and not work.reader.is_filtered
     return work.once("goals", lambda: work.book.goals() if can_see else [])
 
 

@@ -182,7 +182,7 @@ def _sources(work: PageWork) -> list[StateLine]:
 
 def _deliveries(work: PageWork) -> list[StateLine]:
     counts = {}
-    if work.book.reader.there:
+    if work.book.reader.has_book:
         counts = OutboxLedger(work.book.reader.store.ledger).counts()
     found = []
     for one in status_of(work).deliveries:
@@ -206,7 +206,7 @@ def _deliveries(work: PageWork) -> list[StateLine]:
 
 def _events(work: PageWork) -> list[StateLine]:
     """How much of each event was received, and problems with it."""
-    if not work.book.reader.there:
+    if not work.book.reader.has_book:
         return []
     snapshot = EventLedger(work.book.reader.store.ledger).snapshot()
     rows: dict[str, int] = {}

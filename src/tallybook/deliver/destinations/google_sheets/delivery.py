@@ -75,9 +75,9 @@ def api_of(task: DeliveryTask) -> Api:
 
 
 def _opened(api: str, task: DeliveryTask) -> Api:
-    from tallybook.sheets import Api, Places, find_keys
+    from tallybook.sheets import Api, ServiceUrls, find_keys
 
-    return Api(find_keys(task.variables), Places.of(api, task.variables))
+    return Api(find_keys(task.variables), ServiceUrls.of(api, task.variables))
 
 
 def _one(task: DeliveryTask, result: Result, before: Result | None, beside: str) -> list[SheetOutcome]:

@@ -108,7 +108,7 @@ class Ties:
 
 
 @dataclass(kw_only=True)
-class Doubts:
+class ColumnChecks:
     """The doubts found in the columns of a group."""
 
     misfits: list[Misfits | Ties] = field(default_factory=list)
@@ -128,11 +128,11 @@ class Doubts:
             )
 
 
-def doubts(group: Group, first: date, last: date, today: date, known: dict[Any, Any]) -> Doubts:
+def check_columns(group: Group, first: date, last: date, today: date, known: dict[Any, Any]) -> ColumnChecks:
     """Check the columns of a group for the days first … last. `known` caches results for groups with the same rows.
 
     Raises SourceError."""
-    found = Doubts()
+    found = ColumnChecks()
     if group.key.latest and not group.source.commit_order and (ties := _ties(group, first, last)).series:
         found.misfits.append(ties)
     if group.key.plan == "snapshot" or "{{" in group.relation:
@@ -387,7 +387,7 @@ def _day_of_text(text: str, fits: str, form: TimeForm, zone: str) -> date:
     return calendar.day_of(as_instant(moment, "the time is"), zone)
 
 
-def without_doubtful(stretches: Sequence[tuple[date, date]], found: Doubts) -> tuple[tuple[date, date], ...]:
+def without_misfits(stretches: Sequence[tuple[date, date]], found: ColumnChecks) -> tuple[tuple[date, date], ...]:
     """The ranges without the days that have rows in another form. The order of the ranges is kept, because it decides
     what is collected first."""
     if any(misfits.days is None for misfits in found.misfits):

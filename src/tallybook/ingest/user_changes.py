@@ -42,7 +42,7 @@ class _Message:
 
 
 @dataclass
-class SaidOfUsers:
+class PushedUserChanges:
     """The changes in the rows of one commit, in order."""
 
     messages: list[_Message] = field(default_factory=list)
@@ -72,7 +72,7 @@ class SaidOfUsers:
                 found.setdefault(one.hash, one.received)
         return found
 
-    def without(self, seen: Iterable[bytes]) -> SaidOfUsers:
+    def without(self, seen: Iterable[bytes]) -> PushedUserChanges:
         """The changes without messages that were applied before, with each id once."""
         done, left = set(seen), []
         for one in self.messages:
@@ -80,7 +80,7 @@ class SaidOfUsers:
                 left.append(one)
             if one.hash is not None:
                 done.add(one.hash)
-        return SaidOfUsers(left)
+        return PushedUserChanges(left)
 
     @property
     def links(self) -> list[tuple[str, datetime, IdentityLink]]:

@@ -14,7 +14,7 @@ API = "TALLYBOOK_GOOGLE_API"
 
 
 @dataclass(frozen=True)
-class Places:
+class ServiceUrls:
     """The URLs of Google's services. `api`: one URL that replaces all of them; empty for Google itself."""
 
     api: str = ""
@@ -26,7 +26,7 @@ class Places:
             )
 
     @classmethod
-    def of(cls, api: str | None, env: Mapping[str, str]) -> Places:
+    def of(cls, api: str | None, env: Mapping[str, str]) -> ServiceUrls:
         """`api`, else the URL in the environment, else Google."""
         return cls((api or env.get(API, "")).rstrip("/"))
 

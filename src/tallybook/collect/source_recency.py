@@ -11,7 +11,7 @@ from tallybook.core import Metric, Refused
 from tallybook.storage import Ledger, last_true_before
 
 
-class Looks:
+class SourceRecency:
     """How far each source was known when the days of the book were last read."""
 
     def __init__(self, ledger: Ledger | None, now: datetime) -> None:
