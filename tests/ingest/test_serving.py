@@ -123,9 +123,10 @@ def test_settings_are_read_again_on_sighup_and_bad_ones_leave_those_of_before(se
     server.signal(signal.SIGHUP)
     until(lambda: any(one["event"] == "error" for one in server.log))
     assert server.ask("GET", "/readyz")[0] == 503
-    toml.write_text(good)
+    toml.write_text(good.replace("reserve", 'audit = "30d"\nmax_rows = 10\nreserve'))
     server.signal(signal.SIGHUP)
     until(lambda: all(server.ask("GET", "/readyz")[0] == 200 for _ in range(8)))
+    until(lambda: any(one.get("needs_restart") == ["audit", "max_rows"] for one in server.log))
 
 
 @settings(max_examples=400 if SOAK else 25, deadline=None)

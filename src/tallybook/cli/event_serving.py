@@ -39,7 +39,7 @@ from tallybook.server import (
 )
 
 FILES = ("certificate", "private_key")
-NEED_RESTART = ("listen", "insecure", "durable", "workers", "access_log")
+NEED_RESTART = ("listen", "insecure", "durable", "workers", "access_log", "audit", "max_rows")
 """Settings that SIGHUP does not change."""
 IDLE_SECONDS = 0.25
 COMMIT_SECONDS = 0.75

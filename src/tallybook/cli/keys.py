@@ -155,8 +155,8 @@ def create(
       tallybook keys create acme --event login --account acme --rate 100 --expires 90d
 
     write sends events, daily values and complete days; browser sends declared events, from pages of [serve] origins;
-    read reads them back; share is for shared pages; admin may do all. Ids of events belong to the name of the key that
-    sent them: the same id sent with another key is another event."""
+    read reads them back; share signs links to shared pages; admin may do all but that. Ids of
+    events belong to the name of the key that sent them: the same id sent with another key is another event."""
     from tallybook.ingest import KeyTerms, create_key
 
     terms = KeyTerms(

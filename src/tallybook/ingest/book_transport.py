@@ -77,7 +77,7 @@ class BookTransport:
         event, _, day = path.removeprefix("/v1/days/").rpartition("/")
         closed, now = date.fromisoformat(day), self.clock()
         if closed > self.rules.last_day(now):
-            return TransportAnswer(status=400, body={"message": "a day that has not begun is not complete"})
+            return TransportAnswer(status=400, body={"message": "the day has not begun in any time zone"})
         self.events.close_day(unquote(event), closed, LOCAL_KEY, now=now)
         return TransportAnswer(status=204)
 

@@ -264,7 +264,7 @@ class EventsApp:
             raise Refusal(RequestError(status=403, code="not_bound", message=message, seen=event[:80]))
         self.rates.check(key)
         if request.method == "PUT" and day > (last := self.rules.last_day(self.clock())):
-            message = "a day that has not begun is not complete"
+            message = "the day has not begun in any time zone"
             raise Refusal(
                 RequestError(status=400, code="future", message=message, seen=str(day), expected=f"at most {last}")
             )
