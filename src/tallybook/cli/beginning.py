@@ -60,8 +60,8 @@ def init(
     Only reads: the catalog, some hundred rows of each table, the first time of each metric, and its last seven complete
     days, which are printed at the end. Every drafted metric was checked against the database; comments explain each
     guess and its alternatives. A URL that may contain a password is not in that file, which has ${DATABASE_URL}
-    instead. Unless the environment has this variable, init writes it to .env, which only you can read, and adds .env
-    to the .gitignore of a git repository."""
+    instead. Unless the environment has this variable with the same URL, init writes it to .env, which only you can
+    read, and adds .env to the .gitignore of a git repository."""
     from tallybook.config import secrets_of
     from tallybook.draft import draft
 
