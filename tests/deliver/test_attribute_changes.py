@@ -136,8 +136,9 @@ def test_a_delivery_that_cannot_be_split_is_refused_by_check(
     assert paste in str(refused.value)
 
 
-def test_what_is_sent_row_by_row_is_not_split_by_what_changes(project: Project) -> None:
-    sent = 'to = "webhook"\nurl = "https://example.com/x"\nmetrics = ["orders"]\nby = ["accounts.plan"]'
+@pytest.mark.parametrize("to", ['to = "webhook"\nurl = "https://example.com/x"', 'to = "rest_hooks"'])
+def test_what_is_sent_row_by_row_is_not_split_by_what_changes(project: Project, to: str) -> None:
+    sent = f'{to}\nmetrics = ["orders"]\nby = ["accounts.plan"]'
     project.declare(f"{DECLARED}\n[deliveries.more]\n{sent}")
     with pytest.raises(DeclarationError) as refused:
         project.book.metrics()

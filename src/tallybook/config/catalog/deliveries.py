@@ -112,7 +112,7 @@ class Deliveries(Asking):
         """Report attributes in deliveries that send rows one by one: when an attribute changes, sent rows cannot
         follow."""
         kind = delivery_kind(d.delivery.to)
-        if kind is None or not kind.outbox:
+        if kind is None or not (kind.outbox or kind.has_subscribers):
             return
         for key, names in (("by", d.delivery.by), ("where", filtered(d.delivery.where))):
             moving = next((name for name in names if self.is_attribute(name)), None)

@@ -53,6 +53,9 @@ class DestinationKind:
     outbox: bool = False
     """Its items are planned in the ledger, and each is sent once: it cannot be rewritten."""
 
+    has_subscribers: bool = False
+    """Its rows are sent by the deliveries of its subscribers, each row once."""
+
     is_shared: bool = False
     """Several deliveries may write to one place."""
     is_timed: bool = False

@@ -152,7 +152,7 @@ class GainsightPx(OutboxDestination):
                 read=whole_number(1, 10_000),
                 example="50",
                 default=0,
-                help="maximum requests per second; default: as fast as the receiver answers",
+                help="maximum requests per second; default: 100, half of what PX allows a subscription",
             ),
         ),
     )

@@ -43,6 +43,7 @@ class RestHooks(Destination):
         place="name",
         uses=(DELIVER,),
         is_shared=True,
+        has_subscribers=True,
         options=(
             Option(
                 name="hooks",

@@ -34,7 +34,7 @@ class Table(FileDestination):
                 example='"${WAREHOUSE_URL}"',
                 default="",
                 secret=True,
-                help="the database of a table, PostgreSQL or MySQL, in which Tallybook may write",
+                help="the database of a table (PostgreSQL, MySQL, MariaDB or SQLite), in which Tallybook may write",
             ),
             Option(
                 name="table",
