@@ -18,6 +18,7 @@ import re
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -32,6 +33,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from hypothesis.internal.conjecture import engine
 
 import tallybook
+from tallybook.core import QueryError
 from tallybook.storage import BookLocation
 from tests.conftest import COSTLY, SOAK, WORLDS, sampled
 from tests.loading import Database, open_database
@@ -167,17 +169,25 @@ def fault_of(world: World, url: str, folder: Path) -> Exception | None:
 
 def reduced(world: World, fault: Callable[[World], Exception | None]) -> World:
     """The smallest world found within a minute that goes wrong in the same way."""
-    kind, until = type(fault(world)), time.monotonic() + REDUCING_SECONDS
+    kind, until = _way(fault(world)), time.monotonic() + REDUCING_SECONDS
     found: World | None = world
     while found is not None:
         world, found = found, None
         for one in smaller(world):
             if time.monotonic() > until:
                 return world
-            if type(fault(one)) is kind:
+            if _way(fault(one)) == kind:
                 found = one
                 break
     return world
+
+
+def _way(why: Exception | None) -> tuple[type, str] | None:
+    """The type of an error and the function of ours that raised it; None for none."""
+    if why is None:
+        return None
+    raised = [f.name for f in traceback.extract_tb(why.__traceback__) if "tallybook" in f.filename]
+    return type(why), raised[-1] if raised else ""
 
 
 # ------------------------------------------------------------------------------------- playing a world
@@ -281,6 +291,11 @@ def check_older(play: Play) -> None:
     for name in sorted(set(life.believed) - life.old):
         days = sorted(life.older(name))
         unit = life.specs[name].unit_from
+        if not life.believed[name] and not life.imported.get(name):
+            with pytest.raises(QueryError) as nothing:
+                play.book.query(name, scope="all", by=[unit] if unit else [])
+            assert ("known under" in nothing.value.hint) == bool(days), nothing.value
+            continue
         explain = play.book.query(name, scope="all", by=[unit] if unit else []).explain
         said = re.findall(r"([\d,]+) days? of (\w+) \((\S+) to (\S+)\) (?:is|are) stored under", explain)
         expected = [(f"{len(days):,}", name, str(days[0]), str(days[-1]))] if days else []

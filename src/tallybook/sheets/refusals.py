@@ -195,7 +195,7 @@ def token_refusal(error: str, description: str, *, account: str = "", aged: str 
     if error in ("invalid_client", "unauthorized_client", "deleted_client"):
         return SignInError(
             f"Google does not know this client ({reason})",
-            hint=f"compare the client id and the client secret with {service_urls.CLIENTS}; the client must be a Desktop app",
+            hint=f"compare the client id and secret with {service_urls.CLIENTS}; the client must be a Desktop app",
         )
     if account:
         return SignInError(

@@ -152,7 +152,7 @@ class GainsightPx(OutboxDestination):
                 read=whole_number(1, 10_000),
                 example="50",
                 default=0,
-                help="maximum requests per second; default: 100, half of what PX allows a subscription",
+                help="maximum requests per second; default: 100, half of the limit of PX for a subscription",
             ),
         ),
     )
