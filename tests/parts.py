@@ -28,6 +28,7 @@ FILES = {
     "test_applications.py": "scale",
     "test_assistants.py": "events",
     "test_attribute_changes.py": "deliver",
+    "test_late_comers.py": "scale",
     "test_rows_decide.py": "scale",
     "test_strange_tables.py": "scale",
     "test_drafts_of_newcomers.py": "scale",

@@ -13,6 +13,7 @@ from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.words import MINOR_UNITS, singular, terms
 
 MIN_SCORE = 0.2
+_COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
 _PLACES = {tuple(singular(w) for w in name.split("_")): place for place, name in enumerate(AMOUNTS)}
 NO_DIGITS = frozenset(("JPY", "KRW", "VND", "CLP", "ISK", "PYG", "UGX", "RWF", "XAF", "XOF", "XPF"))
 """Currencies without a smaller unit."""
@@ -104,6 +105,28 @@ def line_amount(table: SeenTable, as_sql: Callable[[str], str]) -> tuple[str, li
 def _is_line_total(table: SeenTable, column: SeenColumn) -> bool:
     named = set(terms(column.name, table.bare))
     return bool(named & {"total", "amount", "subtotal", "revenue"}) and "unit" not in column.words
+
+
+def count_column(table: SeenTable) -> SeenColumn | None:
+    """The column with how often something was used in one row; None if one row is one use."""
+    for column in table.columns:
+        named = set(column.words) & _COUNT_WORDS
+        found = numbers(column.values) if named and column.number else []
+        if (
+            column.number
+            and not column.an_id
+            and column.time is None
+            and named
+            and found
+            and (
+                min(found) >= 0
+                and all(v == int(v) for v in found)
+                and len(set(found)) > 2
+                and {"times", "used"} & named
+            )
+        ):
+            return column
+    return None
 
 
 # --- currencies ------------------------------------------------------------------------------------------------

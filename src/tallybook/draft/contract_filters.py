@@ -7,11 +7,16 @@ from tallybook.draft.evidence import null_share
 from tallybook.draft.row_conditions import AsSql, RowFilter, none_of
 from tallybook.draft.row_filters import MISSED_VALUES, name_codes, states, without_flags, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable
-from tallybook.draft.value_words import NOT_STARTED_VALUES, OVER_VALUES
+from tallybook.draft.time_words import LATER
+from tallybook.draft.value_words import JUNK_FLAGS, LOST_FLAGS, NOT_STARTED_VALUES, OVER_VALUES
 
 MAX_OPEN_PLANNED = 0.02
 """If fewer rows than this have no end, the end is planned, and does not show what happened to the contract."""
 _NEVER = frozenset(("canceled", "cancelled", "rejected", "declined", "void", "voided"))
+_LOST = LOST_FLAGS | frozenset(("refunded",))
+"""Flags of stays that were booked and did not take place."""
+_APPLIED = frozenset(("submitted", "requested", "applied", "application"))
+_GRANTED = frozenset(("disbursed", "activated", "started"))
 _TRIALS = frozenset(("trial", "trialing", "trialling"))
 
 
@@ -31,9 +36,17 @@ def started_contracts(table: SeenTable, as_sql: AsSql, ended: SeenColumn | None 
         if waiting and len(waiting) < len(column.texts):
             left = [f"{v} ({column.counts[v]})" for v in waiting]
             found.add(none_of(column, as_sql(column.name), waiting), f"left out: {', '.join(left)}")
-    without_flags(table, as_sql, found)
+    planned = ended is not None and null_share(ended) < MAX_OPEN_PLANNED
+    without_flags(table, as_sql, found, JUNK_FLAGS | _LOST if planned else JUNK_FLAGS)
     name_codes(table, as_sql, found)
     return found
+
+
+def begun_after(table: SeenTable, applied: SeenColumn) -> SeenColumn | None:
+    """The time at which a contract began, if another one says when it was applied for: some were never granted."""
+    if not set(applied.words) & _APPLIED:
+        return None
+    return next((c for c in table.times if set(c.words) & _GRANTED and not set(c.words) & LATER and c.values), None)
 
 
 def canceled_contracts(table: SeenTable, as_sql: AsSql) -> list[str]:

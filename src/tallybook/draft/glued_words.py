@@ -39,6 +39,10 @@ _VERBS = frozenset(
         "pay",
         "order",
         "edited",
+        "reject",
+        "rejected",
+        "withdraw",
+        "withdrawn",
     ]
 )
 _TIME_WORDS = frozenset(word for word in _TIMES | _VERBS if len(word) > 2)

@@ -12,7 +12,8 @@ from math import log10
 
 from tallybook.core import SourceError, SourceUnavailable, isolated
 from tallybook.draft.active_people import rank_by_people
-from tallybook.draft.amounts import amount_of, currency_of
+from tallybook.draft.amounts import amount_of, count_column, currency_of
+from tallybook.draft.carts import money_time
 from tallybook.draft.columns import dimensions
 from tallybook.draft.daily_columns import is_calendar
 from tallybook.draft.distant_people import distant_people
@@ -21,9 +22,11 @@ from tallybook.draft.money_guesses import MoneyGuesses, with_unit
 from tallybook.draft.people import is_people
 from tallybook.draft.people_guesses import PeopleGuesses
 from tallybook.draft.references import actor_of, actors_of, reference, referring, rows_per_actor
+from tallybook.draft.remote_rows import local_flag, without_remote
 from tallybook.draft.row_filters import counted_rows, states, words_of_value
 from tallybook.draft.row_types import by_software
 from tallybook.draft.seen import SeenColumn, SeenTable
+from tallybook.draft.sides import coded_kind
 from tallybook.draft.table_guesses import (
     Idea,
     Topic,
@@ -47,20 +50,20 @@ from tallybook.draft.table_roles import (
 )
 from tallybook.draft.table_words import DEALS, MONEY, USAGE, WORK
 from tallybook.draft.time_words import BORN, DONE, PAID
-from tallybook.draft.times import end_column, is_deletion, time_of, why_time
+from tallybook.draft.times import end_column, is_deletion, is_planned, time_of, why_time
 from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, singular, terms, words
 
 MAX_RATING = 10
 MIN_ROWS_PER_ACTOR = 1.5
 MIN_GROWING_ROWS, ROWS_OF_A_CATALOG = 20, 20
 """A table with fewer rows, to each of which another table has at least this many rows, is a catalog."""
-_COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
 _CALLED = frozenset(("name", "title", "phone"))
 _RIDES = ("trip", "ride")
 _BILLED = frozenset(("invoice", "bill", "receipt", "payment", "charge"))
 """Being billed, or paying by a standing order, does not show that somebody was active."""
 _EFFORT = frozenset(("hours", "minutes", "km", "kilometers", "miles", "distance", "kwh"))
 _SPENT = frozenset(("spent", "worked", "total", "logged", "billed", "tracked"))
+_WON = frozenset(("won", "customer", "signed"))
 _RATING_WORDS = frozenset(("rating", "stars", "nps", "csat", "satisfaction"))
 
 
@@ -150,7 +153,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         time = time_of(table, DONE + BORN + PAID)
         if time is None:
             return
-        counted = _count_column(table)
+        counted = count_column(table)
         measure = f"sum({self.as_sql(counted.name)})" if counted else "count(*)"
         keys, why = self._facts(table, time, measure)
         why.setdefault("time", why_time(table, time, DONE + BORN + PAID))
@@ -170,6 +173,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         ]
         rows = counted_rows(table, self.as_sql, deleted_count=True)
         rows.unsure += by_software(table, self.as_sql)
+        without_remote(table, self.as_sql, rows)
         self._filtered(idea, rows)
         yield idea
         yield from self._effort(table, idea)
@@ -227,6 +231,8 @@ class Guesser(MoneyGuesses, PeopleGuesses):
                     idea.score - 99.0,
                     f"only {repeated:.1f} rows for each {entity}: too few to show use",
                 )
+            elif other is not None and local_flag(other[0]) and not local_flag(table):
+                idea.score, idea.doubt = idea.score - 99.0, f"some rows of {other[0].name} are of other servers"
             elif not is_activity(table) or _is_document(table):
                 idea.score, idea.doubt = idea.score - 99.0, "its rows do not show that somebody was active"
             elif by_staff:
@@ -236,8 +242,8 @@ class Guesser(MoneyGuesses, PeopleGuesses):
     def _buying(self, table: SeenTable) -> Iterator[Idea]:
         """The number of different customers with a payment or an order."""
         money = next((i for i in self._money(table) if i.topic == Topic.PAYMENTS), None)
-        found, time = self._customer_of(table), time_of(table, PAID + BORN)
-        if money is None or found is None or time is None or money.score < 0:
+        found, time = self._customer_of(table), money_time(table)
+        if money is None or coded_kind(table) is not None or found is None or time is None or money.score < 0:
             return
         verb = "buying" if head(table.bare) in ("order", "sale", "purchase", "booking") else "paying"
         idea = self._people_in(table, time, *found)
@@ -264,6 +270,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         about = f"counts distinct {column.name} of {table.name}"
         idea = Idea(name, keys, why, about, topic=Topic.ACTIVE, of=table.name, actor=column.name)
         rows = counted_rows(table, self.as_sql, deleted_count=True, absent_count=False)
+        without_remote(table, self.as_sql, rows)
         self._filtered(idea, rows)
         idea.unsure = list(rows.missed)
         return idea
@@ -293,7 +300,9 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         few = table.total < MIN_GROWING_ROWS and self._is_referred_to_often(table)
         new.score = 0.5 * log10(max(1, table.total)) + 0.3 * min(5, self.references.get(table.name, 0)) * (not few)
         new.score += 1.0 if (who := actor_of(self.seen, table)) and not who[0].textual else 0.0
-        self._filtered(new, counted_rows(table, self.as_sql, deleted_count=work))
+        rows = counted_rows(table, self.as_sql, deleted_count=work)
+        without_remote(table, self.as_sql, rows)
+        self._filtered(new, rows)
         if catalog or (few and not work and actor_of(self.seen, table) is None):
             new.doubt = "the table is a list of what exists"
         elif is_double_entry(table):
@@ -302,7 +311,7 @@ class Guesser(MoneyGuesses, PeopleGuesses):
         if not catalog:
             yield from self._rated(table, new)
         ended = end_column(table, born)
-        if work and ended and ended.values and not is_deletion(ended):
+        if work and ended and ended.values and not is_deletion(ended) and not is_planned(table, ended):
             yield from self._work(table, born, ended, new)
         if noun in DEALS:
             yield from self._won(table, born, ended)
@@ -328,11 +337,11 @@ class Guesser(MoneyGuesses, PeopleGuesses):
 
     def _won(self, table: SeenTable, born: SeenColumn, ended: SeenColumn | None) -> Iterator[Idea]:
         """Won deals and their amount, by the day they were closed."""
-        state = next((c for c in states(table) if any("won" in words_of_value(v) for v in c.texts)), None)
+        state = next((c for c in states(table) if any(words_of_value(v) & _WON for v in c.texts)), None)
         if state is None:
             return
         time = ended if ended is not None and ended.values else born
-        won = [v for v in state.texts if "won" in words_of_value(v)]
+        won = [v for v in state.texts if words_of_value(v) & _WON]
         listed = ", ".join("'" + v.replace("'", "''") + "'" for v in won)
         where = f"{self.as_sql(state.name)} in ({listed})" if len(won) > 1 else f"{self.as_sql(state.name)} = {listed}"
         amount, many = amount_of(table), plainly(table.bare)
@@ -372,25 +381,3 @@ def _is_document(table: SeenTable) -> bool:
     """Whether the rows are invoices or the like, which begin as drafts of the company's own staff."""
     drafts = any("draft" in words_of_value(text) for column in states(table) for text in column.texts)
     return drafts and amount_of(table) is not None
-
-
-def _count_column(table: SeenTable) -> SeenColumn | None:
-    """The column with how often something was used in one row; None if one row is one use."""
-    for column in table.columns:
-        named = set(column.words) & _COUNT_WORDS
-        found = numbers(column.values) if named and column.number else []
-        if (
-            column.number
-            and not column.an_id
-            and column.time is None
-            and named
-            and found
-            and (
-                min(found) >= 0
-                and all(v == int(v) for v in found)
-                and len(set(found)) > 2
-                and {"times", "used"} & named
-            )
-        ):
-            return column
-    return None

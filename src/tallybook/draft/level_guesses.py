@@ -10,7 +10,7 @@ from tallybook.config import toml
 from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, quantity_of
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
-from tallybook.draft.contract_filters import MAX_OPEN_PLANNED, canceled_contracts, started_contracts
+from tallybook.draft.contract_filters import MAX_OPEN_PLANNED, begun_after, canceled_contracts, started_contracts
 from tallybook.draft.daily_columns import (
     FLOW,
     HIGHEST,
@@ -63,9 +63,10 @@ class LevelGuesses(TableGuesses):
             yield idea
 
     def _of_contracts(self, table: SeenTable) -> Iterator[Idea]:
-        begun = time_of(table, BEGUN + BORN)
-        if begun is None:
+        applied = time_of(table, BEGUN + BORN)
+        if applied is None:
             return
+        begun = begun_after(table, applied) or applied
         ended = end_column(table, begun)
         many, rows = plainly(table.bare), started_contracts(table, self.as_sql)
         spoken = many.replace("_", " ")
@@ -76,7 +77,7 @@ class LevelGuesses(TableGuesses):
             priced = list(self._priced(table, base)) or list(self._items_priced(table, base, ended))
             yield from priced
             yield from self._seats(table, base)
-        made = (time_of(table, BORN + PAID) if is_planned(table, begun) else None) or begun
+        made = (time_of(table, BORN + PAID) if is_planned(table, begun) else None) or applied
         keys, why = self._facts(table, made, "count(*)")
         why.setdefault("time", why_time(table, made, BEGUN + BORN))
         self._by(table, keys, why)
@@ -86,8 +87,23 @@ class LevelGuesses(TableGuesses):
         planned = ended is None or null_share(ended) < MAX_OPEN_PLANNED
         new.unsure += canceled_contracts(table, self.as_sql) if planned else []
         yield new
+        if head(table.bare) == "loan" and begun is not applied:
+            yield from self._lent(table, begun)
         if ended is not None and ended.values and not is_deletion(ended):
             yield self._ended(table, ended, new, many, holding.where if planned else "")
+
+    def _lent(self, table: SeenTable, begun: SeenColumn) -> Iterator[Idea]:
+        """The amount of loans by the day they were paid out."""
+        amount = amount_of(table)
+        if amount is None:
+            return
+        keys, why = self._facts(table, begun, f"sum({self.as_sql(amount.name)})")
+        self._by(table, keys, why)
+        self._decimals(table.name, keys, amount.name, amount, why)
+        name = f"{singular_name(table)}_amount_disbursed"
+        idea = Idea(name, keys, why, f"sum of {amount.name} by {begun.name}", topic=Topic.NEW_CONTRACTS, of=table.name)
+        idea.score = 0.5
+        yield with_unit(idea, amount, currency_of(table), self.as_sql)
 
     def _ended(self, table: SeenTable, ended: SeenColumn, new: Idea, many: str, held: str) -> Idea:
         """A metric of contracts that end, by the time of their end. `held`: the condition of active contracts, if the

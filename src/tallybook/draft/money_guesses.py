@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 from tallybook.collect import DEC, FLOAT, INT, NUMBERS
 from tallybook.draft.amounts import (
@@ -15,13 +16,16 @@ from tallybook.draft.amounts import (
     other_amounts,
     quantity_of,
 )
+from tallybook.draft.carts import money_time
 from tallybook.draft.column_words import AMOUNT_WORDS, REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
+from tallybook.draft.currencies import code_of_currencies, currencies_far_away, currency_link
 from tallybook.draft.evidence import null_share, numbers
 from tallybook.draft.row_conditions import RowFilter
-from tallybook.draft.row_filters import MAX_STATES, money_rows
+from tallybook.draft.row_filters import money_rows
 from tallybook.draft.row_types import no_sales
 from tallybook.draft.seen import SeenColumn, SeenTable
+from tallybook.draft.sides import coded_kind, on_side, sides_of, two_ways
 from tallybook.draft.table_guesses import (
     Idea,
     TableGuesses,
@@ -39,9 +43,6 @@ from tallybook.draft.time_words import BORN, PAID
 from tallybook.draft.times import time_of, why_time
 from tallybook.draft.words import head, plainly, singular, terms, words
 
-_OPPOSITES = tuple(
-    map(frozenset, (("inbound", "outbound"), ("in", "out"), ("incoming", "outgoing"), ("debit", "credit")))
-)
 _SELLERS = frozenset(("seller", "vendor", "merchant", "host", "driver", "courier", "creator", "supplier"))
 _SCRIP = frozenset(
     ("credit", "wallet", "gift", "coupon", "voucher", "discount", "point", "reward", "token", "gem", "coin")
@@ -59,10 +60,14 @@ class MoneyGuesses(TableGuesses):
     """Metrics of tables of money."""
 
     def _money(self, table: SeenTable) -> Iterator[Idea]:
-        amount, time = amount_of(table), time_of(table, PAID + BORN)
+        amount, time = amount_of(table), money_time(table)
         if amount is None or time is None:
             return
         rows = money_rows(self.seen, table, self.as_sql, amount)
+        sides = sides_of(table)
+        if sides is not None:
+            rows.add(on_side(sides[0], sides[1], self.as_sql), f"left out: {', '.join(sides[2])}, which is paid out")
+            rows.settled = True
         keys, why = self._facts(table, time, f"sum({self.as_sql(amount.name)})")
         self._decimals(table.name, keys, amount.name, amount, why)
         self._by(table, keys, why)
@@ -74,21 +79,46 @@ class MoneyGuesses(TableGuesses):
         total.score = self._revenue_score(table, amount, time, rows)
         total.other = [f'# measure = "sum({self.as_sql(c.name)})"' for c in other_amounts(table, amount)]
         self._filtered(total, rows)
-        if (ways := _two_ways(table)) is not None:
+        if sides is None and (ways := two_ways(table)) is not None:
             total.doubt = f"adds what came in and what went out: {ways.name} is {', '.join(ways.texts[:4])}"
         elif (below := _share_below_zero(amount)) > MAX_BELOW_ZERO:
             total.doubt = f"adds what came in and what went out: {below:.0%} of the rows are below zero"
+        if (kind := coded_kind(table)) is not None:
+            total.doubt = f"adds rows of several kinds: {kind.name} is {', '.join(sorted(kind.texts)[:6])}"
         total.unsure += _of_others(table, self.as_sql)
         named = {singular(word) for word in words(table.bare)}
         if named & _SCRIP and "note" not in named:
             total.doubt = total.doubt or "by its name it counts credits or vouchers, and not money"
         count = self._count_of_money(table, total, rows)
+        if sides is not None and len(sides[1]) == 1 and head(table.bare) not in MONEY:
+            count.name = plainly(sides[1][0])
         yield self._in_currency(table, total, amount)
         yield count
+        if sides is not None:
+            yield self._paid_out(table, total, amount, sides)
+
+    def _paid_out(
+        self, table: SeenTable, total: Idea, amount: SeenColumn, sides: tuple[SeenColumn, list[str], list[str]]
+    ) -> Idea:
+        """The sum of the rows of the other side, such as expenses."""
+        column, incoming, outgoing = sides
+        keys, why = self._facts(table, money_time(table) or amount, total.keys["measure"].partition(" / ")[0])
+        keys |= {key: total.keys[key] for key in ("decimals",) if key in total.keys}
+        where = total.keys["where"].replace(
+            on_side(column, incoming, self.as_sql), on_side(column, outgoing, self.as_sql)
+        )
+        keys["where"], why["where"] = where, f"the other side: {', '.join(outgoing)}"
+        name = plainly(outgoing[0]) if len(outgoing) == 1 else f"{singular_name(table)}_paid_out"
+        about = f"sum of {amount.name} of {', '.join(outgoing)}"
+        return self._in_currency(
+            table, Idea(name, keys, why, about, topic=Topic.WORK, of=table.name, score=1.0), amount
+        )
 
     def _in_currency(self, table: SeenTable, total: Idea, amount: SeenColumn) -> Idea:
         """The sum in its currency, which the table or what its rows refer to has, as refunds refer to payments."""
         own = currency_of(table)
+        if (link := currency_link(table)) is not None:
+            return self._in_linked_currency(table, total, amount, link)
         for column in table.columns if own is None else ():
             other, key = self.refers(table, column)
             theirs = currency_of(other) if other is not None and head(other.bare) in MONEY else None
@@ -102,7 +132,29 @@ class MoneyGuesses(TableGuesses):
                 total.why["join"] = "the currency is there"
                 return with_unit(total, amount, theirs, self.as_sql, f"{in_join(other.name)}.")
             return with_unit(total, amount, theirs, self.as_sql)
+        if own is None and (far := currencies_far_away(self.seen, table)):
+            total.doubt = total.doubt or f"adds amounts of several currencies: theirs is in {far}"
         return with_unit(total, amount, own, self.as_sql)
+
+    def _in_linked_currency(self, table: SeenTable, total: Idea, amount: SeenColumn, link: SeenColumn) -> Idea:
+        """The sum in the currency that a column refers to by its key."""
+        other, key = self.refers(table, link)
+        codes = code_of_currencies(other) if other is not None else None
+        if other is None or codes is None:
+            if len(link.texts) > 1:
+                total.doubt = f"adds amounts of several currencies: {link.name} is {', '.join(link.texts[:4])}"
+            return total
+        keys = other.column(key)
+        names = dict(zip(map(str, keys.cells), codes.cells, strict=True)) if keys is not None else {}
+        used = [str(names[text]) for text in link.texts if text in names]
+        seen = replace(codes, values=tuple(used), cells=tuple(used))
+        if len(used) < 2:
+            return with_unit(total, amount, seen, self.as_sql)
+        for name in ("by", "join"):
+            total.keys.pop(name, None)
+            total.why.pop(name, None)
+        total.keys["join"], total.why["join"] = join_text(table, link, other, key), "the currency is there"
+        return with_unit(total, amount, seen, self.as_sql, f"{in_join(other.name)}.")
 
     def _count_of_money(self, table: SeenTable, total: Idea, rows: RowFilter) -> Idea:
         keys = {k: v for k, v in total.keys.items() if k not in ("decimals", "unit")} | {"measure": "count(*)"}
@@ -124,7 +176,9 @@ class MoneyGuesses(TableGuesses):
         if is_negative(table) or named & NOT_REVENUE or is_spending(table):
             return -1.0
         noun = head(table.bare)
-        score = 1.3 if set(terms(amount.name)) & REVENUE_NAMES else 0.8 if noun in MONEY else -1.0
+        sold = noun in MONEY or sides_of(table) is not None
+        score = 1.3 if set(terms(amount.name)) & REVENUE_NAMES else 0.8 if sold else -1.0
+        noun = "" if sides_of(table) is not None else noun
         score += {"transaction": -0.3, "receipt": -0.1, "booking": -0.05}.get(noun, 0.0)
         score -= 0.2 * (len(words(table.bare)) - 1)
         score += 0.3 * any(self._is_main(table, c) for c in table.columns)
@@ -152,7 +206,7 @@ class MoneyGuesses(TableGuesses):
         parent, column = self._parent(table)
         if amount is None and quantity is None:
             return
-        time = time_of(table, PAID + BORN) if parent is None else time_of(parent, PAID + BORN)
+        time = money_time(table if parent is None else parent)
         if time is None:
             return
         of_revenue = f"sum of {amount[0]} of {table.name}" if amount else ""
@@ -165,13 +219,18 @@ class MoneyGuesses(TableGuesses):
             if name == "revenue":
                 whole = parent is not None and amount_of(parent) is None and self._sells(parent)
                 idea.score = 1.0 if whole else 0.0
-                if quantity is None and {"unit", "list"} & set(columns[0].words):
+                if quantity is None and _is_list_price(table, columns[0], parent):
                     idea.doubt = f"{columns[0].name} is the price of one unit, and no column has the number of units"
                 elif parent is None and (bill := self._bill_of(table)):
                     idea.doubt = f"no column leads to {bill}, so lines of canceled ones would count, too"
                 elif types := no_sales(table):
                     idea.doubt = f"{types}: no sale, and a part of the sum"
             idea.name, idea.about = joined_words(singular_name(table), name), about
+            if (sides := sides_of(table)) is not None:
+                idea.doubt = f"adds both sides: {sides[0].name} is {', '.join(sides[0].texts[:4])}"
+            far = currencies_far_away(self.seen, table) if currency_of(table) is None else ""
+            if name == "revenue" and far and (parent is None or currency_of(parent) is None):
+                idea.doubt = idea.doubt or f"adds amounts of several currencies: theirs is in {far}"
             if name == "revenue":
                 with_unit(
                     idea, columns[0], currency_of(table) or (currency_of(parent) if parent else None), self.as_sql
@@ -206,6 +265,7 @@ class MoneyGuesses(TableGuesses):
             idea.doubt = f"a line of {parent.name} is no sale: it is valid as long as its contract"
         if parent is None or column is None:
             self._by(table, keys, why)
+            self._filtered(idea, money_rows(self.seen, table, self.as_sql))
         else:
             self._over_parent(idea, table, parent, column, time, needed)
         if any(c.type.kind == FLOAT or (c.type.kind not in NUMBERS) for c in needed):
@@ -264,6 +324,12 @@ class MoneyGuesses(TableGuesses):
         return found[0][1], found[0][2]
 
 
+def _is_list_price(table: SeenTable, column: SeenColumn, parent: SeenTable | None) -> bool:
+    """Whether a price is that of one unit, or of a thing that can be sold, and not of a sale."""
+    things = parent is None and "price" in column.words and len(words(table.bare)) == 1
+    return things or bool({"unit", "list"} & set(column.words))
+
+
 def _share_below_zero(amount: SeenColumn) -> float:
     known = numbers(amount.values)
     return sum(value < 0 for value in known) / len(known) if known else 0.0
@@ -285,15 +351,6 @@ def _is_money(column: SeenColumn) -> bool:
     return column.type.kind == DEC or counts_minor_units(column) or bool({singular(w) for w in column.words} & _MONEY)
 
 
-def _two_ways(table: SeenTable) -> SeenColumn | None:
-    """The column that says whether money came in or went out, if the rows have both."""
-    for column in table.columns:
-        named = {word for text in column.texts for word in words(text)} if column.textual else set()
-        if len(column.texts) <= MAX_STATES and any(pair <= named for pair in _OPPOSITES):
-            return column
-    return None
-
-
 def with_unit(
     idea: Idea, amount: SeenColumn, currency: SeenColumn | None, as_sql: Callable[[str], str], table: str = ""
 ) -> Idea:
@@ -301,6 +358,9 @@ def with_unit(
 
     `table`: the qualifier of the currency, if it is a column of a joined table."""
     whole, texts = amount.type.kind == INT, currency.texts if currency else []
+    if whole and {"micro", "micros"} & set(amount.words):
+        idea.keys["measure"], whole = f"{idea.keys['measure']} / 1000000", False
+        idea.why["measure"] = f"{amount.name} counts millionths"
     lower = whole and bool(texts) and all(text.islower() for text in texts)
     minor = counts_minor_units(amount) or lower
     if currency and len(texts) > 1:

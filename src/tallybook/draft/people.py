@@ -18,7 +18,7 @@ from tallybook.draft.table_words import (
     USAGE,
     WORK,
 )
-from tallybook.draft.words import head, singular
+from tallybook.draft.words import head, singular, words
 
 _NOT_PEOPLE = frozenset((*MONEY, *LINES, *USAGE, *CONTRACTS, *WORK, *CATALOGS, *NOT_ACTIVITY, "invitation", "invite"))
 UNNAMED_RANK = 10
@@ -29,12 +29,21 @@ MIN_ADDRESSES = 0.5
 
 def is_people(table: SeenTable) -> bool:
     """Whether the rows of a table are people or their organizations."""
-    return head(table.bare) in PEOPLE or table.has_people
+    return (head(table.bare) in PEOPLE or table.has_people) and not _keeps_money(table)
+
+
+def _keeps_money(table: SeenTable) -> bool:
+    """Whether the accounts are those of a bank, in which a company keeps its money."""
+    opened = any({"opening", "balance"} <= set(c.words) for c in table.columns)
+    return head(table.bare) == "account" and opened
 
 
 def has_accounts(table: SeenTable) -> bool:
     """Whether the rows of a table of people can be signups."""
-    return head(table.bare) in ACCOUNTS or (table.has_people and head(table.bare) not in PEOPLE)
+    noun, whole = head(table.bare), [singular(word) for word in words(table.bare)]
+    if noun == "profile" and whole[-2:-1] and whole[-2] in ACCOUNTS:
+        return any("password" in column.words for column in table.columns)
+    return noun in ACCOUNTS or (table.has_people and noun not in PEOPLE)
 
 
 def people_rank(table: SeenTable) -> int:

@@ -7,14 +7,17 @@ from functools import cached_property
 from math import log10
 
 from tallybook.draft.columns import is_private
+from tallybook.draft.evidence import distinct_share
 from tallybook.draft.level_guesses import LevelGuesses
 from tallybook.draft.people import has_accounts, has_contacts, people_rank
 from tallybook.draft.references import reference
-from tallybook.draft.row_filters import counted_rows
+from tallybook.draft.remote_rows import local_flag, without_remote
+from tallybook.draft.row_conditions import RowFilter, is_unset
+from tallybook.draft.row_filters import counted_rows, without_flags
 from tallybook.draft.row_types import without_nobody
 from tallybook.draft.seen import SeenTable
 from tallybook.draft.table_guesses import Idea, Topic, is_customer_table
-from tallybook.draft.table_words import MONEY, PEOPLE
+from tallybook.draft.table_words import CONTRACTS, MONEY, PEOPLE
 from tallybook.draft.time_words import BORN
 from tallybook.draft.times import end_column, is_deletion, time_of, why_time
 from tallybook.draft.words import head, plainly, singular, stem, stems, words
@@ -25,6 +28,8 @@ _OF_OTHERS = stems(("expires", "expired", "until", "to"))
 """Words of times at which something of a person ends, such as a plan, and not the person."""
 _ANYBODY = frozenset(("person", "people", "contact", "client"))
 """People who need not have an account."""
+_GUESTS = frozenset(("guest", "anonymous"))
+"""Words of flags of people who ordered without an account."""
 MAX_ROWS_OF_A_PART = 20
 """With more rows for each row of another table, that one is a list, as of countries."""
 _UNNAMED = frozenset(("visitor", "distinct", "anonymous", "device"))
@@ -51,6 +56,8 @@ class PeopleGuesses(LevelGuesses):
             new.doubt = f"only {table.total} rows: staff or tenants, beside a far larger table of people"
         rows = counted_rows(table, self.as_sql, deleted_count=True)
         without_nobody(table, self.as_sql, rows)
+        without_flags(table, self.as_sql, rows, _GUESTS)
+        without_remote(table, self.as_sql, rows)
         self._filtered(new, rows)
         yield new
         ended = end_column(table, born)
@@ -58,6 +65,11 @@ class PeopleGuesses(LevelGuesses):
             about = f"counts current {spoken}: from {born.name} until {ended.name}"
             current = self._interval(table, born, ended, f"current_{plainly(table.bare)}", about)
             current.score, current.doubt = -2.0, new.doubt
+            refused = RowFilter()
+            for time in table.times:
+                if {"rejected", "declined", "withdrawn"} & set(time.words) and time.values:
+                    refused.add(is_unset(time, self.as_sql), f"{len(time.values)} of {table.rows} have {time.name}")
+            self._filtered(current, refused)
             yield current
 
     def _may_sign_up(self, table: SeenTable) -> bool:
@@ -103,6 +115,7 @@ class PeopleGuesses(LevelGuesses):
             if other is None or column.nulls or other[0] is table or not is_customer_table(other[0]):
                 continue
             better = people_rank(other[0]) < people_rank(table)
+            better = better or (head(table.bare) == "account" and len(words(table.bare)) > 1)
             if better and has_accounts(other[0]) and not self._are_staff(other[0]):
                 return True
         return False
@@ -112,7 +125,7 @@ class PeopleGuesses(LevelGuesses):
         people = [
             t.total
             for t in self.seen.tables
-            if is_customer_table(t) and not self._links_people(t) and not self._is_part(t)
+            if is_customer_table(t) and not self._links_people(t) and not self._is_part(t) and not _is_address_book(t)
         ]
         people += [t.total for t in self.seen.tables if has_contacts(t) and self.references.get(t.name, 0) > 1]
         people += [self._unnamed_visitors] if not self.references.get(table.name) else []
@@ -138,5 +151,30 @@ class PeopleGuesses(LevelGuesses):
         money = (other for other in self.seen.tables if head(other.bare) in MONEY)
         return any(self.refers(other, c)[0] is table for other in money for c in other.columns if c.an_id)
 
+    def _has_contracts(self, table: SeenTable) -> bool:
+        """Whether contracts or accounts of their own refer to the rows."""
+        nouns = (*CONTRACTS, "account")
+        theirs = (other for other in self.seen.tables if head(other.bare) in nouns and other is not table)
+        return any(self.refers(other, c)[0] is table for other in theirs for c in other.columns if c.an_id)
+
+    def _logs_in_elsewhere(self, table: SeenTable) -> bool:
+        """Whether the passwords of the rows are in a table of their own that refers to them."""
+        others = (other for other in self.seen.tables if other is not table and self._logs_in(other))
+        return any(
+            self.refers(other, c)[0] is table and distinct_share(c.values) > 0.95
+            for other in others
+            for c in other.columns
+            if c.an_id
+        )
+
     def _has_account(self, table: SeenTable) -> bool:
-        return self._logs_in(table) or self._pays(table)
+        known = self._logs_in(table) or self._pays(table)
+        known = known or (local_flag(table) is not None and self._logs_in_elsewhere(table))
+        return known or (head(table.bare) == "client" and self._has_contracts(table))
+
+
+def _is_address_book(table: SeenTable) -> bool:
+    """Whether the rows are those with whom a company deals: customers, vendors, and employees."""
+    types = (c for c in table.columns if c.textual and set(c.words) & {"type", "kind"})
+    named = ({singular(w) for text in c.texts for w in words(text)} for c in types)
+    return any(found & {"customer", "client"} and found & {"vendor", "supplier"} for found in named)

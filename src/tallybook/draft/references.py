@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from tallybook.draft.column_words import ACTORS, ALIASES, OBJECTS, SYSTEM_ACTORS
 from tallybook.draft.evidence import Scored, best_of, null_share, scored
 from tallybook.draft.people import has_contacts, is_people
+from tallybook.draft.row_filters import is_flag
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.table_words import ACCOUNTS, INTERNAL, PEOPLE
 from tallybook.draft.words import head, singular, words
 
 _PREFIXED = re.compile(r"([a-z]{2,12})_\w*\d")
+_ASKS = (("is",), ("has",), ("was",), ("can",), ("allow",))
+"""First words of flags: is_guest does not refer to guests."""
 MIN_ACTORS = 5
 """If many rows have fewer different values than this, the values are tenants or staff."""
 MIN_IN_BOTH_HALVES = 10
@@ -28,6 +31,8 @@ def references(seen: Seen, table: SeenTable, column: SeenColumn) -> list[Scored[
         other = seen.table(column.refers[0])
         key = other.column(column.refers[1]) if other else None
         return [Scored((other, key), 2.0, ("a foreign key",))] if other and key else []
+    if column.words[:1] in _ASKS and is_flag(column):
+        return []
     if (typed := _of_its_type(seen, table, column)) is not None:
         return [Scored(typed, 1.5, ("the table is named by its type",))]
     named = tuple(singular(word) for word in column.words)
@@ -192,6 +197,8 @@ def _entity(seen: Seen, table: SeenTable, column: SeenColumn) -> str | None:
     if found:
         noun = head(found[0].bare)
         if is_people(found[0]) and not set(map(singular, words(found[0].bare))) & INTERNAL:
+            whole = [singular(word) for word in words(found[0].bare)]
+            noun = whole[-2] if noun == "profile" and whole[-2:-1] and whole[-2] in ACCOUNTS else noun
             return last if last in ACCOUNTS and noun in ACCOUNTS else noun
         return None
     if column.an_id and last in ACTORS:
@@ -202,6 +209,7 @@ def _entity(seen: Seen, table: SeenTable, column: SeenColumn) -> str | None:
 def _are_users(seen: Seen, column: SeenColumn) -> bool:
     """Whether the ids of a column are those of the only table of users."""
     users = [table for table in seen.tables if words(table.bare) in (("user",), ("users",))]
+    users = users or [table for table in seen.tables if words(table.bare) in (("person",), ("people",))]
     if len(users) != 1 or (key := _key_of(users[0], column)) is None or key.type.kind != column.type.kind:
         return False
     share = partner_share(users[0], column, key)

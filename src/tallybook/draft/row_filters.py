@@ -34,13 +34,15 @@ _UNCLEAR = 0.05
 _PAID_STEMS = stems(("paid", "completed", "captured", "placed", "confirmed"))
 _LOST_STEMS = stems(("canceled", "cancelled", "voided", "refunded", "failed", "rejected", "declined", "expired"))
 _GIVEN_UP = _LOST_STEMS - stems(("refunded", "expired"))
-_PAID_FLAGS = frozenset(("paid", "captured", "settled", "succeeded", "successful", "success"))
+_PAID_FLAGS = frozenset(("valid", "paid", "captured", "settled", "succeeded", "successful", "success"))
 _GIVEN_BACK = frozenset(("refunded", "refund", "returned"))
 _TYPE_WORDS = frozenset(("type", "kind", "category", "transaction"))
 _ABSENT = frozenset(("absent", "excused"))
 _NEVER_CAME = LOST_VALUES - NOT_YET_VALUES - _GIVEN_BACK - {"returned", "expired", "lost", "missing"}
 _DOCUMENTS = ("invoice", "bill", "receipt", "order", "sale", "purchase", "payment", "charge")
 MISSED_VALUES = frozenset(("no_show", "noshow", "no-show", "missed", "absent"))
+_TAKEN_BACK = frozenset(("canceled", "cancelled", "voided", "returned", "rejected"))
+_CARTS = frozenset(("cart", "basket"))
 _PAYMENTS = ("payment", "charge", "donation")
 
 
@@ -52,6 +54,13 @@ def states(table: SeenTable) -> list[SeenColumn]:
         if c.textual and set(terms(c.name, table.bare)) & STATE_WORDS and 0 < len(c.texts) <= MAX_STATES
     ]
     return sorted(found, key=lambda c: not set(c.words) & {"payment", "financial"})
+
+
+def _states_of_money(table: SeenTable) -> list[SeenColumn]:
+    """The states of money, payments first; where carts are among the orders, the state of the order first."""
+    found = states(table)
+    carts = [c for c in found if any(words_of_value(v) & _CARTS for v in c.texts)]
+    return [*carts, *(c for c in found if c not in carts)]
 
 
 def words_of_value(value: str) -> frozenset[str]:
@@ -69,9 +78,11 @@ def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql, amount: SeenColumn |
     found = RowFilter()
     if amount is not None:
         _without_refunds(table, amount, as_sql, found)
-    for column in states(table):
+    for column in _states_of_money(table):
         if _money_state(column, as_sql, found, of_payments=head(table.bare) in _PAYMENTS):
             break
+    if found.settled:
+        _without_canceled(table, as_sql, found)
     if not found.settled:
         _state_by_reference(seen, table, as_sql, found)
     if not found.settled:
@@ -117,6 +128,16 @@ def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter, *, of_paym
         found.add(none_of(column, sql, lost), f"rows left out: {', '.join(left[:6])}")
         found.settled = True
     return found.settled
+
+
+def _without_canceled(table: SeenTable, as_sql: AsSql, found: RowFilter) -> None:
+    """Leave out the rows that were paid and then canceled or returned, by the state of the whole row."""
+    for column in states(table):
+        lost = [v for v in column.texts if words_of_value(v) & _TAKEN_BACK]
+        whole = set(terms(column.name, table.bare)) <= STATE_WORDS
+        if lost and whole and len(lost) < len(column.texts) and as_sql(column.name) not in found.where.split():
+            left = ", ".join(f"{v} ({column.counts[v]})" for v in lost)
+            found.add(none_of(column, as_sql(column.name), lost), f"left out: {left}")
 
 
 def _without_refunds(table: SeenTable, amount: SeenColumn, as_sql: AsSql, found: RowFilter) -> None:
@@ -318,7 +339,7 @@ def without_flags(table: SeenTable, as_sql: AsSql, found: RowFilter, of: frozens
     for column in table.columns:
         nouns = {singular(w) for w in words(table.bare)}
         named = {singular(w) for w in column.words} - {"is", "has", "was"}
-        named = named - nouns or named
+        named = named - nouns - {"account"} or named
         if not is_flag(column) or not named <= of or not named or len(column.texts) < 2:
             continue
         no = "false" if column.type.kind == BOOL else "0"

@@ -8,6 +8,7 @@ from tallybook.draft.daily_columns import day_column
 from tallybook.draft.people import is_people
 from tallybook.draft.references import actor_of, reference, rows_per_actor
 from tallybook.draft.seen import Seen, SeenTable
+from tallybook.draft.sides import sides_of
 from tallybook.draft.table_words import CATALOGS, CONTRACTS, LINES, MONEY, NOT_ACTIVITY, USAGE, WORK
 from tallybook.draft.time_words import BORN, DONE, PAID
 from tallybook.draft.times import time_of
@@ -17,6 +18,8 @@ DAY, LINE, MONEY_ROLE, PEOPLE_ROLE, CONTRACT = "day", "line", "money", "people",
 USE_ROLE, CATALOG, OTHER_ROLE = "use", "catalog", "other"
 _SIDES_NAMED = frozenset(("direction", "side", "type", "kind"))
 _SIDES = ({"debit", "credit"}, {"d", "c"}, {"dr", "cr"})
+_BOOKS, _OF_BOOKS = frozenset(("journal", "gl")), frozenset(("entry", "line", "item", "posting"))
+"""Words of tables of entries of books, which are double-entry whatever names their sides have."""
 _OF_QUEUES = ({"class", "name"}, {"processing", "state"}, {"processing", "owner"}, {"log", "level"})
 """Words of columns of rows that a queue, a bus or a log of a program writes."""
 MIN_ROWS_PER_ACTOR = 1.5
@@ -35,7 +38,7 @@ def role_of(seen: Seen, table: SeenTable) -> str:
     if sold and (noun in LINES or _is_line(seen, table)) and _has_parent(seen, table):
         return LINE
     paid = time_of(table, PAID + BORN)
-    if amount is not None and paid is not None and noun in MONEY:
+    if amount is not None and paid is not None and (noun in MONEY or sides_of(table) is not None):
         return MONEY_ROLE
     if is_people(table):
         return PEOPLE_ROLE
@@ -64,7 +67,12 @@ def is_activity(table: SeenTable) -> bool:
     named = {singular(word) for word in words(table.bare)}
     audited = any(column.words[-1:] == ("type",) and set(column.words) & OBJECTS for column in table.columns)
     audited = audited and "activity" not in named
-    by_software = head(table.bare) == "log" and named & {"task", "job", "cron", "error", "system"}
+    by_software = head(table.bare) == "log" and (
+        named & {"task", "job", "cron", "error", "system"} or any("severity" in c.words for c in table.columns)
+    )
+    by_software = by_software or (head(table.bare) == "activity" and table.column("ap_id") is not None)
+    if head(table.bare) in ("account", "transfer") and amount_of(table) is None:
+        return False  # accounts that are opened, and pairs of transactions
     of_objects = "log" in named and table.column("object_id") is not None
     queued = any(set(c.words) >= pair for c in table.columns for pair in _OF_QUEUES)
     return not audited and not by_software and not queued and not of_objects and not named & NOT_ACTIVITY
@@ -74,6 +82,9 @@ def is_double_entry(table: SeenTable) -> bool:
     """Whether the rows are double-entry bookkeeping, in which each amount occurs twice, once on either side."""
     columns = {singular(word) for column in table.columns if column.number for word in column.words}
     sides = (c for c in table.columns if c.textual and set(c.words) & _SIDES_NAMED)
+    named = {singular(word) for word in words(table.bare)}
+    if named & _BOOKS and head(table.bare) in _OF_BOOKS:
+        return True
     return {"debit", "credit"} <= columns or any({t.lower() for t in c.texts} in _SIDES for c in sides)
 
 

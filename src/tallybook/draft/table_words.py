@@ -105,6 +105,7 @@ CONTRACTS = (
     "assignment",
     "seat",
     "reservation",
+    "loan",
 )
 WORK = (
     "ticket",
@@ -171,6 +172,8 @@ NEGATIVE = frozenset(
         "invited",
         "invitation",
         "invite",
+        "preregistration",
+        "preregistered",
         "pending",
         "tmp",
         "temp",
@@ -314,6 +317,10 @@ NOT_ACTIVITY = frozenset(
         "payout",
         "refund",
         "statement",
+        "aggregate",
+        "reconciliation",
+        "recurring",
+        "stock",
     ]
 )
 """Words of rows that are written by software or that configure something. They do not show that a person was active."""

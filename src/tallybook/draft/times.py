@@ -78,7 +78,13 @@ def _scored_time(
         (-1.0 if constant else 0.0, "the same in all rows"),
         (-0.8 if others and ("start",) not in wanted and is_planned(table, column) else 0.0, "reaches into the future"),
         (0.3 if set(column.words) & _UNIVERSAL else 0.0, "in UTC"),
+        (-0.7 if _of_another_document(table, column) else 0.0, "the time of another document"),
     )
+
+
+def _of_another_document(table: SeenTable, column: SeenColumn) -> bool:
+    """Whether a time of orders is that of their invoice, which some orders do not have, or have as a date of zeros."""
+    return "invoice" in column.words and head(table.bare) in ("order", "booking", "reservation", "sale")
 
 
 def is_planned(table: SeenTable, column: SeenColumn) -> bool:
@@ -137,6 +143,7 @@ def end_candidates(table: SeenTable, begun: SeenColumn) -> list[Scored[SeenColum
                 (0.5 * (1 - null_share(column)), "set in most rows"),
                 (-1.0 if column.values and after < 0.7 else 0.0, "often before the start"),
                 (-0.4 if not column.values else 0.0, "never set"),
+                (-0.5 if is_deletion(column) else 0.0, "deleted, which is not ended"),
             )
         )
     return sorted(found, key=lambda s: -s.score)

@@ -105,6 +105,7 @@ JUNK_FLAGS = frozenset(
         "spam",
         "draft",
         "dummy",
+        "mirror",
         "sandbox",
         "bot",
         "robot",

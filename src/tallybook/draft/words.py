@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from tallybook.draft.foreign_words import in_english, in_english_order
 from tallybook.draft.glued_words import unglued
+from tallybook.draft.table_words import CATALOGS, CONTRACTS, LINES, MONEY, PEOPLE, USAGE, WORK
 
 _TIME_BEFORE = re.compile(
     r"(?<![a-z])(time|date|last|first)(created|modified|updated|added|started|start|ended|end|finished|finish|"
@@ -95,7 +96,7 @@ def rank(name: str, wanted: Sequence[tuple[str, ...]]) -> int | None:
 # --- comparing -------------------------------------------------------------------------------------------------
 
 UNIT_SUFFIXES = frozenset(
-    ("cent", "minor", "pence", "usd", "eur", "gbp", "chf", "inr", "jpy", "cad", "aud", "m", "local")
+    ("cent", "minor", "pence", "micro", "usd", "eur", "gbp", "chf", "inr", "jpy", "cad", "aud", "m", "local")
 )
 """Words that name the unit of an amount, and not which amount it is."""
 MINOR_UNITS = frozenset(("cent", "minor", "pence"))
@@ -107,6 +108,7 @@ KNOWN_PREFIXES = frozenset(
     ("wp", "ps", "oc", "tbl", "tb", "wc", "woocommerce", "spree", "auth", "mdl", "phpbb", "civicrm", "solidus", "res")
 )
 """First words of table names that name an application instead of the rows."""
+_KNOWN_NOUNS = frozenset((*PEOPLE, *MONEY, *USAGE, *CONTRACTS, *WORK, *LINES)) | CATALOGS
 VERSIONS = frozenset(
     ("latest", "current", "final", "new", "table", "tbl", "entity", "record", "datum", "info", "v1", "v2")
 )
@@ -174,8 +176,9 @@ def layer(table: str) -> str:
 
 
 def shared_prefix(tables: Sequence[str]) -> str:
-    """The first word shared by more than 80 % of the table names, which says nothing about the rows. Otherwise
-    empty."""
+    """The first word shared by more than two thirds of the table names, which says nothing about the rows. Otherwise
+    empty. A word that is a table of its own, or a known noun, needs more than 80 %."""
     firsts = [found[0] for found in map(words, tables) if len(found) > 1]
     best = max(set(firsts), key=firsts.count, default="")
-    return best if len(tables) >= 4 and firsts.count(best) > 0.8 * len(tables) else ""
+    noun = singular(best) in _KNOWN_NOUNS or any(tuple(map(singular, words(t))) == (singular(best),) for t in tables)
+    return best if len(tables) >= 4 and firsts.count(best) > (0.8 if noun else 2 / 3) * len(tables) else ""
