@@ -11,7 +11,9 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 
 from tallybook.core import DECIMAL, FLOAT, INTEGER
+from tallybook.core.errors import MeasureError
 from tallybook.core.expression import EXACT, evaluate, render
+from tallybook.core.measure.shell import ShellReader
 
 WRITTEN = st.sampled_from(["0", "1", "2.5", "100", "0.01"]).map(lambda text: ["num", text])
 LEAVES = st.one_of(
@@ -75,6 +77,16 @@ def test_python_and_the_engine_agree(shell: Any, leaves: tuple[Any, ...]) -> Non
         assert mine is theirs, (shell, leaves, mine, theirs)
     else:
         assert math.isclose(float(mine), float(theirs), rel_tol=1e-9, abs_tol=1e-9), (shell, leaves, mine, theirs)
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "sqlite", "postgres", "mysql", "clickhouse"])
+def test_a_negation_is_read_on_every_database(dialect: str) -> None:
+    """sqlglot writes `is not null` of PostgreSQL as a flag of the node, not as NOT around it."""
+    for condition in ("__s0__ is not null", "not __s0__ is null", "not (__s0__ is null)"):
+        shell = ShellReader("x", dialect).read(f"case when {condition} then 1 else 2 end")
+        assert [evaluate(shell, [leaf]) for leaf in (Decimal(5), None)] == [1, 2], condition
+    with pytest.raises(MeasureError):
+        ShellReader("x", dialect).read("case when __s0__ between symmetric 7 and 3 then 1 end")
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,16 @@ def found(text: str, rows: str = ROWS) -> tuple[list[int], list[int]]:
         ("seats in (3, 10.0)", [1, 4], []),
         ("plan not in ('trial')", [4], []),
         ("lower(plan) like 'p%'", [4], []),
+        ("plan not like 'tri%'", [4], []),
+        ("plan not ilike 'P%' and seats >= 3", [1], []),
+        ("not (plan not like 'tri%')", [1, 2], []),
+        ("plan not like 'tri%' or calls > 10", [3, 4], [2]),
         ("PLAN ilike 'P%'", [4], []),
         ("age(created_at) > '30 days'", [1, 4], []),
+        ("age(created_at) > '1 year'", [4], []),
+        ("'12 months' < now() - created_at", [4], []),
+        ("age(created_at) between '9 days' and '374 days'", [1, 3, 4], []),
+        ("age(created_at) in ('1 day', '9 days')", [2, 3], []),
         ("created_at > now() - interval '9 days'", [2], []),
         ("created_at >= '2026-03-01'", [2, 3], []),
         ("paying", [1, 4], []),
@@ -93,6 +101,7 @@ def test_which_rows_a_condition_chooses(text: str, true: list[int], unknown: lis
         ("null <> seats + 1", "compares seats + 1 with null", "seats + 1 is null"),
         ("plan not in ('trial', null)", "compares plan with null", "plan is null"),
         ("plan + 1 > 2", "calculates with plan, of type text", "comparisons"),
+        ("seats between symmetric 7 and 3", "which no condition has", "comparisons"),
         ("seats > 3; drop table x", "has seats > 3; DROP TABLE x", "comparisons"),
     ],
 )
@@ -101,6 +110,17 @@ def test_what_is_no_condition_is_refused_with_the_reason(text: str, why: str, hi
         compile_condition(text, COLUMNS, now=NOW)
     assert why in refused.value.message
     assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize("span", ["30 days", "1 month", "2 months", "1 year", "24 months"])
+def test_an_age_in_months_and_years_is_that_of_the_calendar(span: str) -> None:
+    """365 days before 10 March 2026 are no more than a year, although the engine says that 360 days are one."""
+    days = [28, 30, 31, 32, 59, 60, 359, 360, 361, 364, 365, 366, 367, 719, 720, 730, 731]
+    rows = ", ".join(f"({day}, 'x', 1, 1.0, TRUE, {NOW} - INTERVAL '{day} days', TRUE)" for day in days)
+    older = found(f"created_at < now() - interval '{span}'", rows)
+    assert found(f"age(created_at) > '{span}'", rows) == older
+    assert found(f"not age(created_at) <= '{span}'", rows) == older
+    assert found("age(created_at) > '1 year'", rows)[0] == [day for day in days if day > 365]
 
 
 LEAVES = st.sampled_from(["paying", "calls > 10", "seats > 5"])

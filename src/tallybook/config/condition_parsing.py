@@ -52,7 +52,7 @@ def _tree(text: str) -> Any:
     from sqlglot.errors import SqlglotError
 
     try:
-        return sqlglot.parse_one(_marked(text), read="duckdb").transform(_with_dots)
+        return sqlglot.parse_one(_marked(text), read="duckdb").transform(_with_dots).transform(_with_not)
     except SqlglotError as error:
         why = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split("\n")[0].split(". Line")[0]
         if why.startswith("Required keyword"):
@@ -68,6 +68,17 @@ def _with_dots(node: Any) -> Any:
     if len(parts) < 2 or not all(isinstance(one, exp.Identifier) for one in parts):
         return node
     return exp.column(exp.to_identifier(".".join(one.name for one in parts), quoted=True))
+
+
+def _with_not(node: Any) -> Any:
+    """`not like` as NOT around LIKE: sqlglot may write a negation as a flag of the node, where it is easily missed."""
+    from sqlglot import exp
+
+    if not node.args.get("negate"):
+        return node
+    plain = node.copy()
+    plain.set("negate", None)
+    return exp.Paren(this=exp.Not(this=plain))
 
 
 def wrong_condition(text: str, why: str, hint: str = "") -> QueryError:

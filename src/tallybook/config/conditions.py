@@ -93,6 +93,8 @@ class _Value:
     type: str
     known: tuple[str, ...] = ()
     """SQL that must be true for the value to be known."""
+    ends: tuple[str, str] | None = None
+    """For the span between two times, SQL of (the later, the earlier)."""
 
 
 @dataclass(frozen=True)
@@ -137,16 +139,21 @@ class _Compiler:
         signs = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
         if type(node) in signs:
             left, right = self.alike(node.left, node.right)
-            return _where_known(f"({left.sql} {signs[type(node)]} {right.sql})", left, right)
+            one, other = _spans_as_times(left, right)
+            return _where_known(f"({one} {signs[type(node)]} {other})", left, right)
         match node:
-            case exp.Between():
+            case exp.Between() if not node.args.get("symmetric"):
                 value, low = self.alike(node.this, node.args["low"])
                 _, high = self.alike(node.this, node.args["high"])
-                return _where_known(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", value, low, high)
+                pairs = [(_spans_as_times(value, one), sign) for one, sign in ((low, ">="), (high, "<="))]
+                both = " AND ".join(f"{one} {sign} {other}" for (one, other), sign in pairs)
+                return _where_known(f"({both})", value, low, high)
             case exp.In() if node.expressions:
                 pairs = [self.alike(node.this, one) for one in node.expressions]
-                listed = ", ".join(one.sql for _, one in pairs)
-                return _where_known(f"({pairs[0][0].sql} IN ({listed}))", *(v for pair in pairs for v in pair))
+                sql = f"{pairs[0][0].sql} IN ({', '.join(one.sql for _, one in pairs)})"
+                if pairs[0][0].ends:
+                    sql = " OR ".join(" = ".join(_spans_as_times(*pair)) for pair in pairs)
+                return _where_known(f"({sql})", *(v for pair in pairs for v in pair))
             case exp.Like() | exp.ILike():
                 value, pattern = self.value(node.this), self.value(node.expression)
                 self.needs(node.this, value, TEXT_VALUE)
@@ -256,7 +263,7 @@ class _Compiler:
         if name == "age" and len(node.expressions) == 1:
             inner = self.value(node.expressions[0])
             self.needs(node.expressions[0], inner, INSTANT_VALUE)
-            return _Value(f"({self.now} - {inner.sql})", INTERVAL, inner.known)
+            return _Value(f"({self.now} - {inner.sql})", INTERVAL, inner.known, (self.now, inner.sql))
         raise self.wrong(f"has {node.sql(dialect='duckdb')}, which no condition has")
 
     # -- earlier values --------------------------------------------------------------------------------
@@ -334,7 +341,8 @@ class _Compiler:
             type_ = INTERVAL if right.type == INSTANT_VALUE and sign == "-" else INSTANT_VALUE
             if right.type not in (INTERVAL, INSTANT_VALUE, ANY) or (right.type == INSTANT_VALUE and sign == "+"):
                 raise self.wrong(f"calculates {node.sql(dialect='duckdb')}: from a time only a span can be taken")
-            return _Value(_in_range(f"{left.sql} {sign} {right.sql}"), type_, left.known + right.known)
+            ends = (left.sql, right.sql) if type_ == INTERVAL else None
+            return _Value(_in_range(f"{left.sql} {sign} {right.sql}"), type_, left.known + right.known, ends)
         if left.type == ANY and (right := self.value(node.right)).type in (INTERVAL, INSTANT_VALUE):
             return _Value(_in_range(f"{left.sql} {sign} {right.sql}"), ANY, left.known + right.known)
         left, right = self.number(node.left), self.number(node.right)
@@ -344,6 +352,16 @@ class _Compiler:
             )
         type_ = INTEGER_VALUE if left.type == right.type == INTEGER_VALUE else NUMBER_VALUE
         return _Value(_in_range(f"{_wide(left)} {sign} {_wide(right)}"), type_, left.known + right.known)
+
+
+def _spans_as_times(left: _Value, right: _Value) -> tuple[str, str]:
+    """The SQL of two compared values. A span between two times that is compared with '1 year' is compared in the
+    calendar, as `later - '1 year'` with `earlier`: as spans, the engine would count a year as 360 days."""
+    if left.ends and right.type == INTERVAL and not right.ends:
+        return _in_range(f"{left.ends[0]} - {right.sql}"), left.ends[1]
+    if right.ends and left.type == INTERVAL and not left.ends:
+        return right.ends[1], _in_range(f"{right.ends[0]} - {left.sql}")
+    return left.sql, right.sql
 
 
 def _wide(value: _Value) -> str:

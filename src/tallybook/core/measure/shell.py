@@ -118,6 +118,11 @@ class ShellReader:
             exp.GT: ">",
             exp.GTE: ">=",
         }
+        if node.args.get("negate"):
+            # sqlglot writes `is not null` of PostgreSQL as a flag of the node, not as NOT around it.
+            plain = node.copy()
+            plain.set("negate", None)
+            return ["not", self.condition(plain)]
         if type(node) in compare:
             return ["cmp", compare[type(node)], self.tree(node.this), self.tree(node.expression)]
         match node:
@@ -130,7 +135,7 @@ class ShellReader:
                 return ["not", self.condition(node.this)]
             case exp.Is() if isinstance(node.expression, exp.Null):
                 return ["isnull", self.tree(node.this)]
-            case exp.Between():
+            case exp.Between() if not node.args.get("symmetric"):
                 low = ["cmp", ">=", self.tree(node.this), self.tree(node.args["low"])]
                 return ["and", low, ["cmp", "<=", self.tree(node.this), self.tree(node.args["high"])]]
         raise self.refuse(node)
