@@ -18,6 +18,9 @@ __all__ = ["project", "web"]
 ACCOUNTS = METRICS.replace('"plan"]', '"plan", "First name", "Order", "Time.Zone"]')
 
 
+MESSAGE = '{ to = "message", message = "m" }\n[messages.m]\ntext = "Hi"'
+
+
 @pytest.fixture
 def made(project: Any) -> Project:
     """Account 2 is in Tokyo."""
@@ -86,3 +89,13 @@ def test_a_filter_names_attributes_with_dots_and_spaces(made: Project, where: st
     made.run()
     asked = {"scope": "all", "from_": "2024-01-10", "to": "2024-01-10"}
     assert [row["calls"] for row in made.book.query("calls", where=[where], **asked).data] == [calls]
+
+
+def test_a_condition_names_attributes_with_an_at_sign(made: Project) -> None:
+    made.execute("""alter table accounts add column "plan@work" varchar(9) default 'free'""")
+    accounts = ACCOUNTS.replace('"Order"', '"plan@work"')
+    made.declare(accounts + rule("\"plan@work\" = 'pro' and before(plan, '12 hours') = 'pro'", MESSAGE))
+    made.run()
+    made.execute("update accounts set \"plan@work\" = 'pro' where id = 2")
+    made.at("2024-01-12T04:00").run()
+    assert [one.entity for one in made.book.rules.evaluator.ledger.firings("one")] == ["2"]

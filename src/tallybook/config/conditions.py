@@ -43,7 +43,9 @@ ANY = "any"
 """The type of an attribute before its first value. It can be compared with every type."""
 NUMBERS = (INTEGER_VALUE, NUMBER_VALUE)
 UP, DOWN, EITHER = "up", "down", "either"
-_SPAN = re.compile(r"\s*\d+(\.\d+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
+MAX_SPAN_YEARS = 1000
+_SPAN = re.compile(r"\s*(\d+)(\.\d+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
+_IN_A_YEAR = {"second": 31_557_600, "minute": 525_960, "hour": 8766, "day": 365, "week": 52, "month": 12, "year": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +147,9 @@ class _Compiler:
             case exp.Between() if not node.args.get("symmetric"):
                 value, low = self.alike(node.this, node.args["low"])
                 _, high = self.alike(node.this, node.args["high"])
-                pairs = [(_spans_as_times(value, one), sign) for one, sign in ((low, ">="), (high, "<="))]
-                both = " AND ".join(f"{one} {sign} {other}" for (one, other), sign in pairs)
-                return _where_known(f"({both})", value, low, high)
+                above = " >= ".join(_spans_as_times(value, low))
+                below = " <= ".join(_spans_as_times(value, high))
+                return _where_known(f"({above} AND {below})", value, low, high)
             case exp.In() if node.expressions:
                 pairs = [self.alike(node.this, one) for one in node.expressions]
                 sql = f"{pairs[0][0].sql} IN ({', '.join(one.sql for _, one in pairs)})"
@@ -210,14 +212,18 @@ class _Compiler:
 
         try:
             at = datetime.fromisoformat(node.name)
-        except ValueError:
+            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             raise self.wrong(f"has {node.name!r} beside a time", hint="write it as '2026-03-01'") from None
-        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
         return _Value(f"TIMESTAMPTZ {literal(at.isoformat())}", INSTANT_VALUE)
 
-    def span(self, written: str) -> _Value:
-        if not _SPAN.fullmatch(written):
+    def span(self, written: str, *, whole: bool = False) -> _Value:
+        """A span of time; with `whole`, without a fraction."""
+        found = _SPAN.fullmatch(written)
+        if not found or (whole and (found[2] or "").strip(".0")):
             raise self.wrong(f"has {written!r} where a span is expected", hint="write it as '7 days'")
+        if int(found[1][:20]) > MAX_SPAN_YEARS * _IN_A_YEAR[found[3].lower()]:
+            raise self.wrong(f"has {written!r}, a span of more than {MAX_SPAN_YEARS:,} years")
         return _Value(f"INTERVAL {literal(written.strip())}", INTERVAL)
 
     # -- values --------------------------------------------------------------------------------------
@@ -275,7 +281,7 @@ class _Compiler:
         given = node.expressions
         if len(given) != 2 or not (isinstance(given[0], exp.Column) and isinstance(given[1], exp.Literal)):
             raise self.wrong(f"has {node.sql(dialect='duckdb')}", hint="write it as before(mrr, '7 days')")
-        self.span(given[1].name)
+        self.span(given[1].name, whole=True)
         return self.earlier_value(given[0].name, given[1].name)
 
     def changed(self, node: Any) -> Truth:

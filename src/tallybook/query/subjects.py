@@ -152,13 +152,10 @@ class _Entities:
         number, table, whys = self.table(engine)
         table = with_metrics(engine, table, metrics)
         own = {name.casefold() for name in self.settings.metrics}
-        whys |= {name: one.why for name, one in metrics.items() if one.why is not None and "@" not in name}
-        earlier = {
-            (name, span): table.columns[f"{name}@{span}"]
-            for name, span in self.question.earlier
-            if f"{name}@{span}" in table.columns
-        }
-        columns = {name: column for name, column in table.columns.items() if "@" not in name}
+        named = {f"{name}@{span}": (name, span) for name, span in self.question.earlier}
+        whys |= {name: one.why for name, one in metrics.items() if one.why is not None and name not in named}
+        earlier = {pair: table.columns[name] for name, pair in named.items() if name in table.columns}
+        columns = {name: column for name, column in table.columns.items() if name not in named}
         return Subjects(
             kind=self.settings.kind,
             sql=table.sql,
