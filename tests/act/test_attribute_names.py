@@ -99,3 +99,25 @@ def test_a_condition_names_attributes_with_an_at_sign(made: Project) -> None:
     made.execute("update accounts set \"plan@work\" = 'pro' where id = 2")
     made.at("2024-01-12T04:00").run()
     assert [one.entity for one in made.book.rules.evaluator.ledger.firings("one")] == ["2"]
+
+
+@pytest.mark.parametrize("when", ["paused is not null", "paused is not null and before(plan, '12 hours') = 'pro'"])
+def test_a_rule_fires_for_the_first_value_of_an_attribute_that_was_empty_everywhere(made: Project, when: str) -> None:
+    """Nobody has paused yet, so the column is read as empty: that is known, and the first who pauses enters."""
+    made.execute("alter table accounts add column paused varchar(9)")
+    made.declare(ACCOUNTS.replace('"Order"', '"paused"') + rule(when, MESSAGE))
+    assert made.run().rules.rules["one"].unknown == ""
+    assert made.book.rules.explain("one", "2").outcome == "false"
+    made.execute("update accounts set paused = 'yes' where id = 2")
+    made.at("2024-01-12T04:00").run()
+    assert [one.entity for one in made.book.rules.evaluator.ledger.firings("one")] == ["2"]
+
+
+def test_an_attribute_that_was_never_read_is_not_taken_for_empty(made: Project) -> None:
+    made.declare(ACCOUNTS.replace(', "Order"', ""))
+    made.run()
+    made.execute("alter table accounts add column paused varchar(9)")
+    made.declare(ACCOUNTS.replace('"Order"', '"paused"') + rule("paused is null", MESSAGE))
+    assert "not read yet" in made.book.rules.evaluate().rules["one"].unknown
+    assert made.book.rules.explain("one", "2").outcome == "unknown"
+    assert not made.book.rules.try_out("one").inside

@@ -228,7 +228,9 @@ class _Entities:
             column = f"{type_.name}@{span}"
             spec |= {column: EVENT_TYPES[type_.type], f"{column} {IS_KNOWN}": "BOOLEAN"}
         table = f"{self.settings.kind}_of_rules"
-        load_rows(engine, table, spec, self.rows(entities, names, past))
+        empty = [one for one in self.settings.attributes if one.casefold() in {*self.question.names} - {*types} - own]
+        spec |= {f"{one} {IS_KNOWN}": "BOOLEAN" for one in empty}
+        load_rows(engine, table, spec, self.rows(entities, names, past, empty))
         columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}
         loaded = [*((one, one.spelled) for one in names), *((t, f"{t.name}@{span}") for t, span in past)]
         flags = {column: identifier(f"{column} {IS_KNOWN}") for _, column in loaded if f"{column} {IS_KNOWN}" in spec}
@@ -236,6 +238,11 @@ class _Entities:
         for type_, column in loaded:
             known = flags[column] if column in unknown else None
             columns[column] = ConditionColumn(sql=identifier(column), type=type_.type, known=known)
+        for one in empty:
+            # It has no type yet. Wherever it was read, it is empty.
+            flag = identifier(f"{one} {IS_KNOWN}")
+            if engine.execute(f"SELECT bool_or({flag} AND NOT {identifier(IS_GONE)}) FROM {table}").fetchall()[0][0]:
+                columns[one] = ConditionColumn(sql="NULL", type=ANY, known=flag)
         whys = self.add_missing(columns, types, own)
         return EntityTable(sql=table, columns=columns), whys
 
@@ -249,7 +256,7 @@ class _Entities:
         nothing = ConditionColumn(sql="NULL", type=ANY, known="FALSE")
         declared = {name.casefold(): name for name in self.settings.attributes}
         for name in self.question.names:
-            if name not in types and name not in own and name != "id":
+            if name not in types and name not in own and name != "id" and declared.get(name) not in columns:
                 spelled = declared.get(name, name)
                 columns[spelled] = nothing if name in declared else ConditionColumn(sql="NULL", type=ANY)
                 whys |= {spelled: "it was not read yet: tallybook run"} if name in declared else {}
@@ -259,8 +266,13 @@ class _Entities:
         return whys
 
     def rows(
-        self, entities: Iterable[Entity], names: Sequence[AttributeType], past: Sequence[tuple[AttributeType, str]]
+        self,
+        entities: Iterable[Entity],
+        names: Sequence[AttributeType],
+        past: Sequence[tuple[AttributeType, str]],
+        empty: Sequence[str],
     ) -> Iterator[dict[str, Any]]:
+        """The rows to load. `empty`: attributes of the table that have no value, and so no type, yet."""
         then = self.then({span for _, span in past})
         declared = self.declared
 
@@ -276,6 +288,7 @@ class _Entities:
             row["id"], row[IS_GONE] = one.id, one.deleted is not None
             for flag, type_ in flags:
                 row[flag] = was_read(one, type_)
+            row |= {f"{name} {IS_KNOWN}": name in one.record.values for name in empty}
             for type_, span in past:
                 before = then[span].get(one.id)
                 is_known = before is not None and before.deleted is None and was_read(before, type_)
