@@ -46,6 +46,7 @@ FILES = {
     "test_changed_stored.py": "right",
     "test_changed_rules.py": "right",
     "test_charts.py": "right",
+    "test_changed_tables.py": "deliver",
     "test_cli.py": "scale",
     "test_dotenv.py": "scale",
     "test_client_processes.py": "events",

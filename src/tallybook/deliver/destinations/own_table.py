@@ -7,10 +7,11 @@ unknown."""
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,6 +37,8 @@ Made = TypeVar("Made")
 KEY, HASH, COMPLETE = "tallybook_key", "tallybook_hash", "complete"
 MARKER = "tallybook_deliveries"
 AT_ONCE = 500
+INTEGER_SIZE, DECIMAL_SIZE = (38, 0), (38, 10)
+"""Digits and digits after the point of columns of numbers."""
 MAX_TRIES = 4
 DRIVERS = {
     "postgresql": "postgresql+psycopg",
@@ -62,7 +65,7 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
     with own_database(task.options["url"], task.path) as engine:
         if not task.mode.writes:
             with engine.connect() as connection:
-                return _would_write(connection, name, result, rows)
+                return _would_write(connection, task, result, rows)
         table, marker = in_own_transaction(engine, lambda connection: _made_tables(connection, name, result))
         with engine.begin() as connection:
             _lock_marker(connection, marker, task.delivery.name)
@@ -70,8 +73,9 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
             # A version that this book never had belongs to an earlier book.
             if result.version < seen <= task.book_version():
                 return DeliveryOutcome(status=UP_TO_DATE, hint=f"the table has version {seen} of the book already")
-            changed, gone = _difference(connection, table, rows)
+            changed, gone = _difference(connection, table, rows, by_values=task.mode.force or task.mode.verify)
             _write(connection, table, changed, gone)
+            _check_stored(connection, table, changed)
             connection.execute(
                 marker.update()
                 .where(marker.c.delivery == task.delivery.name)
@@ -81,11 +85,15 @@ def deliver_to_table(task: DeliveryTask) -> DeliveryOutcome:
     return DeliveryOutcome(status=status, rows=len(changed) + len(gone))
 
 
-def _would_write(connection: Connection, name: str, result: Result, rows: Mapping[str, OwnRow]) -> DeliveryOutcome:
+def _would_write(
+    connection: Connection, task: DeliveryTask, result: Result, rows: Mapping[str, OwnRow]
+) -> DeliveryOutcome:
     """What a delivery would do. Creates nothing."""
-    table, _ = _described(name, result)
-    there = _columns_of(connection, name)
-    changed, gone = (list(rows.values()), []) if there is None else _difference(connection, table, rows)
+    table, _ = _described(task.options["table"], result)
+    there = _columns_of(connection, task.options["table"])
+    changed, gone = list(rows.values()), list[str]()
+    if there is not None and not _unfit_columns(connection, table, there):
+        changed, gone = _difference(connection, table, rows, by_values=task.mode.force or task.mode.verify)
     status = WOULD_DELIVER if changed or gone else UP_TO_DATE
     return DeliveryOutcome(status=status, rows=len(changed) + len(gone))
 
@@ -178,19 +186,20 @@ def _described(name: str, result: Result) -> tuple[Table, Table]:
         Column("version", BigInteger, nullable=False),
         Column("delivered", DateTime),
     )
-    return Table(bare, metadata, *_columns(result)), marker
+    # A database of MySQL may have a character set that lacks most characters.
+    return Table(bare, metadata, *_columns(result), mysql_charset="utf8mb4", mariadb_charset="utf8mb4"), marker
 
 
-def _columns_of(connection: Connection, name: str) -> set[str] | None:
-    """The columns of the existing table, or None if there is no table. Raises DestinationRefused if the table belongs
-    to something else."""
+def _columns_of(connection: Connection, name: str) -> dict[str, Any] | None:
+    """The types of the existing table's columns, or None if there is no table. Raises DestinationRefused if the table
+    belongs to something else."""
     from sqlalchemy import inspect
 
     schema, _, bare = name.rpartition(".")
     there = inspect(connection)
     if not there.has_table(bare, schema=schema or None):
         return None
-    found = {column["name"] for column in there.get_columns(bare, schema=schema or None)}
+    found = {column["name"]: column["type"] for column in there.get_columns(bare, schema=schema or None)}
     if KEY not in found:
         raise DestinationRefused(
             f"the table {name} is there already, and Tallybook did not make it",
@@ -200,19 +209,55 @@ def _columns_of(connection: Connection, name: str) -> set[str] | None:
 
 
 def _made_tables(connection: Connection, name: str, result: Result) -> tuple[Table, Table]:
-    """The table and the table of markers. Missing tables and columns are created."""
-    from sqlalchemy import text
-
+    """The table and the table of markers. Missing tables and columns are created, and columns of numbers of another
+    type are changed."""
     table, marker = _described(name, result)
     found = _columns_of(connection, name)
-    for column in table.columns if found is not None else ():
-        if column.name not in (found or ()):
-            kind = column.type.compile(dialect=connection.dialect)
-            quoted = connection.dialect.identifier_preparer
-            where = quoted.format_table(table)
-            connection.execute(text(f"ALTER TABLE {where} ADD COLUMN {quoted.format_column(column)} {kind}"))
+    unfit = _unfit_columns(connection, table, found) if found is not None else []
+    if found is not None and unfit and HASH in found:
+        # Before the columns: MySQL commits with each of them. Rows without a hash are written again, even after a crash.
+        connection.execute(table.update().values({HASH: ""}))
+    for column in unfit:
+        _change_column(connection, column, is_there=column.name in (found or ()))
     table.metadata.create_all(connection, checkfirst=True)
     return table, marker
+
+
+def _unfit_columns(connection: Connection, table: Table, found: Mapping[str, Any]) -> list[Column[Any]]:
+    """The columns that are missing, and those of numbers that the declared type would round: a metric that counted and
+    has decimals now. Types that Tallybook does not make are left alone."""
+    is_typed = connection.dialect.name != "sqlite"
+    unfit = []
+    for column in table.columns:
+        wanted, there = _number_kind(column.type), _number_kind(found.get(column.name))
+        is_other = is_typed and None not in (wanted, there) and wanted != there
+        if column.name not in found or (is_other and (there, wanted) != ("decimal", "integer")):
+            unfit.append(column)
+    return unfit
+
+
+def _number_kind(type_: Any) -> str | None:
+    """The kind of numbers of a column type that Tallybook makes, or None."""
+    from sqlalchemy import Float, Numeric
+
+    if isinstance(type_, Float):
+        return "float"
+    size = (type_.precision, type_.scale) if isinstance(type_, Numeric) else None
+    return "integer" if size == INTEGER_SIZE else "decimal" if size == DECIMAL_SIZE else None
+
+
+def _change_column(connection: Connection, column: Column[Any], *, is_there: bool) -> None:
+    """Add a column, or change its type."""
+    from sqlalchemy import text
+
+    kind = column.type.compile(dialect=connection.dialect)
+    quoted = connection.dialect.identifier_preparer
+    name = quoted.format_column(column)
+    verb = f"ADD COLUMN {name} {kind}"
+    if is_there:
+        is_postgresql = connection.dialect.name == "postgresql"
+        verb = f"ALTER COLUMN {name} TYPE {kind}" if is_postgresql else f"MODIFY COLUMN {name} {kind}"
+    connection.execute(text(f"ALTER TABLE {quoted.format_table(column.table)} {verb}"))
 
 
 def _columns(result: Result) -> list[Column[Any]]:
@@ -221,8 +266,8 @@ def _columns(result: Result) -> list[Column[Any]]:
     types: dict[str, Any] = {
         "date": Date(),
         "text": Text(),
-        "integer": Numeric(38, 0).with_variant(BigInteger(), "sqlite"),
-        "decimal": Numeric(38, 10).with_variant(Double(), "sqlite"),
+        "integer": Numeric(*INTEGER_SIZE).with_variant(BigInteger(), "sqlite"),
+        "decimal": Numeric(*DECIMAL_SIZE).with_variant(Double(), "sqlite"),
         "float": Double(),
         "boolean": Boolean(),
     }
@@ -251,12 +296,24 @@ def _marked_version(connection: Connection, marker: Table, delivery: str) -> int
     return int(found or 0)
 
 
-def _difference(connection: Connection, table: Table, rows: Mapping[str, OwnRow]) -> tuple[list[OwnRow], list[str]]:
-    """The rows to write, and the keys of the rows to delete."""
+def _difference(
+    connection: Connection, table: Table, rows: Mapping[str, OwnRow], *, by_values: bool
+) -> tuple[list[OwnRow], list[str]]:
+    """The rows to write, and the keys of the rows to delete. A row is the same if it has the same hash. `by_values`:
+    and the same values, because somebody may have changed some."""
     from sqlalchemy import select
 
-    there: dict[str, str] = dict(connection.execute(select(table.c[KEY], table.c[HASH])).tuples().all())
-    return [row for key, row in rows.items() if there.get(key) != row.hash], [k for k in there if k not in rows]
+    there: dict[str, str] = {}
+    other: set[str] = set()
+    """Keys of rows that are there more than once, as without a primary key, or have other values than their hash."""
+    asked = select(table) if by_values else select(table.c[KEY], table.c[HASH])
+    for row in connection.execute(asked).mappings():
+        key = row[KEY]
+        if key in there or (by_values and key in rows and _other_value(row, rows[key])):
+            other.add(key)
+        there[key] = row[HASH]
+    changed = [row for key, row in rows.items() if there.get(key) != row.hash or key in other]
+    return changed, [key for key in there if key not in rows]
 
 
 def _write(connection: Connection, table: Table, changed: Sequence[OwnRow], gone: Sequence[str]) -> None:
@@ -267,3 +324,34 @@ def _write(connection: Connection, table: Table, changed: Sequence[OwnRow], gone
         # Deleting and inserting in one transaction is an upsert that works in every database.
         connection.execute(table.delete().where(table.c[KEY].in_([row.key for row in some])))
         connection.execute(table.insert(), [{KEY: row.key, HASH: row.hash, **row.values} for row in some])
+
+
+def _check_stored(connection: Connection, table: Table, written: Sequence[OwnRow]) -> None:
+    """Read back the written rows. Raises DestinationRefused if the database has other values: a column of another type
+    rounds, a trigger changes, and MySQL without strict mode cuts off."""
+    from sqlalchemy import select
+
+    for start in range(0, len(written), AT_ONCE):
+        some = {row.key: row for row in written[start : start + AT_ONCE]}
+        stored = {row[KEY]: row for row in connection.execute(select(table).where(table.c[KEY].in_(some))).mappings()}
+        for key, row in some.items():
+            name = _other_value(stored[key], row) if key in stored else KEY
+            if name is not None:
+                got, sent = (stored[key][name], row.values[name]) if key in stored else ("nothing", key)
+                raise DestinationRefused(
+                    f"the column {name} of {table.fullname} does not keep its values: wrote {sent}, and read {got}",
+                    hint=f"drop the column {name}; the next delivery makes it again",
+                )
+
+
+def _other_value(stored: Mapping[Any, Any], row: OwnRow) -> str | None:
+    """The first column whose stored value is not that of the row, or None."""
+    return next((name for name, value in row.values.items() if not _is_same(stored[name], value)), None)
+
+
+def _is_same(stored: Any, value: Any) -> bool:
+    if isinstance(stored, float) or isinstance(value, float):
+        return stored is not None and value is not None and math.isclose(stored, value, rel_tol=1e-12)
+    if isinstance(stored, datetime) and isinstance(value, date):
+        return stored == datetime(value.year, value.month, value.day)  # a column that somebody made a time
+    return bool(stored == value)
