@@ -18,7 +18,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-def delivered(project: Project, more: str, layout: str = "columns") -> bytes:
+def delivered(project: Project, more: str, layout: str = "columns", metrics: str = 'metrics = ["rev"]') -> bytes:
     made = project(now="2024-01-03T06:00")  # type: ignore[operator]
     made.table("t (id int, at timestamp, plan varchar(9), v decimal(12,2))", ROWS)
     made.declare(
@@ -31,7 +31,7 @@ def delivered(project: Project, more: str, layout: str = "columns") -> bytes:
         [deliveries.file]
         to = "csv"
         path = "f.csv"
-        metrics = ["rev"]
+        {metrics}
         by = ["plan"]
         layout = "{layout}"
         {more}
@@ -60,6 +60,24 @@ def test_every_layout_is_read_back_with_its_separator_and_decimal(project, layou
     assert {key: Decimal(value.replace(decimal, ".")) for key, value in found.items()} == {
         ("-1", "2024-01-01"): Decimal("1.5"), ("a;b", "2024-01-01"): Decimal("1000.25"), ("größer", "2024-01-02"): 2,
         ("", "2024-01-02"): Decimal("-0.5"),
+    }  # fmt: skip
+
+
+def test_a_line_of_the_layout_long_is_complete_whatever_the_other_metrics_are(project):
+    more = """
+        metrics = ["rev", "later"]
+        [metrics.later]
+        table = "t"
+        time = "at"
+        measure = "count(*)"
+        by = ["plan"]
+        start = "2024-01-02"
+        """
+    data = delivered(project, more, "long", metrics="")
+    lines = list(csv.DictReader(data.decode().splitlines()))
+    assert {(line["period"], line["metric"]): line["complete"] for line in lines} == {
+        ("2024-01-01", "rev"): "yes", ("2024-01-01", "later"): "no",
+        ("2024-01-02", "rev"): "yes", ("2024-01-02", "later"): "yes",
     }  # fmt: skip
 
 

@@ -10,7 +10,17 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import PLAIN, BookCalendar, Column, Number, Result, Row, period_label, why_null
+from tallybook.core import (
+    PLAIN,
+    BookCalendar,
+    Column,
+    Number,
+    Result,
+    Row,
+    is_complete_for,
+    period_label,
+    why_null,
+)
 
 if TYPE_CHECKING:
     from tallybook.core import ArrowColumn, ArrowTable
@@ -135,10 +145,10 @@ def _long(result: Result) -> Grid:
                 c.name,
                 row[c.name],
                 _unit(row, c),
-                _yes(_whole(row, c)),
+                _yes(is_complete_for(row, c.name)),
                 _note(row, c.name) or None,
             ),
-            complete=_whole(row, c),
+            complete=is_complete_for(row, c.name),
             column=c,
             key=len(keys) + 1,
         )
@@ -205,11 +215,6 @@ _LAYOUTS = {"columns": _columns, "long": _long, "across": _across}
 
 def _yes(fact: bool) -> str:
     return "yes" if fact else "no"
-
-
-def _whole(row: Row, column: Column) -> bool:
-    note = (row.get("notes") or {}).get(column.name) or {}
-    return bool(row["complete"] and note.get("complete") is not False)
 
 
 def _note(row: Row, metric: str) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any, BinaryIO
 
-from tallybook.core import DELIVER, Delivery, DestinationKind, OptionProblem, Result
+from tallybook.core import DELIVER, Delivery, DestinationKind, OptionProblem, Result, is_complete_for
 from tallybook.deliver.destinations.base import FileDestination, OutputSettings
+from tallybook.deliver.destinations.row_keys import key_text
 
 
 class Prometheus(FileDestination):
-    """For each metric and series, the value of its last complete period and the day on which that period ends."""
+    """For each metric and series, the value of its last complete period and the first day of that period."""
 
     kind = DestinationKind(name="prometheus", noun="a Prometheus file", endings=(".prom",), uses=(DELIVER,))
 
@@ -43,7 +44,7 @@ def _last_rows(result: Result, metric: str) -> list[dict[str, Any]]:
     known = [
         row
         for row in result.data
-        if row.get("complete") and row.get(metric) is not None and not (row.get("total") or row.get("others"))
+        if row[metric] is not None and is_complete_for(row, metric) and not (row.get("total") or row.get("others"))
     ]
     last = max((row["period"] for row in known if row["period"] is not None), default=None)
     return [dict(row) for row in known if row["period"] == last]
@@ -54,7 +55,8 @@ def _timestamp(day: date | None) -> int:
 
 
 def _labels(row: dict[str, Any], dimensions: list[str]) -> str:
-    """The labels for the dimensions. A null dimension gets no label."""
-    given = {name: str(row[name]) for name in dimensions if row[name] is not None}
+    """The labels for the dimensions. A null dimension gets no label. Prometheus takes an empty label for none, so the
+    empty text has a name."""
+    given = {name: key_text(str(row[name])) for name in dimensions if row[name] is not None}
     escaped = {k: v.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for k, v in given.items()}
     return "{" + ",".join(f'{key}="{value}"' for key, value in escaped.items()) + "}" if given else ""
