@@ -39,7 +39,8 @@ POST = OutgoingRequest(method="POST", path="/hook", body=b"{}")
         ("93.184.216.34", True), ("2606:2800:220:1::1", True), ("10.0.0.1", False), ("127.0.0.1", False),
         ("169.254.169.254", False), ("192.168.1.1", False), ("100.64.0.1", False), ("0.0.0.0", False), ("::1", False),
         ("::ffff:127.0.0.1", False), ("fe80::1", False), ("fd00::1", False), ("64:ff9b::7f00:1", False),
-        ("2002:7f00:1::", False), ("224.0.0.1", False),
+        ("2002:7f00:1::", False), ("224.0.0.1", False), ("::127.0.0.1", False), ("::ffff:0:127.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False), ("fec0::1", False),
     ],
 )  # fmt: skip
 def test_addresses_of_private_networks_in_every_form_are_known(address, public):

@@ -74,6 +74,25 @@ def test_a_program_subscribes_gets_new_values_and_unsubscribes(hooked):
     assert served.errors == []
 
 
+@pytest.mark.parametrize("status", [410, 401])
+def test_a_target_that_ended_its_subscription_can_subscribe_again(hooked, status):
+    served, made = hooked
+    key = served.key("zap")
+    with Web() as web:
+        target = {"delivery": "zapier", "target": f"{web.url}/hook"}
+        first = served.ask("POST", "/v1/hooks", target, key).json["id"]
+        web.answers = [status] * 4
+        made.book.deliver()
+        assert served.ask("GET", "/v1/hooks", key=key).json["hooks"] == []
+        web.answers, tried = [], len(web.posts)
+        second = served.ask("POST", "/v1/hooks", target, key).json["id"]
+        assert second != first
+        assert served.ask("POST", "/v1/hooks", target, key).json["id"] == second
+        made.book.deliver()
+        assert sorted(body["data"]["value"] for _, body in web.posts[tried:]) == [1, 5]
+    assert served.errors == []
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

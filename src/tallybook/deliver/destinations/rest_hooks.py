@@ -75,14 +75,20 @@ def hook_deliveries(declared: Iterable[Delivery], ledger: Ledger) -> dict[str, D
     hooks = {d.name: d for d in declared if d.to == NAME}
     if not hooks:
         return {}
+    stopped = _stopped(ledger)
+    named = {_name_of(one): one for one in HookLedger(ledger).current() if one.delivery in hooks}  # type: ignore[arg-type]
+    return {name: _delivery_of(hooks[one.delivery], one, name) for name, one in named.items() if name not in stopped}
+
+
+def _name_of(subscription: HookSubscription) -> str:
+    """The name of the delivery of a subscription."""
+    return f"{subscription.delivery}.{subscription.id}"
+
+
+def _stopped(ledger: Ledger) -> dict[str, str]:
+    """Deliveries whose receiver takes nothing more, such as after 410, and what it answered."""
     planned = OutboxLedger(ledger).all_planned()  # type: ignore[arg-type]
-    stopped = {name for name, one in planned.items() if one.stopped}
-    found = {}
-    for one in HookLedger(ledger).current():  # type: ignore[arg-type]
-        name = f"{one.delivery}.{one.id}"
-        if one.delivery in hooks and name not in stopped:
-            found[name] = _delivery_of(hooks[one.delivery], one, name)
-    return found
+    return {name: one.stopped for name, one in planned.items() if one.stopped}
 
 
 def _delivery_of(declared: Delivery, subscription: HookSubscription, name: str) -> Delivery:
@@ -132,6 +138,11 @@ def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: s
     if why:
         raise QueryError(f"the target {why}", hint="https://…", field="target")
     ledger = HookLedger(context.ledger)  # type: ignore[arg-type]
+    stopped = _stopped(context.ledger)
+    for one in ledger.current():
+        # A target that is back gets a new subscription: the stopped one sends nothing any more.
+        if (said := stopped.get(_name_of(one))) is not None:
+            ledger.end(one.id, said, now=context.clock())
     if len(ledger.current()) >= MAX_SUBSCRIPTIONS:
         raise QueryError(f"there are {MAX_SUBSCRIPTIONS:,} subscriptions already", hint="end some: DELETE /v1/hooks/ID")
     return ledger.subscribe(id_, name, target, key, now=context.clock())
@@ -143,5 +154,6 @@ def unsubscribe(context: DeliveryContext, id_: str) -> bool:
 
 
 def subscriptions(context: DeliveryContext) -> list[HookSubscription]:
-    """The active subscriptions."""
-    return HookLedger(context.ledger).current()  # type: ignore[arg-type]
+    """The active subscriptions, without those whose receiver ended them."""
+    stopped = _stopped(context.ledger)
+    return [one for one in HookLedger(context.ledger).current() if _name_of(one) not in stopped]  # type: ignore[arg-type]

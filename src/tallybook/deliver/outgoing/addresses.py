@@ -16,6 +16,9 @@ LOOKUP_SECONDS = 10.0
 REMEMBERED_SECONDS = 60.0
 """Seconds after which a name is looked up again."""
 PORTS = {"http": 80, "https": 443}
+INSIDE = tuple(map(ipaddress.ip_network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
+"""Networks that are not public, although the standard library calls them global: IPv4 addresses written and translated in
+older ways, local translation, and networks of a site."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if any(ip in network for network in INSIDE):
+            return False
     return ip.is_global and not ip.is_multicast
 
 
