@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -211,6 +212,20 @@ def test_batches_and_whole_results(project):
         assert "explain" not in body["data"]
         made.run()
         assert len(web.posts) == 1
+
+
+def test_requests_keep_the_declared_rate_and_a_run_ends_in_the_middle_of_a_batch(project, monkeypatch):
+    with Web() as web:
+        made = hooked(project, web, "rate = 2")
+        monkeypatch.setattr("tallybook.deliver.after_a_run.RUN_SECONDS", 0.7)
+        (report,) = made.run().deliveries
+        assert 1 <= len(web.posts) <= 2
+        assert outbox(made).counts()["hook"]["planned"] == 4 - len(web.posts)
+        assert not report.failed
+        begun, sent = time.monotonic(), len(web.posts)
+        made.book.deliver()
+        assert time.monotonic() - begun > (3 - sent) / 2
+        assert len(values(web)) == len(set(values(web))) == 4
 
 
 def typed(made: Project, *argv: str) -> tuple[int, str]:

@@ -217,11 +217,11 @@ class OutboxSending:
             yield now + reserved.after + place / rate.per_second
 
     def _sent(self, group: Group, start: float | None) -> tuple[SendVerdict | None, datetime]:
-        """The verdict on a request, or None if it was not made because the receiver failed meanwhile."""
+        """The verdict on a request, or None if it was not made: the receiver failed meanwhile, or the time is over."""
         if start is not None:
-            while (left := start - time.monotonic()) > 0 and not self._failed.is_set():
+            while (left := start - time.monotonic()) > 0 and not (self._failed.is_set() or self._is_over):
                 time.sleep(min(left, 0.25))
-        if start is None or self._failed.is_set():
+        if start is None or self._failed.is_set() or self._is_over:
             return None, self._now()
         self.held.check()
         at = self._now()

@@ -17,8 +17,8 @@ import msgspec
 from tallybook.config import choice_of, read_flag, read_secret_texts, read_template, read_text, read_url, whole_number
 from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem
 from tallybook.deliver.destinations.corrections import ChangedItem
-from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask
-from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
+from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask, SharedRate
+from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, hash_of_body, item_key
 
 if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
@@ -161,6 +161,12 @@ class Webhook(OutboxDestination):
         from tallybook.deliver.outgoing.addresses import Target
 
         return Target(task.options["url"], is_private_allowed=task.options["private"])
+
+    def rate(self, task: OutboxTask) -> SharedRate | None:
+        if not task.options["rate"]:
+            return None
+        place = f"{self.target(task).shown} {hash_of_body(str(task.options['url']))}"
+        return SharedRate(place=place, per_second=task.options["rate"])
 
     def groups(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Iterable[Sequence[OutboxRow]]:
         size = task.options["size"] if task.options["each"] == BATCH else 1
