@@ -215,7 +215,7 @@ def _made_tables(connection: Connection, name: str, result: Result) -> tuple[Tab
     found = _columns_of(connection, name)
     unfit = _unfit_columns(connection, table, found) if found is not None else []
     if found is not None and unfit and HASH in found:
-        # Before the columns: MySQL commits with each of them. Rows without a hash are written again, even after a crash.
+        # Before the columns, as MySQL commits with each. Rows without a hash are written again, even after a crash.
         connection.execute(table.update().values({HASH: ""}))
     for column in unfit:
         _change_column(connection, column, is_there=column.name in (found or ()))

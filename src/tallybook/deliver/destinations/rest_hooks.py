@@ -76,7 +76,8 @@ def hook_deliveries(declared: Iterable[Delivery], ledger: Ledger) -> dict[str, D
     if not hooks:
         return {}
     stopped = _stopped(ledger)
-    named = {_name_of(one): one for one in HookLedger(ledger).current() if one.delivery in hooks}  # type: ignore[arg-type]
+    current = HookLedger(ledger).current()  # type: ignore[arg-type]
+    named = {_name_of(one): one for one in current if one.delivery in hooks}
     return {name: _delivery_of(hooks[one.delivery], one, name) for name, one in named.items() if name not in stopped}
 
 
@@ -156,4 +157,5 @@ def unsubscribe(context: DeliveryContext, id_: str) -> bool:
 def subscriptions(context: DeliveryContext) -> list[HookSubscription]:
     """The active subscriptions, without those whose receiver ended them."""
     stopped = _stopped(context.ledger)
-    return [one for one in HookLedger(context.ledger).current() if _name_of(one) not in stopped]  # type: ignore[arg-type]
+    current = HookLedger(context.ledger).current()  # type: ignore[arg-type]
+    return [one for one in current if _name_of(one) not in stopped]

@@ -17,8 +17,8 @@ REMEMBERED_SECONDS = 60.0
 """Seconds after which a name is looked up again."""
 PORTS = {"http": 80, "https": 443}
 INSIDE = tuple(map(ipaddress.ip_network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
-"""Networks that are not public, although the standard library calls them global: IPv4 addresses written and translated in
-older ways, local translation, and networks of a site."""
+"""Networks that are not public, although the standard library calls them global: IPv4 addresses written and translated
+in older ways, local translation, and networks of a site."""
 
 
 @dataclass(frozen=True)
