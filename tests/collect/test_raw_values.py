@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 
 from tallybook.collect.sources.values import single_label
-from tests.projects import project
+from tests.projects import everywhere, project
 
 __all__ = ["project"]
 
@@ -32,6 +32,28 @@ def declared(measures, more=""):
 def of_all(project, name, **question):
     (value,) = project.ask(name, scope="all", **question).values()
     return value
+
+
+@everywhere
+def test_minus_zero_is_zero_as_the_database_says(project, kind):
+    p = project(kind)
+    p.table(
+        "o (happened timestamp, x double precision, k int)"
+        if kind != "chdb"
+        else "o (happened timestamp, x Float64, k int)",
+        [("2024-03-02 10:00:00", 0, 3), ("2024-03-02 10:00:00", 0.5, 1)],
+    )
+    p.execute("insert into o select happened, -1e0 * x, k + 1 from o where x = 0")
+    p.declare(
+        declared({"ids": "count(distinct x)", "pairs": "count(distinct x, 1)"})
+        + METRIC.format(name="split", measure="count(*)", more='by = ["x"]')
+        + METRIC.format(name="most", measure="sum(k)", more='per = "x"\n    then = "max"')
+    )
+    p.run()
+    assert of_all(p, "ids") == of_all(p, "pairs") == 2
+    assert of_all(p, "most") == 7
+    assert {key[1]: value for key, value in p.ask("split", scope="all", by=["x"]).items()} == {"0": 2, "0.5": 1}
+    assert p.ask("split", scope="all", where=["x=0"]) == {"2024-01-01": 2}
 
 
 def test_a_float_of_mariadb_is_what_the_server_has_stored(project):

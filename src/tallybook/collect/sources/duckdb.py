@@ -247,7 +247,8 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
                 else f"CAST({expression} AS VARCHAR)"
             )
         if type_.kind == FLOAT:
-            return f"regexp_replace(CAST({expression} AS VARCHAR), '\\.0$', '')"
+            # -0 equals 0, but has another text.
+            return f"regexp_replace(CAST(({expression}) + 0 AS VARCHAR), '\\.0$', '')"
         if type_.kind == BYTES:
             return f"lower(hex({expression}))"
         return f"CAST({expression} AS VARCHAR) COLLATE C" if type_.kind == TEXT else f"CAST({expression} AS VARCHAR)"

@@ -345,8 +345,10 @@ class PostgresqlSource(DescribedServer):
 
     def text(self, expression: str, type_: ColumnType) -> str:
         match type_.kind:
-            case "int" | "uuid" | "bool" | "date" | "timestamp" | "timestamptz" | "float":
+            case "int" | "uuid" | "bool" | "date" | "timestamp" | "timestamptz":
                 return f"CAST({expression} AS text)"
+            case "float":
+                return f"CAST(({expression}) + '0' AS text)"  # -0 becomes 0, and a real stays one
             case "decimal":
                 return f"CAST(trim_scale({expression}) AS text)"
             case "bytes":
