@@ -6,14 +6,16 @@ import io
 import re
 from dataclasses import replace
 from datetime import date, timedelta
+from html import unescape
 from typing import Any
 
 import msgspec
 import pytest
 from openpyxl.comments import Comment
-from openpyxl.formatting.rule import CellIsRule
+from openpyxl.formatting.rule import CellIsRule, FormulaRule
 from openpyxl.styles import Border, Font, PatternFill, Side
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.table import TableColumn
 
 from tallybook.core.result.result import Result
 from tallybook.core.result.values import Column
@@ -210,6 +212,63 @@ def test_rules_over_the_whole_column_grow_with_the_table_and_move_nothing():
     assert re.findall(r'<conditionalFormatting sqref="([^"]*)"', text) == ["C2:C7", "A2:C7 H1:H2", "C2:C100", "H2:H4"]
     assert re.findall(r'<dataValidation [^>]*sqref="([^"]*)"', text) == ["C2:C7"]
     assert "<xm:sqref>C2:C7</xm:sqref>" in text
+
+
+def cells_of_rules(data: bytes) -> list[str]:
+    text = parts_of(data)[sheet_part(data, "Daily")].decode()
+    return re.findall(r'<(?:conditionalFormatting|dataValidation) [^>]*sqref="([^"]*)"', text)
+
+
+def test_a_rule_from_one_day_on_follows_that_day_with_its_formulas():
+    def from_the_third(sheet: Any) -> None:
+        sheet.conditional_formatting.add("C4:C100", CellIsRule(operator="lessThan", formula=["50"], fill=YELLOW))
+        risen = FormulaRule(formula=["AND(C4>$C3,LOG10(C$4)<1,'Q1 A4'!$B4=\"C4\")"], fill=YELLOW)
+        sheet.conditional_formatting.add("B4:C90", risen)
+        choice = DataValidation(type="custom", formula1="C4>0")
+        choice.add("C4:C80")
+        sheet.add_data_validation(choice)
+
+    made = by_people(put(blank_workbook("Daily"), grid({"signups": [1, 2, 3, 4]})), from_the_third)
+    made = put(made, grid({"signups": [2, 3, 4, 5, 6]}, first=DAYS[1]))
+    assert opened(made)["Daily"]["A3"].value.date() == DAYS[2]
+    assert cells_of_rules(made) == ["C3:C100", "B3:C90", "C3:C80"]
+    text = unescape(parts_of(made)[sheet_part(made, "Daily")].decode())
+    assert ">AND(C3>$C2,LOG10(C$4)<1,'Q1 A4'!$B3=\"C4\")<" in text
+    assert "<formula1>C3>0</formula1>" in text
+    made = put(made, grid({"signups": [4, 5, 6, 7, 8]}, first=DAYS[3]))  # the third day has left
+    assert cells_of_rules(made) == ["C2:C100", "B2:C90", "C2:C80"]
+    made = put(made, grid({"signups": [5, 6, 7, 8, 9]}, first=DAYS[4]))
+    assert cells_of_rules(made) == ["C2:C100", "B2:C90", "C2:C80"]
+
+
+def test_a_rule_in_a_column_that_people_added_to_the_table_keeps_its_day_or_grows():
+    def calculated(sheet: Any, rule: str) -> None:
+        sheet["D1"] = "twice"
+        for row in range(2, 5):
+            sheet[f"D{row}"] = f"=C{row}*2"
+        sheet.tables["board"].ref = "A1:D4"
+        sheet.tables["board"].tableColumns.append(TableColumn(id=4, name="twice"))
+        sheet.tables["board"].autoFilter.ref = "A1:D4"
+        sheet.conditional_formatting.add(rule, CellIsRule(operator="lessThan", formula=["50"], fill=YELLOW))
+
+    plain = put(blank_workbook("Daily"), grid({"signups": [1, 2, 3]}))
+    later = grid({"signups": [2, 3, 4]}, first=DAYS[1])
+    made = put(by_people(plain, lambda sheet: calculated(sheet, "D3")), later)
+    assert cells_of_rules(made) == ["D3"]
+    assert opened(made)["Daily"]["A3"].value.date() == DAYS[1]
+    made = put(by_people(plain, lambda sheet: calculated(sheet, "D2:D4")), grid({"signups": [1, 2, 3, 4]}))
+    assert cells_of_rules(made) == ["D2:D5"]
+
+
+def test_a_rule_for_a_row_follows_it_where_periods_run_across():
+    def second(sheet: Any) -> None:
+        sheet.conditional_formatting.add("A3:D3", CellIsRule(operator="lessThan", formula=["50"], fill=YELLOW))
+
+    made = put(blank_workbook("Daily"), grid({"rate": [1.5, 2.5, 3.5], "signups": [1, 2, 3]}, layout="across"))
+    again = {"rate": [1.5, 2.5, 3.5], "revenue": money("1", "2", "3"), "signups": [1, 2, 3]}
+    made = put(by_people(made, second), grid(again, layout="across"))
+    assert [opened(made)["Daily"][f"A{row}"].value for row in (2, 3, 4)] == ["rate", "revenue", "signups"]
+    assert cells_of_rules(made) == ["A4:D4"]
 
 
 def test_a_look_stays_with_its_period_where_periods_run_across():

@@ -84,7 +84,7 @@ __getattr__, __dir__ = opened(
         ),
         "workbook.attached": (
             "attached_rows",
-            "grow_rules",
+            "follow_rules",
         ),
         "workbook.book": (
             "Workbook",

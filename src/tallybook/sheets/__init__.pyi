@@ -69,7 +69,7 @@ from tallybook.sheets.words import (
 )
 from tallybook.sheets.workbook.attached import (
     attached_rows as attached_rows,
-    grow_rules as grow_rules,
+    follow_rules as follow_rules,
 )
 from tallybook.sheets.workbook.book import (
     Workbook as Workbook,

@@ -20,9 +20,9 @@ from tallybook.sheets import (
     WorkbookSheet,
     WorkbookTable,
     damage_reported,
+    follow_rules,
     free_number,
     free_table_name,
-    grow_rules,
     new_table,
     recalculating,
     shared_strings,
@@ -132,8 +132,9 @@ class _Update(CellWriter):
         elif not self.old.columns and self.grid.layout != "across":
             self._add_table()
         self._say_names()
-        own = self.old.all_columns
-        grow_rules(self.sheet.part, own, self.old.rows if self.old.columns else range(0), self.bottom)
+        moved = {old: row for row, old in self.came_from.items() if old is not None}
+        rows = self.old.rows if self.old.columns else range(0)
+        follow_rules(self.sheet.part, self._ruled, rows, self.bottom, moved)
         self.package.put(self.part_name, self.sheet.made())
         self.package.put(self.styles.part.name, self.styles.made())
         self.package.put(self.book.part.name, self.book.made())

@@ -45,7 +45,7 @@ class LinePlaces(OurCells):
             return in_order
         keys = self.grid.fields[: self.grid.lines[0].key] if self.grid.lines else ()
         own = self.old.all_columns
-        self._attached = attached_rows(self.package, self.part_name, self.sheet, own, self.old.rows)
+        self._attached = attached_rows(self.package, self.part_name, self.sheet, own, self.old.rows, self._ruled)
         if self.grid.layout == "across" or not self._attached:
             return self._moved_rows(keys, in_order)
         if any(f.id not in self.old.columns for f in keys):
@@ -57,6 +57,13 @@ class LinePlaces(OurCells):
         written, since = self._written_keys(keys), self._window
         self._reach_back(written)
         return self._kept_rows(written, keys, since)
+
+    @property
+    def _ruled(self) -> set[int]:
+        """The columns whose conditional formats and data validations belong to our rows: ours, and those that people
+        added to the table."""
+        theirs = self.table[1].area if self.table else None
+        return self.old.all_columns | (set(range(theirs.left, theirs.right + 1)) if theirs else set())
 
     def _written_keys(self, keys: Sequence[Field]) -> dict[int, Key]:
         """The keys in our rows, as written."""
