@@ -47,7 +47,12 @@ def test_the_line_to_paste_is_part_of_the_problem(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "reason", ['column "x" does not exist', 'Binder Error: Referenced column "x" not found in FROM clause!']
+    "reason",
+    [
+        'column "x" does not exist',
+        'Binder Error: Referenced column "x" not found in FROM clause!',
+        "Unknown column 'x' in 'SELECT'",
+    ],
 )
 def test_a_text_in_double_quotes_is_answered_with_single_quotes(reason):
     assert unknown_name("app", reason).hint.endswith("if x is a text, write it in single quotes: 'x'")

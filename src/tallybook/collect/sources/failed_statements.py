@@ -22,7 +22,7 @@ def timed_out(source: str, seconds: float, otherwise: str = "") -> SourceError:
 
 def unknown_name(source: str, reason: str) -> SourceError:
     """The error for a table, a column or a function that the database does not have."""
-    column = re.search(r'column "?([^\s".`]+)"?', reason, re.IGNORECASE)
+    column = re.search(r"""column ["']?([^\s"'.`]+)""", reason, re.IGNORECASE)
     text = f"; if {column[1]} is a text, write it in single quotes: '{column[1]}'" if column else ""
     return SourceError(f"source {source!r}: {reason}", hint=f"`tallybook check --source` lists what is there{text}")
 
