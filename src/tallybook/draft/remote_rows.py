@@ -13,7 +13,7 @@ _FEDERATED = (("ap",), ("actor",), ("instance",), ("inbox",), ("outbox",), ("act
 
 
 def local_flag(table: SeenTable) -> SeenColumn | None:
-    """The flag that tells rows of this server from those of others, if the table has both."""
+    """The flag that marks rows of this server, if the table also has rows of other servers."""
     if not any(set(c.words) >= set(named) for c in table.columns for named in _FEDERATED):
         return None
     flags = (c for c in table.columns if is_flag(c) and set(c.words) - {"is"} in (_LOCAL, *({w} for w in _REMOTE)))

@@ -225,7 +225,7 @@ def _made_tables(connection: Connection, name: str, result: Result) -> tuple[Tab
 
 def _unfit_columns(connection: Connection, table: Table, found: Mapping[str, Any]) -> list[Column[Any]]:
     """The columns that are missing, and those of numbers that the declared type would round: a metric that counted and
-    has decimals now. Types that Tallybook does not make are left alone."""
+    has decimals now. Types that Tallybook does not make stay unchanged."""
     is_typed = connection.dialect.name != "sqlite"
     unfit = []
     for column in table.columns:
