@@ -60,6 +60,22 @@ def values(web: Web) -> list[tuple[str, str, Any]]:
     return sorted((one["period"], one["dimensions"]["plan"], one["value"]) for one in found)
 
 
+def test_a_metric_that_begins_later_than_another_is_reported(project):
+    with Web() as web:
+        made = hooked(project, web)
+        other = (
+            '[metrics.other]\ntable = "visits"\ntime = "at"\nmeasure = "count(*)"\nby = ["plan"]\nstart = "2024-03-05"'
+        )
+        both = declared(f"{web.url}/hook").replace('metrics = ["visits"]', 'metrics = ["visits", "other"]')
+        made.declare(f"{both}\n{other}", start="2024-03-04")
+        (report,) = made.run().deliveries
+        assert {day for day, *_ in values(web)} == {"2024-03-05"}
+        assert report.warnings == [
+            "values of visits since 2024-03-04 are sent only for days on which all metrics of the delivery are collected: "
+            "other from 2024-03-05 on; a delivery of its own sends them"
+        ]
+
+
 def test_each_value_of_a_complete_day_is_sent_once(project):
     with Web() as web:
         made = hooked(project, web)

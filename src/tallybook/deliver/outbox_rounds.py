@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +23,7 @@ from tallybook.core import (
     Delivery,
     DeliveryReport,
     known_destination,
+    shorten_list,
 )
 from tallybook.deliver.deliveries import DeliveryContext, has_outbox, lease_job, reported_errors, shown
 from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
@@ -95,9 +96,27 @@ def _round(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, unt
                 OutboxPlanning(context, task, destination, held.lease, is_backfill=mode.since is not None).plan()
                 done = OutboxSending(task, destination, held, context.mask, until).send()
             _report(task, report, done)
-            report.warnings = [context.mask(said) for said in destination.warnings(task)]
+            warnings = [*_metrics_that_begin_later(context, delivery), *destination.warnings(task)]
+            report.warnings = [context.mask(said) for said in warnings]
     report.seconds = time.monotonic() - began
     return report
+
+
+def _metrics_that_begin_later(context: DeliveryContext, delivery: Delivery) -> list[str]:
+    """A warning if some metrics are collected from a later day on than others: a row is sent once all its metrics are
+    collected, so the values of earlier days are not sent."""
+    first = {name: context.answers.first_day([name]) for name in delivery.metrics}
+    days = [day for day in first.values() if day is not None]
+    begin = max(min(days, default=date.max), delivery.from_ or date.min)
+    later = [name for name, day in first.items() if day is None or day > begin]
+    if not days or not later:
+        return []
+    shown = ", ".join(f"{name} from {first[name]} on" if first[name] else f"{name} not at all" for name in later)
+    early = shorten_list([name for name in first if name not in later], 5)
+    return [
+        f"values of {early} since {begin} are sent only for days on which all metrics of the delivery are collected: "
+        f"{shown}; a delivery of its own sends them"
+    ]
 
 
 def _dry_run(
