@@ -113,10 +113,8 @@ def _metrics_that_begin_later(context: DeliveryContext, delivery: Delivery) -> l
         return []
     shown = ", ".join(f"{name} from {first[name]} on" if first[name] else f"{name} not at all" for name in later)
     early = shorten_list([name for name in first if name not in later], 5)
-    return [
-        f"values of {early} since {begin} are sent only for days on which all metrics of the delivery are collected: "
-        f"{shown}; a delivery of its own sends them"
-    ]
+    why = f"values of {early} since {begin} are sent only for days on which all metrics of the delivery are collected"
+    return [f"{why}: {shown}; a delivery of its own sends them"]
 
 
 def _dry_run(
