@@ -283,7 +283,7 @@ def test_a_clock_that_is_behind_fires_nothing_again_and_changes_no_firing(made: 
     ("when", "inside"),
     [
         ("n * n > 1", True), ("n + n + n > 1", True), ("-n - n - n < 0", True), ("n - 1 = 9223372036854775806", True),
-        ("n * n * n * n > 1", False), ("made - interval '999999999 days' < now()", False),
+        ("n * n * n * n > 1", False),
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_ends_neither_the_run_nor_other_rules(project: Any, when: str, inside: bool) -> None:
