@@ -29,8 +29,8 @@ def code_of_currencies(other: SeenTable) -> SeenColumn | None:
 
 
 def currencies_far_away(seen: Seen, table: SeenTable, steps: int = MAX_STEPS) -> str:
-    """The column with several currencies in a table to which an amount refers, such as "orders.currency". Empty if
-    there is none."""
+    """The column with several currencies in a table to which an amount refers, such as "orders.currency". Empty
+    without such a column."""
     for column in table.columns if steps else ():
         found = reference(seen, table, column) if column.an_id and not column.key else None
         if found is None or found[0] is table or not _has_money(found[0]):
