@@ -143,7 +143,7 @@ def standing(judge: Judge, goal: GoalSpec, on: date) -> Standing | None:
     is_open = not kind and end > last
     expected = (
         FREE
-        if is_open
+        if is_open or (kind == "path" and value.free and end > last)  # a value that may be null has no line
         else NULL
         if end <= last or unknown
         else line_of(judge, goal, kind, (start, last, length), row["days"])
