@@ -5,12 +5,13 @@ Each number must be that of plain SQL: of the analyst's own for wanted metrics, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from tallybook.draft import Draft, draft, preview
+from tallybook.draft.previewing import Preview
 from tests.conftest import sampled
 from tests.draft.applications import NOW, TUNED, Application
 from tests.draft.further_applications import FURTHER
@@ -36,6 +37,18 @@ def in_sql_of(database: Project, sql: str) -> float:
         return float(cursor.fetchone()[0] or 0)
 
 
+def assert_numbers(
+    application: Application, database: Project, previews: Mapping[str, Preview], wanted: Iterable[str]
+) -> None:
+    """Each number is that of the plain SQL of its preview; the wanted ones are those of the SQL of the application."""
+    for name, one in previews.items():
+        assert one.agrees, f"{name}: {one.answer}, and {one.plain} by\n{one.sql}"
+        assert not one.problem
+    for name in wanted:
+        expected = in_sql_of(database, application.wanted[name])
+        assert float(previews[name].answer or 0) == pytest.approx(expected, abs=1e-4), name
+
+
 @pytest.mark.cases(2)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("application", EVERYDAY, ids=lambda application: application.name)
@@ -51,9 +64,4 @@ def test_the_draft_of_an_application_is_what_an_analyst_wants(
     assert len(on & set(application.wanted)) >= MIN_WANTED_SHARE * len(application.wanted)
     assert len(made.metrics) <= 12
     assert all(len(idea.keys.get("by", ())) <= 2 for idea in made.metrics)
-    for name, one in previews.items():
-        assert one.agrees, f"{name}: {one.answer}, and {one.plain} by\n{one.sql}"
-        assert not one.problem
-    for name in on & set(application.wanted):
-        expected = in_sql_of(database, application.wanted[name])
-        assert float(previews[name].answer or 0) == pytest.approx(expected, abs=1e-4), name
+    assert_numbers(application, database, previews, on & set(application.wanted))

@@ -201,7 +201,7 @@ def test_the_command_answers_in_json_as_query_does_and_refuses_with_code_3(make:
     assert (code, [(row["apiType"], row["sum_apiCalls"]) for row in rows]) == (0, [("REST", 100), (None, 10)])
     out = io.StringIO()
     assert invoke(["events", "schema", "calls", "--project", str(book.folder)], now=lambda: book.now, stdout=out) == 0
-    assert "SourceRecency like daily values" in out.getvalue()
+    assert "Looks like daily values" in out.getvalue()
     code, _, err = command("--sum", "apiCalls", "--scope", "week")
     assert code == 3
     assert "--show average or tallybook query --event calls --sum apiCalls --scope week --show total" in err

@@ -68,9 +68,7 @@ def schema(terminal: Terminal, event: str | None, form: str) -> int:
     else:
         terminal.show("\n".join(_lines(found)))
         if event is not None and found[event]["looks"]:
-            terminal.out(
-                "SourceRecency like daily values: a sum over several days is refused; --show average or total."
-            )
+            terminal.out("Looks like daily values: a sum over several days is refused; --show average or total.")
     return DONE
 
 

@@ -109,7 +109,7 @@ class Ties:
 
 @dataclass(kw_only=True)
 class ColumnChecks:
-    """The doubts found in the columns of a group."""
+    """The result of checking the columns of a group."""
 
     misfits: list[Misfits | Ties] = field(default_factory=list)
     without: dict[str, tuple[int, Any]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tallybook.core import QueryError
+from tallybook.core import QueryError, unnegated
 
 KNOWN, UNKNOWN = "\x01known", "\x01unknown"
 """Texts that replace `is known` and `is unknown` while a condition is parsed."""
@@ -71,14 +71,11 @@ def _with_dots(node: Any) -> Any:
 
 
 def _with_not(node: Any) -> Any:
-    """`not like` as NOT around LIKE: sqlglot may write a negation as a flag of the node, where it is easily missed."""
+    """`not like` as NOT around LIKE."""
     from sqlglot import exp
 
-    if not node.args.get("negate"):
-        return node
-    plain = node.copy()
-    plain.set("negate", None)
-    return exp.Paren(this=exp.Not(this=plain))
+    plain = unnegated(node)
+    return node if plain is None else exp.Paren(this=exp.Not(this=plain))
 
 
 def wrong_condition(text: str, why: str, hint: str = "") -> QueryError:

@@ -261,6 +261,7 @@ __getattr__, __dir__ = opened(
             "linear",
         ),
         "measure.letters": ("parsed_formula",),
+        "measure.tokens": ("unnegated",),
         "measure.parse": ("THEN_WORDS", "parse_derived", "parse_measure", "parse_then"),
         "numbers": ("RELATIVE_TOLERANCE", "is_close"),
         "palette": (

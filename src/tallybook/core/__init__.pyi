@@ -301,6 +301,7 @@ from tallybook.core.measure.parse import (
     parse_measure as parse_measure,
     parse_then as parse_then,
 )
+from tallybook.core.measure.tokens import unnegated as unnegated
 from tallybook.core.numbers import (
     RELATIVE_TOLERANCE as RELATIVE_TOLERANCE,
     is_close as is_close,

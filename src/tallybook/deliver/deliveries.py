@@ -94,6 +94,10 @@ class BookAnswers(Protocol):
         """The first collected day of these metrics; None before anything is collected."""
         ...
 
+    def first_days(self, metrics: Sequence[str]) -> dict[str, date | None]:
+        """The first collected day of each metric. None for a metric of which nothing is collected."""
+        ...
+
     def first_change(self, metrics: Sequence[str], version: int) -> date | None:
         """The first day of these metrics that may have changed since a version of the book. None if there is no such
         day, and `date.min` if unknown."""

@@ -105,7 +105,7 @@ def _round(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, unt
 def _metrics_that_begin_later(context: DeliveryContext, delivery: Delivery) -> list[str]:
     """A warning if some metrics are collected from a later day on than others: a row is sent once all its metrics are
     collected, so the values of earlier days are not sent."""
-    first = {name: context.answers.first_day([name]) for name in delivery.metrics}
+    first = context.answers.first_days(delivery.metrics) if len(delivery.metrics) > 1 else {}
     days = [day for day in first.values() if day is not None]
     begin = max(min(days, default=date.max), delivery.from_ or date.min)
     later = [name for name, day in first.items() if day is None or day > begin]

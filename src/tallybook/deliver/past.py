@@ -72,9 +72,20 @@ class PastAnswers:
 
     def first_day(self, metrics: Sequence[str]) -> date | None:
         """The first collected day of these metrics. None before anything is collected."""
-        names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
-        snapshot = self.service.reader.snapshot(self.service.reader.keys(sorted(names)), None)
-        return min((one.first for stretches in snapshot.coverage.values() for one in stretches), default=None)
+        return min((day for day in self.first_days(metrics).values() if day is not None), default=None)
+
+    def first_days(self, metrics: Sequence[str]) -> dict[str, date | None]:
+        """The first collected day of each metric, with its operands. None if nothing of it is collected."""
+        made_of = {metric: {metric, *self.service.catalog.operands(metric)} for metric in metrics}
+        keys = self.service.reader.keys(sorted(set().union(*made_of.values())))
+        first: dict[str, date] = {}
+        for (key, _), stretches in self.service.reader.snapshot(keys, None).coverage.items():
+            for one in stretches:
+                first[key] = min(first.get(key, one.first), one.first)
+        return {
+            metric: min((first[keys[name]] for name in names if keys[name] in first), default=None)
+            for metric, names in made_of.items()
+        }
 
     def _forgotten_since(self, version: int) -> bool:
         ledger = self.service.reader.store.ledger

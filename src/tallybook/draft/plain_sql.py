@@ -37,7 +37,7 @@ def plain_sql(source: Source, idea: Idea, zone: str, first: date, last: date, cu
         conditions.append(f"({where})" if " or " in where.lower() else where)
     measure = idea.keys["measure"]
     if currency:
-        conditions.append(f"{_quoted(source, idea.keys['unit_from'])} = {literal(currency)}")
+        conditions.append(f"{_column(source, idea, idea.keys['unit_from'])} = {literal(currency)}")
         units = minor_per_unit(currency) if idea.keys.get("minor_units") else 1
         number = re.search(r" / (\d+)$", measure)
         measure = f"{measure[: number.start()] if number else measure} / {units * int(number[1] if number else 1)}"
@@ -112,11 +112,3 @@ def _needs_join(idea: Idea) -> bool:
 def _side(source: Source, idea: Idea, text: str) -> str:
     table, _, column = (part.strip(_QUOTE) for part in text.rpartition("."))
     return _column(source, idea, f"{table}.{column}" if table else column)
-
-
-def _quoted(source: Source, name: str) -> str:
-    """A column, also `table.column`, in quotes where its name needs them."""
-    parts = name.split(".")
-    return ".".join(
-        part if '"' in part or re.fullmatch(source.kind.plain_name, part) else source.quote(part) for part in parts
-    )

@@ -1,4 +1,4 @@
-"""ServiceUrls events in typed columns: which property goes to which column, with which type, and what goes to `rest`.
+"""Places events in typed columns: which property goes to which column, with which type, and what goes to `rest`.
 
 The first value of a property pins its type. A later value of another type goes to `rest` and is counted. No value is
 converted by a guess."""

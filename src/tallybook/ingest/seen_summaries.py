@@ -49,8 +49,8 @@ class SeenSummaries:
     def summary(
         self, engine: DuckDBPyConnection, kind: str, settled: Sequence[EventFile], rows: Callable[[], str]
     ) -> str | None:
-        """The path, as SQL, of the summary of some files. `rows`: SQL of their ids and times, if it is written. None if there are few
-        files or if the folder cannot be written."""
+        """The path, as SQL, of the summary of some files. `rows`: SQL of their ids and times, used if the summary must
+        be written. None if there are few files or if the folder cannot be written."""
         if len(settled) < MIN_FILES:
             return None
         names = "\n".join(sorted(f"{one.path} {one.sha256}" for one in settled))

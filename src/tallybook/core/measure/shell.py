@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tallybook.core.errors import MeasureError
 from tallybook.core.logs import quiet
 from tallybook.core.measure.model import Tree
+from tallybook.core.measure.tokens import unnegated
 
 if TYPE_CHECKING:
     from sqlglot import Expr
@@ -118,10 +119,7 @@ class ShellReader:
             exp.GT: ">",
             exp.GTE: ">=",
         }
-        if node.args.get("negate"):
-            # sqlglot writes `is not null` of PostgreSQL as a flag of the node, not as NOT around it.
-            plain = node.copy()
-            plain.set("negate", None)
+        if (plain := unnegated(node)) is not None:
             return ["not", self.condition(plain)]
         if type(node) in compare:
             return ["cmp", compare[type(node)], self.tree(node.this), self.tree(node.expression)]

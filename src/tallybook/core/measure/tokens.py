@@ -8,6 +8,17 @@ from tallybook.core.errors import MeasureError
 
 if TYPE_CHECKING:
     from sqlglot import Token
+    from sqlglot.expressions import Expr
+
+
+def unnegated(node: Expr) -> Expr | None:
+    """The condition that a node negates by a flag; None for other nodes. For sqlglot, `not like` and PostgreSQL's
+    `is not null` are such nodes, and not NOT around a condition."""
+    if not node.args.get("negate"):
+        return None
+    plain = node.copy()
+    plain.set("negate", None)
+    return plain
 
 
 def normalize_sql(text: str, dialect: str) -> str:

@@ -71,14 +71,18 @@ class RestHooks(Destination):
 
 
 def hook_deliveries(declared: Iterable[Delivery], ledger: Ledger) -> dict[str, Delivery]:
-    """The deliveries of subscriptions, by name. A subscription whose receiver answered 410 is ended."""
+    """The deliveries of subscriptions, by name. A subscription whose receiver takes nothing
+    more is left out."""
     hooks = {d.name: d for d in declared if d.to == NAME}
     if not hooks:
         return {}
     stopped = _stopped(ledger)
-    current = HookLedger(ledger).current()  # type: ignore[arg-type]
-    named = {_name_of(one): one for one in current if one.delivery in hooks}
+    named = {_name_of(one): one for one in _hooks(ledger).current() if one.delivery in hooks}
     return {name: _delivery_of(hooks[one.delivery], one, name) for name, one in named.items() if name not in stopped}
+
+
+def _hooks(ledger: Ledger) -> HookLedger:
+    return HookLedger(ledger)  # type: ignore[arg-type]
 
 
 def _name_of(subscription: HookSubscription) -> str:
@@ -138,7 +142,7 @@ def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: s
         why = "is on this machine"  # a subscriber is a third party, who must not reach services on this machine
     if why:
         raise QueryError(f"the target {why}", hint="https://…", field="target")
-    ledger = HookLedger(context.ledger)  # type: ignore[arg-type]
+    ledger = _hooks(context.ledger)
     stopped = _stopped(context.ledger)
     for one in ledger.current():
         # A target that is back gets a new subscription: the stopped one sends nothing any more.
@@ -151,11 +155,10 @@ def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: s
 
 def unsubscribe(context: DeliveryContext, id_: str) -> bool:
     """End a subscription. Returns False if it does not exist."""
-    return HookLedger(context.ledger).end(id_, "unsubscribed", now=context.clock())  # type: ignore[arg-type]
+    return _hooks(context.ledger).end(id_, "unsubscribed", now=context.clock())
 
 
 def subscriptions(context: DeliveryContext) -> list[HookSubscription]:
     """The active subscriptions, without those whose receiver ended them."""
     stopped = _stopped(context.ledger)
-    current = HookLedger(context.ledger).current()  # type: ignore[arg-type]
-    return [one for one in current if _name_of(one) not in stopped]
+    return [one for one in _hooks(context.ledger).current() if _name_of(one) not in stopped]

@@ -67,7 +67,7 @@ def is_public(address: str) -> bool:
 
 @dataclass
 class Resolver:
-    """SourceRecency up names with a time limit, and caches the addresses for a minute."""
+    """Looks up names with a time limit, and caches the addresses for a minute."""
 
     known: dict[tuple[str, int], tuple[float, list[str]]] = field(default_factory=dict)
 
