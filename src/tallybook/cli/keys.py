@@ -147,7 +147,7 @@ def create(
     expires: str | None,
     form: str,
 ) -> int:
-    """Make a key and print it. It is shown this once; the book keeps a hash of it.
+    """Make a key and print it. It is not shown again. The book keeps a hash of it; with --scope share, the key itself.
 
     \b
       tallybook keys create loader-eu

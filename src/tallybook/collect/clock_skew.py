@@ -63,8 +63,8 @@ def changed_skew(pairs: Sequence[tuple[datetime, datetime]], zones: tuple[str, s
     if -MAX_OFFSET <= apart <= -MIN_ZONE_OFFSET and abs(otherwise) <= MAX_CLOCK_ERROR:
         stored = "utc" if zones[1] == "UTC" else "local"
         return (
-            f"by {column}, rows are changed {_hours(-apart)} before they happen, so later changes may be missed; "
-            f'in the other time zone they are not: changed_stored = "{stored}"'
+            f"{column} is usually {_hours(-apart)} earlier than the time of its row, so changes may be missed; "
+            f'to read it in the other time zone: changed_stored = "{stored}"'
         )
     return ""
 
